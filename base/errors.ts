@@ -1,0 +1,135 @@
+/**
+ * The error hierarchy. Three outcomes are never mixed: rejected (VerifierError), unsupported (UnsupportedError),
+ * bug (BugError); everything that comes from outside is one of the others.
+ */
+import type { ErrnoName } from "../spec/errno.ts";
+import { ERRORS, type ErrorCode, type ErrorCodeOf } from "../spec/errors.ts";
+
+/** Where an error is: as much as is known, from the outside in. */
+export interface ErrorPlace {
+  readonly object?: string | undefined;
+  readonly section?: string | undefined;
+  readonly program?: string | undefined;
+  readonly insnIndex?: number | undefined;
+  /** byte offset in the file or section that was read */
+  readonly offsetBytes?: number | undefined;
+  readonly file?: string | undefined;
+  readonly line?: number | undefined;
+  readonly text?: string | undefined;
+}
+
+export interface ErrorDetail {
+  readonly where?: ErrorPlace;
+  readonly hint?: string | undefined;
+  readonly errno?: ErrnoName | undefined;
+  readonly cause?: unknown;
+}
+
+/** Every error that crosses bpfjit's border. `message` starts in lower case and has no full stop. */
+export class BpfError extends Error {
+  override readonly name: string = "BpfError";
+  readonly code: ErrorCode;
+  readonly errno: ErrnoName | null;
+  readonly where: ErrorPlace;
+  readonly hint: string | null;
+
+  constructor(code: ErrorCode, message: string, detail: ErrorDetail = {}) {
+    super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
+    this.code = code;
+    this.errno = detail.errno ?? ERRORS[code].errno;
+    this.where = detail.where ?? {};
+    this.hint = detail.hint ?? ERRORS[code].remedy;
+  }
+}
+
+/** The object file (or assembly, or prebuilt artifact) cannot be read or resolved. */
+export class ObjectError extends BpfError {
+  override readonly name = "ObjectError";
+  // biome-ignore lint/complexity/noUselessConstructor: narrows the codes
+  constructor(code: ErrorCodeOf<"object">, message: string, detail?: ErrorDetail) {
+    super(code, message, detail);
+  }
+}
+
+export interface VerifierErrorDetail extends ErrorDetail {
+  /** the kernel-like log */
+  readonly log: string;
+  readonly processedInsns: number;
+}
+
+/** The program is rejected: the kernel would refuse it too. */
+export class VerifierError extends BpfError {
+  override readonly name = "VerifierError";
+  readonly log: string;
+  readonly processedInsns: number;
+  constructor(message: string, detail: VerifierErrorDetail) {
+    super("REJECTED", message, detail);
+    this.log = detail.log;
+    this.processedInsns = detail.processedInsns;
+  }
+}
+
+/** The kernel may take it; bpfjit cannot judge or run it yet. `feature` names what is missing. */
+export class UnsupportedError extends BpfError {
+  override readonly name = "UnsupportedError";
+  readonly feature: string;
+  constructor(code: ErrorCodeOf<"unsupported">, feature: string, message: string, detail?: ErrorDetail) {
+    super(code, message, detail);
+    this.feature = feature;
+  }
+}
+
+export class MapError extends BpfError {
+  override readonly name = "MapError";
+  // biome-ignore lint/complexity/noUselessConstructor: narrows the codes
+  constructor(code: ErrorCodeOf<"map">, message: string, detail?: ErrorDetail) {
+    super(code, message, detail);
+  }
+}
+
+export class AttachError extends BpfError {
+  override readonly name = "AttachError";
+  // biome-ignore lint/complexity/noUselessConstructor: narrows the codes
+  constructor(code: ErrorCodeOf<"attach">, message: string, detail?: ErrorDetail) {
+    super(code, message, detail);
+  }
+}
+
+export class CaptureError extends BpfError {
+  override readonly name = "CaptureError";
+  // biome-ignore lint/complexity/noUselessConstructor: narrows the codes
+  constructor(code: ErrorCodeOf<"capture">, message: string, detail?: ErrorDetail) {
+    super(code, message, detail);
+  }
+}
+
+/** Wrong use of the library or the command. */
+export class UsageError extends BpfError {
+  override readonly name = "UsageError";
+  // biome-ignore lint/complexity/noUselessConstructor: narrows the codes
+  constructor(code: ErrorCodeOf<"usage">, message: string, detail?: ErrorDetail) {
+    super(code, message, detail);
+  }
+}
+
+/** A program that runs unverified did what a verified one cannot do. */
+export class FaultError extends BpfError {
+  override readonly name = "FaultError";
+  // biome-ignore lint/complexity/noUselessConstructor: narrows the codes
+  constructor(code: ErrorCodeOf<"fault">, message: string, detail?: ErrorDetail) {
+    super(code, message, detail);
+  }
+}
+
+/** An invariant of ours broke. */
+export class BugError extends BpfError {
+  override readonly name = "BugError";
+  constructor(message: string, detail?: ErrorDetail & { code?: ErrorCodeOf<"bug"> }) {
+    super(detail?.code ?? "INVARIANT", message, detail);
+  }
+}
+
+/** The default branch of a switch over a union. */
+export function unreachable(value: never): never {
+  throw new BugError(`unexpected value ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,105 @@
+/**
+ * What flows through the compiler: a program as the object layer leaves it (relocated, subprograms appended, as libbpf
+ * would hand it to the kernel), and the same program verified, with what the verifier learned.
+ */
+import type { AttachTypeName, MapSpec, ProgramTypeName } from "../spec/index.ts";
+import type { Insn } from "./asm/instruction.ts";
+
+export interface Program {
+  readonly name: string;
+  /** SEC name; empty where there is none (raw, assembly) */
+  readonly section: string;
+  readonly type: ProgramTypeName;
+  readonly attachType: AttachTypeName | null;
+  /** what the section name says behind its prefix: `sched/sched_switch` */
+  readonly attachTarget: string | null;
+  readonly autoload: boolean;
+  readonly sleepable: boolean;
+  readonly license: string;
+  /** slots as in the kernel: a 64-bit immediate takes two, the second with opcode 0 */
+  readonly insns: readonly Insn[];
+  /** the main function at 0, then subprograms, ascending */
+  readonly functions: readonly ProgramFunction[];
+  /** ascending by insnIndex; a line holds until the next */
+  readonly lines: readonly SourceLine[];
+  /** all maps of the object; BPF_PSEUDO_MAP_* immediates are indices into it */
+  readonly maps: readonly MapSpec[];
+  /** raw only: bytes that r1 points to; r2 is this number */
+  readonly memoryBytes: number;
+}
+
+export interface ProgramFunction {
+  readonly insnIndex: number;
+  readonly name: string;
+  readonly linkage: "static" | "global";
+}
+
+export interface SourceLine {
+  readonly insnIndex: number;
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly text: string;
+}
+
+/** The line an instruction belongs to, null without line info. */
+export function sourceLineAt(program: Program, insnIndex: number): SourceLine | null {
+  let low = 0;
+  let high = program.lines.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (program.lines[middle]!.insnIndex <= insnIndex) low = middle + 1;
+    else high = middle;
+  }
+  return low === 0 ? null : program.lines[low - 1]!;
+}
+
+/** Kinds of memory that an access may reach; facts hold the set over all paths as bits. */
+export const POINTER = {
+  ctx: 1,
+  stack: 2,
+  mapValue: 4,
+  packet: 8,
+  /** ring records, raw memory, callback arguments and whatever else is plain bytes of known length */
+  memory: 16,
+  mapKey: 32,
+  /** a pointer with a kernel type: loads are checked (probe_load) */
+  btf: 64,
+} as const;
+
+/** What the verifier knows of one instruction, over all paths that reach it. */
+export interface InsnFacts {
+  /** loads, stores, atomics: bits of POINTER */
+  readonly pointer: number;
+  /** loads, stores, atomics: largest power of two (≤ 8) that divides the address on every path */
+  readonly alignment: number;
+  /** ctx accesses: byte offset in the ctx */
+  readonly ctxOffset: number | null;
+  /** helper calls: index of the map argument where it is the same on every path */
+  readonly map: number | null;
+  /** calls with a callback: insnIndex of every subprogram it can be */
+  readonly callbacks: readonly number[];
+  /** r1 … r5 at a call where constant on every path */
+  readonly constants: readonly (bigint | null)[];
+  /** conditional jumps: outcomes that some path takes */
+  readonly branch: "both" | "taken" | "fallthrough" | null;
+}
+
+export interface ProgramFacts {
+  /** by slot; null: no path reaches it */
+  readonly insns: readonly (InsnFacts | null)[];
+  /** instructions processed on the way */
+  readonly processedInsns: number;
+  /** bytes of stack by function, rounded up to 8, in the order of `functions` */
+  readonly stackBytes: readonly number[];
+}
+
+declare const proof: unique symbol;
+/** Only verify() makes one. */
+export type VerifiedProgram = Program & { readonly facts: ProgramFacts; readonly [proof]: "accepted" };
+
+/** Not verified: every access is checked at run time (exec --no-verify). Helpers, maps and contexts are out of reach. */
+export interface UncheckedProgram extends Program {
+  readonly type: "raw";
+  readonly unchecked: true;
+}

@@ -1,0 +1,148 @@
+/**
+ * The contract between a compiled module, the wasm library and the runtime: where things lie in the arena and what a
+ * module imports and exports. All offsets in bytes. Change ABI_VERSION with any of it.
+ *
+ *   0        64 KiB          never mapped to anything: a null pointer stays null
+ *   64 KiB   runtime block   (RUNTIME)
+ *   …        worker blocks, CPU blocks with their stacks, maps, rings, events: handed out by runtime/arena.ts
+ */
+export const ABI_VERSION = 1;
+
+export const PAGE_BYTES = 4096;
+export const NULL_GUARD_BYTES = 65_536;
+
+/**
+ * Upper half of a pointer into the arena where a program can see its value; null stays 0.
+ * It looks like a kernel address, so `bpf_probe_read(0x404030)` of a user address never hits the arena.
+ */
+export const POINTER_TAG = 0xffff_c900;
+
+/** One a worker: what its instances need to find their world. Imported as the global `env.worker` (i32, its address). */
+export const WORKER = {
+  /** address of the CPU block of the run under way, 0 outside */
+  cpu: 0,
+  id: 4,
+  /** 64-bit results of helpers in TypeScript */
+  result: 8,
+  /** set non-zero by a ring producer that passed half of its buffer: the batch driver returns after this event */
+  yield: 16,
+  /** addresses of 256-byte scratch buffers for TypeScript's map calls */
+  scratchKey: 20,
+  scratchValue: 24,
+  bytes: 64,
+} as const;
+
+/** One a virtual CPU. Its stack area follows the block and grows down from `stackTop`. */
+export const CPU = {
+  id: 0,
+  /** lowest used stack address; a function's frame lies below it */
+  sp: 4,
+  /** address of the event that runs (EVENT): the ambient context */
+  event: 8,
+  /** tail calls since the run began */
+  tailCalls: 12,
+  /** attach cookie of the link that runs */
+  cookie: 16,
+  /** address of the link that runs (LINK), 0: none (test run) */
+  link: 24,
+  stackFloor: 28,
+  /** four u32 of state for bpf_get_prandom_u32 */
+  random: 32,
+  /** nested perf outputs under way */
+  outputNesting: 48,
+  /** worker id that owns it */
+  owner: 52,
+  /** runs under way on this CPU */
+  nesting: 56,
+  bytes: 128,
+} as const;
+/** Stack of one virtual CPU: 33 tail calls out of subprograms at 256 bytes, 8 frames of 512, and nested runs. */
+export const CPU_STACK_BYTES = 65_536;
+/** A run does not start with less room than this: it counts as a miss, as recursion does in the kernel. */
+export const CPU_STACK_RESERVE_BYTES = 16_384;
+
+/** One an event in flight. */
+export const EVENT = {
+  /** address of the ctx */
+  ctx: 0,
+  /** address of the CPU block */
+  cpu: 4,
+  /** ns */
+  time: 8,
+  /** address of the current task (TASK) */
+  task: 16,
+  /** address of the hook (HOOK) that it fires */
+  hook: 20,
+  /** bytes of the payload behind ctx */
+  size: 24,
+  flags: 28,
+  bytes: 32,
+} as const;
+
+/** The task behind an event. */
+export const TASK = {
+  pid: 0,
+  tgid: 4,
+  uid: 8,
+  gid: 12,
+  comm: 16,
+  /** tagged pointer to the task_struct instance, 0: none is given */
+  taskStruct: 32,
+  startTimeNs: 40,
+  cgroupId: 48,
+  ppid: 56,
+  bytes: 64,
+} as const;
+export const COMM_BYTES = 16;
+
+/** A hook and, at `links`, `linkCount` LINK records in order of attachment. */
+export const HOOK = { linkCount: 0, links: 4, bytes: 8 } as const;
+export const LINK = {
+  /** index of the program in the worker's table */
+  program: 0,
+  id: 4,
+  cookie: 8,
+  runs: 16,
+  misses: 24,
+  bytes: 32,
+} as const;
+
+/** One a map. Words from `private` on belong to the storage (wasm/ and runtime/maps agree on them in spec/library.ts). */
+export const MAP = {
+  type: 0,
+  keySize: 4,
+  valueSize: 8,
+  maxEntries: 12,
+  flags: 16,
+  /** bytes from one value (one CPU's value) to the next */
+  stride: 20,
+  /** address of the first value */
+  values: 24,
+  cpus: 28,
+  id: 32,
+  lock: 36,
+  /** elements in it, where that varies */
+  count: 40,
+  private: 64,
+  bytes: 192,
+} as const;
+
+/** What a compiled module imports. */
+export const IMPORT = {
+  env: "env",
+  memory: "memory",
+  table: "table",
+  worker: "worker",
+  /** globals (i32): name = index of the map in the manifest → address of its descriptor */
+  map: "map",
+  /** globals (i32): name = index of the map → address of its first value (data maps, arrays) */
+  mapValue: "mapvalue",
+  /** functions in TypeScript, by helper name */
+  helper: "helper",
+} as const;
+
+/** Prefixes of what it exports. `main:NAME` is `(i32 ctx) → i64`; `batch:NAME` is `(i32 events, i32 count) → i32 done`. */
+export const EXPORT = { main: "main:", batch: "batch:" } as const;
+
+/** Name of the custom section that carries the manifest as JSON. */
+export const MANIFEST_SECTION = "bpfjit";

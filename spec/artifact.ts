@@ -1,0 +1,43 @@
+/** A compiled object: a Wasm module and what the runtime must know to link and run it. Written by the compiler, read by the runtime. */
+
+import type { MapSpec } from "./map-types.ts";
+import type { ProgramTypeName } from "./program-types.ts";
+import type { AttachTypeName } from "./sections.ts";
+import type { CType } from "./types.ts";
+
+export interface CompiledObject {
+  readonly wasm: Uint8Array;
+  readonly manifest: Manifest;
+}
+
+export interface Manifest {
+  readonly abiVersion: number;
+  readonly name: string;
+  readonly license: string;
+  /** indices are those that the module's `map` and `mapvalue` imports use */
+  readonly maps: readonly MapSpec[];
+  readonly programs: readonly ProgramManifest[];
+  /** structs of the object's BTF that records can be read as, by name */
+  readonly types: Readonly<Record<string, CType>>;
+}
+
+export interface ProgramManifest {
+  readonly name: string;
+  readonly section: string;
+  readonly type: ProgramTypeName;
+  readonly attachType: AttachTypeName | null;
+  /** what the section name says behind its prefix: `sched/sched_switch`, null where nothing */
+  readonly attachTarget: string | null;
+  readonly autoload: boolean;
+  readonly insns: number;
+  /** names of helpers that are called */
+  readonly helpers: readonly string[];
+  /** indices of maps that are used */
+  readonly maps: readonly number[];
+  /** ring or perf map index → struct name and bytes of the records written to it, where the verifier knows */
+  readonly records: readonly {
+    readonly map: number;
+    readonly sizeBytes: number | null;
+    readonly type: string | null;
+  }[];
+}

@@ -1,0 +1,14 @@
+export * from "./abi.ts";
+export * from "./artifact.ts";
+export * from "./ctx.ts";
+export * from "./errno.ts";
+export * from "./errors.ts";
+export * from "./helpers.ts";
+export * from "./host.ts";
+export * as isa from "./isa.ts";
+export * from "./library.ts";
+export * from "./limits.ts";
+export * from "./map-types.ts";
+export * from "./program-types.ts";
+export * from "./sections.ts";
+export * from "./types.ts";

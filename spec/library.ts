@@ -1,0 +1,183 @@
+/**
+ * The wasm library's exports (wasm/*.wat) and which of them serves which map storage. tests/unit/library.test.ts holds the
+ * assembled module against this table. Parameters: addresses and sizes are i32, scalars i64 where their argument has 64 bits.
+ */
+import type { MapHelperName } from "./helpers.ts";
+import type { MapStorage } from "./map-types.ts";
+
+export type WasmType = "i32" | "i64";
+export interface LibraryFunction {
+  readonly params: readonly WasmType[];
+  readonly result: WasmType | null;
+}
+const fn = (params: readonly WasmType[], result: WasmType | null): LibraryFunction => ({ params, result });
+const I = "i32" as const;
+const L = "i64" as const;
+
+export const LIBRARY = {
+  // helpers that are wasm functions, under the helper's own name
+  bpf_probe_read: fn([I, I, L], I),
+  bpf_probe_read_str: fn([I, I, L], I),
+  bpf_probe_read_user: fn([I, I, L], I),
+  bpf_probe_read_user_str: fn([I, I, L], I),
+  bpf_probe_read_kernel: fn([I, I, L], I),
+  bpf_probe_read_kernel_str: fn([I, I, L], I),
+  bpf_ktime_get_ns: fn([], L),
+  bpf_ktime_get_boot_ns: fn([], L),
+  bpf_get_prandom_u32: fn([], I),
+  bpf_get_smp_processor_id: fn([], I),
+  bpf_get_current_pid_tgid: fn([], L),
+  bpf_get_current_uid_gid: fn([], L),
+  bpf_get_current_comm: fn([I, I], I),
+  bpf_get_current_task: fn([], L),
+  bpf_ringbuf_submit: fn([I, L], null),
+  bpf_ringbuf_discard: fn([I, L], null),
+  bpf_strncmp: fn([I, I, I], I),
+
+  // maps, by storage: (map, key) → address or 0; (map, key, value, flags) → 0 or -errno
+  array_lookup: fn([I, I], I),
+  array_update: fn([I, I, I, L], I),
+  percpu_array_lookup: fn([I, I], I),
+  percpu_array_update: fn([I, I, I, L], I),
+  hash_lookup: fn([I, I], I),
+  hash_update: fn([I, I, I, L], I),
+  hash_delete: fn([I, I], I),
+  percpu_hash_lookup: fn([I, I], I),
+  percpu_hash_update: fn([I, I, I, L], I),
+  percpu_hash_delete: fn([I, I], I),
+  /** an operation that this storage refuses: answers -EINVAL, whatever the arguments */
+  map_refuse_delete: fn([I, I], I),
+  map_refuse_update: fn([I, I, I, L], I),
+  map_refuse_lookup: fn([I, I], I),
+  /** any map: dispatch on the descriptor, for maps that the verifier cannot name */
+  map_lookup: fn([I, I], I),
+  map_update: fn([I, I, I, L], I),
+  map_delete: fn([I, I], I),
+  /**
+   * Iteration for bpf_for_each_map_elem and for TypeScript: (map, position) → next position or 0 at the end; start with 0.
+   * Key and value of a position: addresses; a per-CPU value is that of the current CPU.
+   */
+  map_next: fn([I, I], I),
+  map_position_key: fn([I, I], I),
+  map_position_value: fn([I, I], I),
+
+  // rings: (map, data, size, flags), …
+  ringbuf_output: fn([I, I, I, L], I),
+  ringbuf_reserve: fn([I, I, L], I),
+  ringbuf_query: fn([I, L], L),
+  /** (ctx, map, flags, data, size) → 0 or -errno */
+  perf_event_output: fn([I, I, L, I, I], I),
+
+  /** prog array: (map, index) → table index + 1, or 0 where the slot is empty or the index out of range */
+  prog_array_target: fn([I, I], I),
+
+  /** an unaligned atomic: (address, operation as in the insn's imm, bytes 4 or 8, operand, expected for cmpxchg) → old value */
+  atomic_unaligned: fn([I, I, I, L, L], L),
+  /** a checked load through a kernel pointer: (address, bytes) → value, 0 where nothing is mapped */
+  probe_load: fn([L, I], L),
+
+  /** runs `count` events at `events` through their hooks' links; returns how many ran (fewer when WORKER.yield was set) */
+  run_events: fn([I, I], I),
+} as const satisfies Record<string, LibraryFunction>;
+
+export type LibraryName = keyof typeof LIBRARY;
+
+/** Which library function carries a helper on a map of that storage; absent: the verifier refuses the combination. */
+export const MAP_OPERATIONS: Readonly<Record<MapStorage, Partial<Readonly<Record<MapHelperName, LibraryName>>>>> = {
+  array: {
+    bpf_map_lookup_elem: "array_lookup",
+    bpf_map_update_elem: "array_update",
+    bpf_map_delete_elem: "map_refuse_delete",
+  },
+  perCpuArray: {
+    bpf_map_lookup_elem: "percpu_array_lookup",
+    bpf_map_update_elem: "percpu_array_update",
+    bpf_map_delete_elem: "map_refuse_delete",
+  },
+  hash: { bpf_map_lookup_elem: "hash_lookup", bpf_map_update_elem: "hash_update", bpf_map_delete_elem: "hash_delete" },
+  perCpuHash: {
+    bpf_map_lookup_elem: "percpu_hash_lookup",
+    bpf_map_update_elem: "percpu_hash_update",
+    bpf_map_delete_elem: "percpu_hash_delete",
+  },
+  progArray: {},
+  perfEventArray: { bpf_perf_event_output: "perf_event_output" },
+  ringbuf: {
+    bpf_ringbuf_output: "ringbuf_output",
+    bpf_ringbuf_reserve: "ringbuf_reserve",
+    bpf_ringbuf_query: "ringbuf_query",
+  },
+};
+
+/** What the library imports from TypeScript (module "host"). Results of 64 bits go through WORKER.result. */
+export const LIBRARY_IMPORTS = {
+  /** monotonic ns of the host into WORKER.result; called only where the event carries no time of its own (EVENT_FLAG.liveClock) */
+  now: fn([], null),
+  /**
+   * Reads memory that came with an event (address low, high; destination; bytes; 1: user, 0: kernel). Returns 0 or -EFAULT.
+   * With `bytes` negative: a string of at most -bytes bytes, returns its length with the zero.
+   */
+  read_foreign: fn([I, I, I, I, I], I),
+} as const satisfies Record<string, LibraryFunction>;
+
+export const EVENT_FLAG = { liveClock: 1 } as const;
+
+/** Words in MAP.private, by storage (offsets from MAP.private). */
+export const MAP_PRIVATE = {
+  hash: {
+    /** address of the bucket heads (u32 each, 0 ends a chain) */
+    buckets: 0,
+    bucketMask: 4,
+    /** first free element, 0: none */
+    free: 8,
+    elementBytes: 12,
+    /** offsets inside an element; its first words are next, hash */
+    keyOffset: 16,
+    valueOffset: 20,
+    elements: 24,
+    /** elements handed out so far (no prealloc) */
+    used: 28,
+    seed: 32,
+  },
+  ringbuf: {
+    /** address of the data area, of `bytes`, followed by an overflow tail of `tailBytes` */
+    data: 0,
+    bytes: 4,
+    tailBytes: 8,
+    /** u64 positions, as in the kernel's pages */
+    consumer: 16,
+    producer: 24,
+    /** u32 for Atomics.wait: bumped at every wake-up */
+    wake: 32,
+    dropped: 40,
+  },
+  perfEventArray: {
+    /** u32 a slot: address of the perf buffer of that index, 0: none */
+    slots: 0,
+  },
+  progArray: {
+    /** u32 a slot: table index + 1, 0: empty */
+    slots: 0,
+  },
+} as const;
+
+/**
+ * A perf buffer: a page laid out as struct perf_event_mmap_page, then 2^n data pages, then an overflow tail of 64 KiB.
+ * The offsets of the page are the kernel's; the words in `reserved` space are ours.
+ */
+export const PERF_BUFFER = {
+  dataHead: 1024,
+  dataTail: 1032,
+  dataOffset: 1040,
+  dataSize: 1048,
+  lost: 2048,
+  lostPending: 2056,
+  wake: 2064,
+  sampleType: 2072,
+  sampleId: 2080,
+  cpu: 2088,
+  headerBytes: PAGE_BYTES,
+  tailBytes: 65_536,
+} as const;
+
+import { PAGE_BYTES } from "./abi.ts";
