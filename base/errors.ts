@@ -45,7 +45,6 @@ export class BpfError extends Error {
 /** The object file (or assembly, or prebuilt artifact) cannot be read or resolved. */
 export class ObjectError extends BpfError {
   override readonly name = "ObjectError";
-  // biome-ignore lint/complexity/noUselessConstructor: narrows the codes
   constructor(code: ErrorCodeOf<"object">, message: string, detail?: ErrorDetail) {
     super(code, message, detail);
   }
@@ -81,7 +80,6 @@ export class UnsupportedError extends BpfError {
 
 export class MapError extends BpfError {
   override readonly name = "MapError";
-  // biome-ignore lint/complexity/noUselessConstructor: narrows the codes
   constructor(code: ErrorCodeOf<"map">, message: string, detail?: ErrorDetail) {
     super(code, message, detail);
   }
@@ -89,7 +87,6 @@ export class MapError extends BpfError {
 
 export class AttachError extends BpfError {
   override readonly name = "AttachError";
-  // biome-ignore lint/complexity/noUselessConstructor: narrows the codes
   constructor(code: ErrorCodeOf<"attach">, message: string, detail?: ErrorDetail) {
     super(code, message, detail);
   }
@@ -97,7 +94,6 @@ export class AttachError extends BpfError {
 
 export class CaptureError extends BpfError {
   override readonly name = "CaptureError";
-  // biome-ignore lint/complexity/noUselessConstructor: narrows the codes
   constructor(code: ErrorCodeOf<"capture">, message: string, detail?: ErrorDetail) {
     super(code, message, detail);
   }
@@ -106,7 +102,6 @@ export class CaptureError extends BpfError {
 /** Wrong use of the library or the command. */
 export class UsageError extends BpfError {
   override readonly name = "UsageError";
-  // biome-ignore lint/complexity/noUselessConstructor: narrows the codes
   constructor(code: ErrorCodeOf<"usage">, message: string, detail?: ErrorDetail) {
     super(code, message, detail);
   }
@@ -115,7 +110,6 @@ export class UsageError extends BpfError {
 /** A program that runs unverified did what a verified one cannot do. */
 export class FaultError extends BpfError {
   override readonly name = "FaultError";
-  // biome-ignore lint/complexity/noUselessConstructor: narrows the codes
   constructor(code: ErrorCodeOf<"fault">, message: string, detail?: ErrorDetail) {
     super(code, message, detail);
   }
