@@ -1,0 +1,86 @@
+/**
+ * What an event source is to the runtime: something that decodes its input straight into the arena and yields batches of
+ * EVENT records for the hooks that have links. runtime/pump.ts drives it; runtime/sources/ implements it, one file each.
+ */
+
+/** Kinds of hooks that run programs. A name belongs to a kind: `sched/sched_switch` of tracepoint, `sched_switch` of raw_tracepoint. */
+export type HookKind = "tracepoint" | "raw_tracepoint" | "socket_filter" | "sched_cls" | "xdp" | "raw";
+
+/** A hook that programs are attached to: the source writes `address` (HOOK in spec/abi.ts) into EVENT.hook. */
+export interface WantedHook {
+  readonly kind: HookKind;
+  readonly name: string;
+  readonly address: number;
+}
+
+/** The part of the runtime that a source works with. */
+export interface SourceWorld {
+  /** live views on the arena: read the property anew after anything that may grow the memory */
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  /** virtual CPUs are 0 … cpus - 1 */
+  readonly cpus: number;
+  /** address of the block (CPU in spec/abi.ts) of a virtual CPU: goes to EVENT.cpu. The id must be below `cpus`. */
+  cpuBlock(id: number): number;
+  /** Zeroed arena memory that stays the source's until it frees it; what is left is freed when the source is closed. */
+  allocate(bytes: number, alignment?: number): number;
+  free(address: number): void;
+  /** TASK of pid 0 (`swapper/0`): what EVENT.task holds where the source knows no task. EVENT.task is never 0. */
+  readonly idleTask: number;
+  /** aborted when the run is cancelled: a waiting nextBatch() should return null */
+  readonly signal: AbortSignal;
+}
+
+/** EVENT records, one behind the other. They, what they point to, and the ctx bytes stay untouched until the next call. */
+export interface EventBatch {
+  readonly address: number;
+  readonly count: number;
+}
+
+/** An event that the input carries or can carry. */
+export interface SourceEvent {
+  readonly kind: HookKind;
+  readonly name: string;
+  /** bytes of the fixed part of its ctx, null where unknown */
+  readonly ctxBytes: number | null;
+}
+
+export interface SourceLoss {
+  /** events that the recorder says it dropped */
+  readonly count: bigint;
+  /** virtual CPU, null where the record does not say */
+  readonly cpu: number | null;
+}
+
+export interface SourceProgress {
+  /** bytes of input read so far, and in all; `total` null where the input has no end known beforehand */
+  readonly done: number;
+  readonly total: number | null;
+}
+
+/**
+ * A source is constructed from its input's headers (so `cpus` and `events` are known before a runtime is made), is opened
+ * once, and is closed once, also after an error. Errors are CaptureError; a truncated input yields every complete event
+ * first and throws CAPTURE_TRUNCATED from the nextBatch() behind them.
+ */
+export interface EventSource {
+  /** for messages: the path, usually */
+  readonly name: string;
+  /** virtual CPUs that it needs at least: highest recorded CPU number + 1 */
+  readonly cpus: number;
+  /** what the input carries; null: not known beforehand (an embedder's source that feeds any hook) */
+  readonly events: readonly SourceEvent[] | null;
+  /** Called once before the first batch. Events of hooks that are not wanted are skipped. */
+  open(world: SourceWorld, wanted: readonly WantedHook[]): Promise<void>;
+  /** The next batch, at most a few thousand events; null at the end. In order of time, as far as the input allows. */
+  nextBatch(): Promise<EventBatch | null>;
+  /**
+   * Memory that came with the events of the current batch, by its recorded 64-bit address: copies up to `bytes` bytes to
+   * `destination` in the arena. Returns the bytes known there, 0 where the address is not known. Absent: none comes with them.
+   */
+  readForeign?(address: bigint, destination: number, bytes: number, space: "kernel" | "user"): number;
+  /** losses so far */
+  readonly lost: readonly SourceLoss[];
+  readonly progress: SourceProgress;
+  close(): Promise<void>;
+}
