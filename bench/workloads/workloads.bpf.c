@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The benchmark's workloads. Each body is compiled twice from one source: as a tracepoint program NAME, which bpfjit runs over an
+ * array of events, and as an XDP program kernel_NAME, which runs the same body over the same events inside bpf_loop in the kernel.
+ * Rebuild: bench/workloads/build.sh
+ */
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef long long s64;
+
+#define SEC(name) __attribute__((section(name), used))
+#define __always_inline inline __attribute__((always_inline))
+#define __noinline __attribute__((noinline))
+#define __uint(name, val) int (*name)[val]
+#define __type(name, val) typeof(val) *name
+
+static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
+static long (*const bpf_perf_event_output)(void *ctx, void *map, u64 flags, void *data, u64 size) = (void *)25;
+static void *(*const bpf_ringbuf_reserve)(void *map, u64 size, u64 flags) = (void *)131;
+static void (*const bpf_ringbuf_submit)(void *data, u64 flags) = (void *)132;
+static long (*const bpf_loop)(u32 count, void *callback, void *ctx, u64 flags) = (void *)181;
+
+enum { EVENTS = 16384, KEYS = 1024, BPF_ANY = 0, BPF_RB_NO_WAKEUP = 1 };
+#define BPF_F_CURRENT_CPU 0xffffffffULL
+
+/* The first 8 bytes are the kernel's own in a tracepoint's payload. */
+struct event {
+	u64 common;
+	u32 pid;
+	u32 kind;
+	u64 time;
+	u64 bytes;
+	char comm[16];
+	u64 args[2];
+};
+
+/* The events of the kernel's side; bpfjit's come from its event source. */
+struct event events[EVENTS];
+
+struct {
+	__uint(type, 2);
+	__uint(max_entries, 4);
+	__type(key, u32);
+	__type(value, u64);
+} counters SEC(".maps");
+
+struct {
+	__uint(type, 6);
+	__uint(max_entries, 4);
+	__type(key, u32);
+	__type(value, u64);
+} percpu_counters SEC(".maps");
+
+struct {
+	__uint(type, 1);
+	__uint(max_entries, 16384);
+	__type(key, u32);
+	__type(value, u64);
+} by_pid SEC(".maps");
+
+struct comm_key {
+	char comm[16];
+};
+
+struct {
+	__uint(type, 1);
+	__uint(max_entries, 16384);
+	__type(key, struct comm_key);
+	__type(value, u64);
+} by_comm SEC(".maps");
+
+struct hist {
+	u64 slots[64];
+};
+
+struct {
+	__uint(type, 2);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct hist);
+} histograms SEC(".maps");
+
+struct {
+	__uint(type, 27);
+	__uint(max_entries, 4 * 1024 * 1024);
+} records SEC(".maps");
+
+struct {
+	__uint(type, 4);
+	__uint(key_size, 4);
+	__uint(value_size, 4);
+} perf SEC(".maps");
+
+struct record {
+	u64 time;
+	u32 pid;
+	u32 kind;
+	u64 bytes;
+	char comm[16];
+	u64 args[2];
+	u64 reserved;
+};
+
+static __always_inline long empty_body(void *ctx, struct event *e)
+{
+	return 0;
+}
+
+static __always_inline long counter_body(void *ctx, struct event *e)
+{
+	u32 key = 1;
+	u64 *count = bpf_map_lookup_elem(&counters, &key);
+
+	if (count)
+		*count += 1;
+	return 0;
+}
+
+static __always_inline long counter_atomic_body(void *ctx, struct event *e)
+{
+	u32 key = 1;
+	u64 *count = bpf_map_lookup_elem(&counters, &key);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+	return 0;
+}
+
+static __always_inline long percpu_counter_body(void *ctx, struct event *e)
+{
+	u32 key = 1;
+	u64 *count = bpf_map_lookup_elem(&percpu_counters, &key);
+
+	if (count)
+		*count += 1;
+	return 0;
+}
+
+static __always_inline long hash_count_body(void *ctx, struct event *e)
+{
+	u32 key = e->pid;
+	u64 *count = bpf_map_lookup_elem(&by_pid, &key), one = 1;
+
+	if (count)
+		*count += 1;
+	else
+		bpf_map_update_elem(&by_pid, &key, &one, BPF_ANY);
+	return 0;
+}
+
+static __always_inline long hash_count_atomic_body(void *ctx, struct event *e)
+{
+	u32 key = e->pid;
+	u64 *count = bpf_map_lookup_elem(&by_pid, &key), one = 1;
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+	else
+		bpf_map_update_elem(&by_pid, &key, &one, BPF_ANY);
+	return 0;
+}
+
+static __always_inline long hash_update_body(void *ctx, struct event *e)
+{
+	u32 key = e->pid;
+	u64 value = e->time;
+
+	bpf_map_update_elem(&by_pid, &key, &value, BPF_ANY);
+	return 0;
+}
+
+static __always_inline long hash_comm_body(void *ctx, struct event *e)
+{
+	struct comm_key key;
+	u64 *count, one = 1;
+
+	__builtin_memcpy(&key, e->comm, sizeof(key));
+	count = bpf_map_lookup_elem(&by_comm, &key);
+	if (count)
+		*count += 1;
+	else
+		bpf_map_update_elem(&by_comm, &key, &one, BPF_ANY);
+	return 0;
+}
+
+static __always_inline void fill(struct record *r, struct event *e)
+{
+	r->time = e->time;
+	r->pid = e->pid;
+	r->kind = e->kind;
+	r->bytes = e->bytes;
+	__builtin_memcpy(r->comm, e->comm, sizeof(r->comm));
+	r->args[0] = e->args[0];
+	r->args[1] = e->args[1];
+	r->reserved = 0;
+}
+
+/* Three of four events pass. */
+static __always_inline long ring_body(void *ctx, struct event *e)
+{
+	struct record *r;
+
+	if ((e->kind & 3) == 3)
+		return 0;
+	r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
+	if (!r)
+		return 0;
+	fill(r, e);
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+static __always_inline long perf_output_body(void *ctx, struct event *e)
+{
+	struct record r;
+
+	fill(&r, e);
+	bpf_perf_event_output(ctx, &perf, BPF_F_CURRENT_CPU, &r, sizeof(r));
+	return 0;
+}
+
+static __always_inline u32 log2_of(u64 v)
+{
+	u32 r, shift, x = v >> 32;
+
+	if (x) {
+		r = 32;
+	} else {
+		r = 0;
+		x = v;
+	}
+	shift = (x > 0xFFFF) << 4;
+	x >>= shift;
+	r |= shift;
+	shift = (x > 0xFF) << 3;
+	x >>= shift;
+	r |= shift;
+	shift = (x > 0xF) << 2;
+	x >>= shift;
+	r |= shift;
+	shift = (x > 0x3) << 1;
+	x >>= shift;
+	r |= shift;
+	r |= x >> 1;
+	return r;
+}
+
+static __always_inline long histogram_body(void *ctx, struct event *e)
+{
+	u32 key = 0, slot = log2_of(e->bytes);
+	struct hist *h = bpf_map_lookup_elem(&histograms, &key);
+
+	if (h && slot < 64)
+		h->slots[slot] += 1;
+	return 0;
+}
+
+/* Mixes 256 bytes: four rounds over the event. */
+static __always_inline long compute_body(void *ctx, struct event *e)
+{
+	u64 hash = 0xcbf29ce484222325ULL, *words = (u64 *)e;
+	u32 key = 2;
+	u64 *count;
+
+	for (int round = 0; round < 4; round++)
+		for (int i = 1; i < 8; i++) {
+			hash ^= words[i];
+			hash *= 0x100000001b3ULL;
+			hash ^= hash >> 29;
+		}
+	count = bpf_map_lookup_elem(&counters, &key);
+	if (count)
+		*count ^= hash;
+	return 0;
+}
+
+struct loop {
+	void *ctx;
+};
+
+#define WORKLOAD(name)                                                         \
+	SEC("tracepoint/bench/event") int name(struct event *e)                \
+	{                                                                      \
+		return name##_body(e, e);                                      \
+	}                                                                      \
+	static long name##_step(u32 i, struct loop *loop)                      \
+	{                                                                      \
+		name##_body(loop->ctx, &events[i & (EVENTS - 1)]);             \
+		return 0;                                                      \
+	}                                                                      \
+	SEC("xdp") int kernel_##name(void *ctx)                                \
+	{                                                                      \
+		struct loop loop = { ctx };                                    \
+		bpf_loop(EVENTS, name##_step, &loop, 0);                       \
+		return 2;                                                      \
+	}                                                                      \
+	SEC("xdp") int once_##name(void *ctx)                                  \
+	{                                                                      \
+		name##_body(ctx, &events[1]);                                  \
+		return 2;                                                      \
+	}
+
+WORKLOAD(empty)
+WORKLOAD(counter)
+WORKLOAD(counter_atomic)
+WORKLOAD(percpu_counter)
+WORKLOAD(hash_count)
+WORKLOAD(hash_count_atomic)
+WORKLOAD(hash_update)
+WORKLOAD(hash_comm)
+WORKLOAD(ring)
+WORKLOAD(perf_output)
+WORKLOAD(histogram)
+WORKLOAD(compute)
+
+char _license[] SEC("license") = "GPL";
