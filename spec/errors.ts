@@ -22,8 +22,12 @@ export interface ErrorSpec {
   readonly remedy: string | null;
 }
 
-const row = (kind: ErrorKind, errno: ErrnoName | null, meaning: string, remedy: string | null = null) =>
-  ({ kind, errno, meaning, remedy }) as const;
+const row = <K extends ErrorKind>(
+  kind: K,
+  errno: ErrnoName | null,
+  meaning: string,
+  remedy: string | null = null,
+): ErrorSpec & { readonly kind: K } => ({ kind, errno, meaning, remedy });
 
 export const ERRORS = {
   // reading an object

@@ -410,4 +410,6 @@ export type MapHelperName = Extract<Row, { home: "map" }>["name"];
 
 export type NamedHelper = HelperSpec & { readonly name: HelperName };
 const BY_ID = new Map<number, NamedHelper>(HELPERS.map((helper) => [helper.id, helper]));
+const BY_NAME = new Map<string, NamedHelper>(HELPERS.map((helper) => [helper.name, helper]));
 export const helperById = (id: number): NamedHelper | undefined => BY_ID.get(id);
+export const helperByName = (name: string): NamedHelper | undefined => BY_NAME.get(name);
