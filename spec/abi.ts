@@ -11,6 +11,20 @@ export const ABI_VERSION = 1;
 export const PAGE_BYTES = 4096;
 export const NULL_GUARD_BYTES = 65_536;
 
+/** One in the arena, at NULL_GUARD_BYTES. */
+export const RUNTIME = {
+  /** lock of atomic_unaligned: id + 1 of the worker that holds it, 0: free */
+  atomicLock: 0,
+  bytes: 64,
+} as const;
+
+/**
+ * Where user addresses end and kernel addresses begin, as probe reads tell them apart (x86-64 with four page table levels;
+ * the bound for the kernel is wider, so that addresses of an arm64 capture count as the kernel's too).
+ */
+export const USER_ADDRESS_END = 0x8000_0000_0000n;
+export const KERNEL_ADDRESS_START = 0xffff_0000_0000_0000n;
+
 /**
  * Upper half of a pointer into the arena where a program can see its value; null stays 0.
  * It looks like a kernel address, so `bpf_probe_read(0x404030)` of a user address never hits the arena.
@@ -123,6 +137,8 @@ export const MAP = {
   lock: 36,
   /** elements in it, where that varies */
   count: 40,
+  /** STORAGE_ID in library.ts */
+  storage: 44,
   private: 64,
   bytes: 192,
 } as const;

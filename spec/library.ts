@@ -2,6 +2,8 @@
  * The wasm library's exports (wasm/*.wat) and which of them serves which map storage. tests/unit/library.test.ts holds the
  * assembled module against this table. Parameters: addresses and sizes are i32, scalars i64 where their argument has 64 bits.
  */
+
+import { PAGE_BYTES } from "./abi.ts";
 import type { MapHelperName } from "./helpers.ts";
 import type { MapStorage } from "./map-types.ts";
 
@@ -45,6 +47,12 @@ export const LIBRARY = {
   percpu_hash_lookup: fn([I, I], I),
   percpu_hash_update: fn([I, I, I, L], I),
   percpu_hash_delete: fn([I, I], I),
+  /** hash_lookup for keys of 4, 8 and 16 bytes, key by value (16: low, high): where the program has it in registers */
+  hash_get_4: fn([I, I], I),
+  hash_get_8: fn([I, L], I),
+  hash_get_16: fn([I, L, L], I),
+  /** (map, key) → position (see map_next) or 0 */
+  hash_find: fn([I, I], I),
   /** an operation that this storage refuses: answers -EINVAL, whatever the arguments */
   map_refuse_delete: fn([I, I], I),
   map_refuse_update: fn([I, I, I, L], I),
@@ -56,8 +64,12 @@ export const LIBRARY = {
   /**
    * Iteration for bpf_for_each_map_elem and for TypeScript: (map, position) → next position or 0 at the end; start with 0.
    * Key and value of a position: addresses; a per-CPU value is that of the current CPU.
+   * Around a callback that may change the map, map_next comes in two halves: `after = map_after(map, position)` before the
+   * callback, `position = map_resume(map, after)` behind it.
    */
   map_next: fn([I, I], I),
+  map_after: fn([I, I], I),
+  map_resume: fn([I, I], I),
   map_position_key: fn([I, I], I),
   map_position_value: fn([I, I], I),
 
@@ -67,6 +79,9 @@ export const LIBRARY = {
   ringbuf_query: fn([I, L], L),
   /** (ctx, map, flags, data, size) → 0 or -errno */
   perf_event_output: fn([I, I, L, I, I], I),
+  /** the same for __sk_buff and xdp_md: bits 32 … 51 of flags say how many bytes of the packet follow the data */
+  perf_event_output_skb: fn([I, I, L, I, I], I),
+  perf_event_output_xdp: fn([I, I, L, I, I], I),
 
   /** prog array: (map, index) → table index + 1, or 0 where the slot is empty or the index out of range */
   prog_array_target: fn([I, I], I),
@@ -76,7 +91,10 @@ export const LIBRARY = {
   /** a checked load through a kernel pointer: (address, bytes) → value, 0 where nothing is mapped */
   probe_load: fn([L, I], L),
 
-  /** runs `count` events at `events` through their hooks' links; returns how many ran (fewer when WORKER.yield was set) */
+  /**
+   * Runs `count` events at `events` through their hooks' links; returns how many ran (fewer when WORKER.yield was set).
+   * Calls programs through env.table by LINK.program.
+   */
   run_events: fn([I, I], I),
 } as const satisfies Record<string, LibraryFunction>;
 
@@ -122,8 +140,26 @@ export const LIBRARY_IMPORTS = {
 
 export const EVENT_FLAG = { liveClock: 1 } as const;
 
+/** MAP.storage: how map_lookup and its kin tell storages apart. */
+export const STORAGE_ID = {
+  array: 1,
+  perCpuArray: 2,
+  hash: 3,
+  perCpuHash: 4,
+  progArray: 5,
+  perfEventArray: 6,
+  ringbuf: 7,
+} as const satisfies Record<MapStorage, number>;
+
 /** Words in MAP.private, by storage (offsets from MAP.private). */
 export const MAP_PRIVATE = {
+  array: {
+    /** room for the keys 0, 1, 2 … as u32, written when an iteration first shows them */
+    keys: 0,
+    /** bytes from one CPU's values to the next's (per-CPU arrays) */
+    cpuStride: 4,
+  },
+  /** hash and per-CPU hash; elements: ELEMENT */
   hash: {
     /** address of the bucket heads (u32 each, 0 ends a chain) */
     buckets: 0,
@@ -131,25 +167,24 @@ export const MAP_PRIVATE = {
     /** first free element, 0: none */
     free: 8,
     elementBytes: 12,
-    /** offsets inside an element; its first words are next, hash */
+    /** offsets inside an element */
     keyOffset: 16,
     valueOffset: 20,
     elements: 24,
-    /** elements handed out so far (no prealloc) */
+    /** elements taken from the pool so far; those behind were never touched */
     used: 28,
     seed: 32,
+    /** u32 a CPU: the element that its next update of an existing key takes, 0: none yet (preallocated maps) */
+    spares: 36,
+    /** bytes from one CPU's values to the next's (per-CPU hashes) */
+    cpuStride: 40,
   },
   ringbuf: {
-    /** address of the data area, of `bytes`, followed by an overflow tail of `tailBytes` */
-    data: 0,
+    /** address of the RING */
+    ring: 0,
+    /** length of the data area; it is followed by an overflow tail of `tailBytes` */
     bytes: 4,
     tailBytes: 8,
-    /** u64 positions, as in the kernel's pages */
-    consumer: 16,
-    producer: 24,
-    /** u32 for Atomics.wait: bumped at every wake-up */
-    wake: 32,
-    dropped: 40,
   },
   perfEventArray: {
     /** u32 a slot: address of the perf buffer of that index, 0: none */
@@ -161,6 +196,46 @@ export const MAP_PRIVATE = {
   },
 } as const;
 
+/** An element of a hash: these words, the key padded to 8 bytes, then the value (per CPU: only its address). */
+export const ELEMENT = {
+  /** next element of the chain; kept when the element is deleted, so that an iteration that stands on it goes on */
+  next: 0,
+  hash: 4,
+  /** next element of the free list */
+  freeNext: 8,
+  /** per-CPU hash: address of CPU 0's value */
+  values: 12,
+  key: 16,
+} as const;
+
+/**
+ * A BPF ring, page-aligned. The kernel's pages: its own, the consumer's position, the producer's, the data. The first page
+ * is free for our words. Source: struct bpf_ringbuf in kernel/bpf/ringbuf.c.
+ */
+export const RING = {
+  /** address of the map's descriptor */
+  map: 0,
+  /** u32 for Atomics.wait: bumped at every wake-up */
+  wake: 4,
+  /** readers that wait on `wake`: nobody is notified while it is 0 */
+  waiters: 8,
+  /** u64: records that found no room */
+  dropped: 16,
+  /** u64: start of the oldest record that is not committed, as far as is known */
+  pending: 24,
+  /** u64, of the ring's positions, which only grow */
+  consumer: PAGE_BYTES,
+  producer: 2 * PAGE_BYTES,
+  data: 3 * PAGE_BYTES,
+  /** header of a record: u32 length and flags, u32 pages from the ring's start to the header */
+  headerBytes: 8,
+  busy: 0x8000_0000,
+  discard: 0x4000_0000,
+} as const;
+/** flags of submit, discard and output; of query. Source: include/uapi/linux/bpf.h */
+export const RINGBUF_FLAG = { NO_WAKEUP: 1, FORCE_WAKEUP: 2 } as const;
+export const RINGBUF_QUERY = { AVAIL_DATA: 0, RING_SIZE: 1, CONS_POS: 2, PROD_POS: 3 } as const;
+
 /**
  * A perf buffer: a page laid out as struct perf_event_mmap_page, then 2^n data pages, then an overflow tail of 64 KiB.
  * The offsets of the page are the kernel's; the words in `reserved` space are ours.
@@ -170,14 +245,23 @@ export const PERF_BUFFER = {
   dataTail: 1032,
   dataOffset: 1040,
   dataSize: 1048,
+  /** u64: records that found no room, in all and since the last PERF_RECORD_LOST */
   lost: 2048,
   lostPending: 2056,
+  /** u32 for Atomics.wait, and how many wait on it */
   wake: 2064,
+  waiters: 2068,
+  /** u64: PERF_SAMPLE bits of a record's fields */
   sampleType: 2072,
+  /** u64: what PERF_SAMPLE_ID says and what PERF_RECORD_LOST names */
   sampleId: 2080,
+  /** virtual CPU whose programs may write to it */
   cpu: 2088,
+  /** u32: records until a waiting reader is woken, and records since */
+  wakeupEvents: 2092,
+  events: 2096,
+  /** address of the first data page */
+  data: 2100,
   headerBytes: PAGE_BYTES,
   tailBytes: 65_536,
 } as const;
-
-import { PAGE_BYTES } from "./abi.ts";
