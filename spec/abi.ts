@@ -155,7 +155,16 @@ export const IMPORT = {
   mapValue: "mapvalue",
   /** functions in TypeScript, by helper name */
   helper: "helper",
+  /** functions of the wasm library, by the names in library.ts, where the module does not carry them itself */
+  library: "library",
+  /** functions of the runtime: `fault` below, and those that the library imports (LIBRARY_IMPORTS) */
+  host: "host",
+  /** `host.fault`: (FAULT, insnIndex) → does not return. Called by programs that run unchecked only. */
+  fault: "fault",
 } as const;
+
+/** First argument of `host.fault`. */
+export const FAULT = { memory: 1, budget: 2 } as const;
 
 /** Prefixes of what it exports. `main:NAME` is `(i32 ctx) → i64`; `batch:NAME` is `(i32 events, i32 count) → i32 done`. */
 export const EXPORT = { main: "main:", batch: "batch:" } as const;

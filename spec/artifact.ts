@@ -30,6 +30,13 @@ export interface ProgramManifest {
   readonly attachTarget: string | null;
   readonly autoload: boolean;
   readonly insns: number;
+  /**
+   * Bytes of the ctx that the program may read, from its start: what a test run and an event must bring at least.
+   * Kernel: prog->aux->max_ctx_offset. Absent: not known.
+   */
+  readonly ctxBytes?: number;
+  /** raw only: bytes that r1 points to */
+  readonly memoryBytes?: number;
   /** names of helpers that are called */
   readonly helpers: readonly string[];
   /** indices of maps that are used */
