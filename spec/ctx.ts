@@ -97,7 +97,7 @@ const CB = ["cb0", "cb1", "cb2", "cb3", "cb4"];
 /** Kernel: sk_filter_is_valid_access() refuses what is not here. */
 const SOCKET_FILTER_NAMES = [
   ...["len", "pkt_type", "mark", "queue_mapping", "protocol", "vlan_present", "vlan_tci", "vlan_proto", "priority"],
-  ...["ingress_ifindex", "ifindex", "tc_index", "hash", "napi_id", "gso_segs", "gso_size", "sk", "hwtstamp"],
+  ...["ingress_ifindex", "ifindex", "tc_index", "hash", "napi_id", "gso_segs", "gso_size", "sk"],
   ...CB,
 ];
 /** Kernel: tc_cls_act_is_valid_access(). */
