@@ -265,3 +265,23 @@ export const PERF_BUFFER = {
   headerBytes: PAGE_BYTES,
   tailBytes: 65_536,
 } as const;
+
+/**
+ * Bits of PERF_BUFFER.sampleType that perf_event_output writes, in the order of a record's fields.
+ * Source: include/uapi/linux/perf_event.h
+ */
+export const PERF_SAMPLE = {
+  IDENTIFIER: 1 << 16,
+  TID: 1 << 1,
+  TIME: 1 << 2,
+  ID: 1 << 6,
+  CPU: 1 << 7,
+  RAW: 1 << 10,
+} as const;
+export const PERF_RECORD = { LOST: 2, SAMPLE: 9, MISC_KERNEL: 1 } as const;
+/** flags of bpf_perf_event_output. Source: include/uapi/linux/bpf.h */
+export const PERF_OUTPUT = {
+  INDEX_MASK: 0xffff_ffffn,
+  CURRENT_CPU: 0xffff_ffff,
+  CTXLEN_MASK: 0xf_ffff_0000_0000n,
+} as const;

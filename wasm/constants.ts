@@ -1,0 +1,108 @@
+/** The numbers that .wat files name in braces, from the tables in spec/. `{-EINVAL}`, `{~TABLE.mask}` and `{TABLE.word+8}` work too. */
+import {
+  COMM_BYTES,
+  CPU,
+  CPU_STACK_RESERVE_BYTES,
+  CTX,
+  ELEMENT,
+  ERRNO,
+  EVENT,
+  EVENT_FLAG,
+  HOOK,
+  isa,
+  KERNEL_ADDRESS_START,
+  LINK,
+  MAP,
+  MAP_FLAG,
+  MAP_PRIVATE,
+  NULL_GUARD_BYTES,
+  PERF_BUFFER,
+  PERF_OUTPUT,
+  PERF_RECORD,
+  PERF_SAMPLE,
+  POINTER_TAG,
+  RING,
+  RINGBUF_FLAG,
+  RINGBUF_QUERY,
+  RUNTIME,
+  STORAGE_ID,
+  TASK,
+  UPDATE_FLAG,
+  USER_ADDRESS_END,
+  WORKER,
+} from "../spec/index.ts";
+
+type Constant = number | bigint;
+type Words = Readonly<Record<string, Constant>>;
+
+const PERF_LOST_BYTES = 24;
+
+const CONSTANTS: Readonly<Record<string, Constant | Words>> = {
+  ...ERRNO,
+  COMM_BYTES,
+  CPU,
+  CPU_STACK_RESERVE_BYTES,
+  ELEMENT,
+  EVENT,
+  EVENT_FLAG,
+  HOOK,
+  KERNEL_ADDRESS_START,
+  LINK,
+  MAP,
+  MAP_FLAG,
+  NULL_GUARD_BYTES,
+  PERF_BUFFER,
+  PERF_OUTPUT,
+  PERF_RECORD,
+  PERF_SAMPLE,
+  POINTER_TAG,
+  RING,
+  RINGBUF_FLAG,
+  RINGBUF_QUERY,
+  TASK,
+  UPDATE_FLAG,
+  USER_ADDRESS_END,
+  WORKER,
+  STORAGE: STORAGE_ID,
+  ATOMIC: isa.ATOMIC,
+  RUNTIME_ATOMIC_LOCK: NULL_GUARD_BYTES + RUNTIME.atomicLock,
+  // a map's private words, as offsets in its descriptor
+  ARRAY: inDescriptor(MAP_PRIVATE.array),
+  HASH: inDescriptor(MAP_PRIVATE.hash),
+  RINGBUF: inDescriptor(MAP_PRIVATE.ringbuf),
+  PERF_ARRAY: inDescriptor(MAP_PRIVATE.perfEventArray),
+  PROG_ARRAY: inDescriptor(MAP_PRIVATE.progArray),
+  SK_BUFF: offsets(CTX.sched_cls.fields),
+  XDP_MD: offsets(CTX.xdp_md.fields),
+  RING_BUSY: RING.busy,
+  RING_DISCARD: RING.discard,
+  RING_LENGTH_MASK: ~(RING.busy | RING.discard) >>> 0,
+  RING_DATA_PAGE: RING.data / RING.consumer,
+  /** Kernel: RINGBUF_MAX_RECORD_SZ */
+  RINGBUF_MAX_RECORD: 0xffff_ffff >>> 2,
+  PERF_SAMPLE_FIELDS: PERF_SAMPLE.IDENTIFIER | PERF_SAMPLE.TID | PERF_SAMPLE.TIME | PERF_SAMPLE.ID | PERF_SAMPLE.CPU,
+  PERF_LOST_BYTES,
+  /** misc and size of a PERF_RECORD_LOST's header */
+  PERF_LOST_SIZE_WORD: PERF_LOST_BYTES << 16,
+  /** flags that no packet output has */
+  PERF_PACKET_REFUSED: ~(PERF_OUTPUT.INDEX_MASK | PERF_OUTPUT.CTXLEN_MASK),
+};
+
+function inDescriptor(words: Readonly<Record<string, number>>): Words {
+  return Object.fromEntries(Object.entries(words).map(([name, offset]) => [name, MAP.private + offset]));
+}
+
+function offsets(fields: readonly { readonly name: string; readonly offset: number }[]): Words {
+  return Object.fromEntries(fields.map((field) => [field.name, field.offset]));
+}
+
+/** Replaces every `{…}` in the text. Throws where a name is in no table. */
+export function expandConstants(text: string, file: string): string {
+  return text.replace(/\{([-~]?)([A-Za-z_0-9]+)(?:\.(\w+))?(?:\+(\d+))?\}/g, (whole, sign, table, word, plus) => {
+    const entry = CONSTANTS[table as string];
+    const value = word === undefined ? entry : typeof entry === "object" ? entry[word as string] : undefined;
+    if (typeof value !== "number" && typeof value !== "bigint") throw new Error(`${file}: unknown constant ${whole}`);
+    const sum = BigInt(value) + BigInt(plus ?? 0);
+    return String(sign === "-" ? -sum : sign === "~" ? ~sum : sum);
+  });
+}

@@ -1,0 +1,132 @@
+;; The BPF ring buffer. Kernel: __bpf_ringbuf_reserve(), bpf_ringbuf_commit(), bpf_ringbuf_query() in kernel/bpf/ringbuf.c.
+;;
+;; A ring (RING in spec/library.ts) has the kernel's pages: its own words, the consumer's page, the producer's page, then
+;; the data, so that pg_off of a record's header counts back to the ring as it does in the kernel. The data area is
+;; followed by an overflow tail: a record that reaches the end runs on into it and is contiguous, for the program that
+;; writes it and for the reader; its length still counts on the ring.
+;;
+;;   header: len u32 (bit 31 busy, bit 30 discarded) | pg_off u32, then the payload, padded to 8
+
+;; Address of the payload of a new busy record, or 0.
+(func $ring_reserve (param $map i32) (param $size i32) (result i32)
+  (local $ring i32) (local $length i64) (local $mask i64) (local $consumer i64) (local $producer i64)
+  (local $pending i64) (local $end i64) (local $offset i32) (local $header i32) (local $word i32)
+  (local.set $ring (i32.load offset={RINGBUF.ring} (local.get $map)))
+  (local.set $mask (i64.sub (i64.load32_u offset={RINGBUF.bytes} (local.get $map)) (i64.const 1)))
+  ;; the payload and its header, rounded up to 8
+  (local.set $length
+    (i64.and (i64.add (i64.extend_i32_u (local.get $size)) (i64.const 15)) (i64.const -8)))
+  (if (i32.gt_u (local.get $size) (i32.const {RINGBUF_MAX_RECORD})) (then (return (i32.const 0))))
+  ;; longer than the tail: the map was made for smaller records (createMap's largestRecord)
+  (if (i64.gt_u (local.get $length) (i64.load32_u offset={RINGBUF.tailBytes} (local.get $map)))
+    (then (return (call $ring_full (local.get $ring)))))
+  (local.set $consumer (i64.load offset={RING.consumer} (local.get $ring)))
+  (local.set $producer (i64.load offset={RING.producer} (local.get $ring)))
+  (local.set $end (i64.add (local.get $producer) (local.get $length)))
+  (local.set $pending (i64.load offset={RING.pending} (local.get $ring)))
+  (block $busy
+    (loop $next
+      (br_if $busy (i64.eq (local.get $pending) (local.get $producer)))
+      (local.set $word
+        (i32.load offset={RING.data}
+          (i32.add (local.get $ring) (i32.wrap_i64 (i64.and (local.get $pending) (local.get $mask))))))
+      (br_if $busy (i32.lt_s (local.get $word) (i32.const 0)))
+      (local.set $pending
+        (i64.add
+          (local.get $pending)
+          (i64.and
+            (i64.add
+              (i64.extend_i32_u (i32.and (local.get $word) (i32.const {RING_LENGTH_MASK})))
+              (i64.const 15))
+            (i64.const -8))))
+      (br $next)))
+  (i64.store offset={RING.pending} (local.get $ring) (local.get $pending))
+  (if
+    (i32.or
+      (i64.gt_u (i64.sub (local.get $end) (local.get $consumer)) (local.get $mask))
+      (i64.gt_u (i64.sub (local.get $end) (local.get $pending)) (local.get $mask)))
+    (then (return (call $ring_full (local.get $ring)))))
+  ;; more than half full: the batch driver lets the reader in after this event
+  (if (i64.gt_u (i64.shl (i64.sub (local.get $end) (local.get $consumer)) (i64.const 1)) (local.get $mask))
+    (then (i32.store offset={WORKER.yield} (global.get $worker) (i32.const 1))))
+  (local.set $offset (i32.wrap_i64 (i64.and (local.get $producer) (local.get $mask))))
+  (local.set $header (i32.add (local.get $ring) (local.get $offset)))
+  (i32.store offset={RING.data} (local.get $header) (i32.or (local.get $size) (i32.const {RING_BUSY})))
+  (i32.store offset={RING.data+4} (local.get $header)
+    (i32.add (i32.shr_u (local.get $offset) (i32.const 12)) (i32.const {RING_DATA_PAGE})))
+  (i64.store offset={RING.producer} (local.get $ring) (local.get $end))
+  (i32.add (local.get $header) (i32.const {RING.data+8})))
+
+(func $ring_full (param $ring i32) (result i32)
+  (i32.store offset={WORKER.yield} (global.get $worker) (i32.const 1))
+  (i64.store offset={RING.dropped} (local.get $ring)
+    (i64.add (i64.load offset={RING.dropped} (local.get $ring)) (i64.const 1)))
+  (i32.const 0))
+
+;; Clears busy (and sets the discard bit where `discard` is it) and wakes the reader if it has come to this record.
+(func $ring_commit (param $sample i32) (param $flags i64) (param $discard i32)
+  (local $header i32) (local $ring i32) (local $map i32)
+  (local.set $header (i32.sub (local.get $sample) (i32.const 8)))
+  (local.set $ring
+    (i32.sub
+      (i32.and (local.get $header) (i32.const -4096))
+      (i32.shl (i32.load offset=4 (local.get $header)) (i32.const 12))))
+  (local.set $map (i32.load offset={RING.map} (local.get $ring)))
+  (i32.store (local.get $header)
+    (i32.or
+      (i32.xor (i32.load (local.get $header)) (i32.const {RING_BUSY}))
+      (local.get $discard)))
+  (if (i32.wrap_i64 (i64.and (local.get $flags) (i64.const {RINGBUF_FLAG.FORCE_WAKEUP})))
+    (then (call $ring_wake (local.get $ring)) (return)))
+  (if (i32.wrap_i64 (i64.and (local.get $flags) (i64.const {RINGBUF_FLAG.NO_WAKEUP}))) (then (return)))
+  (if
+    (i32.eq
+      (i32.and
+        (i32.load offset={RING.consumer} (local.get $ring))
+        (i32.sub (i32.load offset={RINGBUF.bytes} (local.get $map)) (i32.const 1)))
+      (i32.sub (local.get $header) (i32.add (local.get $ring) (i32.const {RING.data}))))
+    (then (call $ring_wake (local.get $ring)))))
+
+;; The reader compares `wake` before it waits, and says in `waiters` that it does: no notify without one.
+(func $ring_wake (param $ring i32)
+  (drop (i32.atomic.rmw.add offset={RING.wake} (local.get $ring) (i32.const 1)))
+  (if (i32.atomic.load offset={RING.waiters} (local.get $ring))
+    (then (drop (memory.atomic.notify offset={RING.wake} (local.get $ring) (i32.const -1))))))
+
+(func (export "ringbuf_reserve") (param $map i32) (param $size i32) (param $flags i64) (result i32)
+  (if (result i32) (i64.eqz (local.get $flags))
+    (then (call $ring_reserve (local.get $map) (local.get $size)))
+    (else (i32.const 0))))
+
+(func (export "bpf_ringbuf_submit") (param $sample i32) (param $flags i64)
+  (call $ring_commit (local.get $sample) (local.get $flags) (i32.const 0)))
+
+(func (export "bpf_ringbuf_discard") (param $sample i32) (param $flags i64)
+  (call $ring_commit (local.get $sample) (local.get $flags) (i32.const {RING_DISCARD})))
+
+(func (export "ringbuf_output")
+  (param $map i32) (param $data i32) (param $size i32) (param $flags i64) (result i32)
+  (local $sample i32)
+  (if (i64.gt_u (local.get $flags) (i64.const 3)) (then (return (i32.const {-EINVAL}))))
+  (if (i32.eqz (local.tee $sample (call $ring_reserve (local.get $map) (local.get $size))))
+    (then (return (i32.const {-EAGAIN}))))
+  (call $copy (local.get $sample) (local.get $data) (local.get $size))
+  (call $ring_commit (local.get $sample) (local.get $flags) (i32.const 0))
+  (i32.const 0))
+
+(func (export "ringbuf_query") (param $map i32) (param $flags i64) (result i64)
+  (local $ring i32)
+  (local.set $ring (i32.load offset={RINGBUF.ring} (local.get $map)))
+  (if (i64.eq (local.get $flags) (i64.const {RINGBUF_QUERY.AVAIL_DATA}))
+    (then
+      (return
+        (i64.sub
+          (i64.load offset={RING.producer} (local.get $ring))
+          (i64.load offset={RING.consumer} (local.get $ring))))))
+  (if (i64.eq (local.get $flags) (i64.const {RINGBUF_QUERY.RING_SIZE}))
+    (then (return (i64.load32_u offset={RINGBUF.bytes} (local.get $map)))))
+  (if (i64.eq (local.get $flags) (i64.const {RINGBUF_QUERY.CONS_POS}))
+    (then (return (i64.load offset={RING.consumer} (local.get $ring)))))
+  (if (i64.eq (local.get $flags) (i64.const {RINGBUF_QUERY.PROD_POS}))
+    (then (return (i64.load offset={RING.producer} (local.get $ring)))))
+  (i64.const 0))
