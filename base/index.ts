@@ -1,3 +1,4 @@
 export * from "./bytes.ts";
 export * from "./errors.ts";
 export * from "./u64.ts";
+export type * from "./webassembly.ts";
