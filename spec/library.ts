@@ -12,7 +12,10 @@ export interface LibraryFunction {
   readonly params: readonly WasmType[];
   readonly result: WasmType | null;
 }
-const fn = (params: readonly WasmType[], result: WasmType | null): LibraryFunction => ({ params, result });
+const fn = <const P extends readonly WasmType[], R extends WasmType | null>(params: P, result: R) => ({
+  params,
+  result,
+});
 const I = "i32" as const;
 const L = "i64" as const;
 
@@ -189,6 +192,9 @@ export const MAP_PRIVATE = {
   perfEventArray: {
     /** u32 a slot: address of the perf buffer of that index, 0: none */
     slots: 0,
+    /** u32 for Atomics.wait, for all buffers of the map, and how many wait on it */
+    wake: 4,
+    waiters: 8,
   },
   progArray: {
     /** u32 a slot: table index + 1, 0: empty */
@@ -248,9 +254,6 @@ export const PERF_BUFFER = {
   /** u64: records that found no room, in all and since the last PERF_RECORD_LOST */
   lost: 2048,
   lostPending: 2056,
-  /** u32 for Atomics.wait, and how many wait on it */
-  wake: 2064,
-  waiters: 2068,
   /** u64: PERF_SAMPLE bits of a record's fields */
   sampleType: 2072,
   /** u64: what PERF_SAMPLE_ID says and what PERF_RECORD_LOST names */

@@ -122,6 +122,7 @@
         (then
           (call $copy (i32.add (local.get $at) (local.get $size)) (local.get $more) (local.get $more_size))))))
   (call $perf_publish
+    (local.get $map)
     (local.get $buffer)
     (i64.add (local.get $head) (i64.extend_i32_u (local.get $length))))
   (i32.const 0))
@@ -204,8 +205,8 @@
       (local.set $at (i32.add (local.get $at) (i32.const 8)))))
   (local.get $at))
 
-;; Shows the reader everything up to `head` and wakes it after every wakeupEvents records.
-(func $perf_publish (param $buffer i32) (param $head i64)
+;; Shows the reader everything up to `head` and wakes it, if it waits, after every wakeupEvents records.
+(func $perf_publish (param $map i32) (param $buffer i32) (param $head i64)
   (local $events i32)
   (i64.store offset={PERF_BUFFER.dataHead} (local.get $buffer) (local.get $head))
   (local.set $events (i32.add (i32.load offset={PERF_BUFFER.events} (local.get $buffer)) (i32.const 1)))
@@ -214,7 +215,7 @@
       (i32.store offset={PERF_BUFFER.events} (local.get $buffer) (local.get $events))
       (return)))
   (i32.store offset={PERF_BUFFER.events} (local.get $buffer) (i32.const 0))
-  (if (i32.load offset={PERF_BUFFER.waiters} (local.get $buffer))
+  (if (i32.atomic.load offset={PERF_ARRAY.waiters} (local.get $map))
     (then
-      (drop (i32.atomic.rmw.add offset={PERF_BUFFER.wake} (local.get $buffer) (i32.const 1)))
-      (drop (memory.atomic.notify offset={PERF_BUFFER.wake} (local.get $buffer) (i32.const -1))))))
+      (drop (i32.atomic.rmw.add offset={PERF_ARRAY.wake} (local.get $map) (i32.const 1)))
+      (drop (memory.atomic.notify offset={PERF_ARRAY.wake} (local.get $map) (i32.const -1))))))
