@@ -4,6 +4,7 @@
  */
 import type { AttachTypeName, MapSpec, ProgramTypeName } from "../spec/index.ts";
 import type { Insn } from "./asm/instruction.ts";
+import type { Btf } from "./object/btf/btf.ts";
 
 export interface Program {
   readonly name: string;
@@ -26,12 +27,16 @@ export interface Program {
   readonly maps: readonly MapSpec[];
   /** raw only: bytes that r1 points to; r2 is this number */
   readonly memoryBytes: number;
+  /** the object's BTF, which `functions[].type` counts in; absent or null where there is none */
+  readonly btf?: Btf | null;
 }
 
 export interface ProgramFunction {
   readonly insnIndex: number;
   readonly name: string;
   readonly linkage: "static" | "global";
+  /** id of its func in the object's BTF */
+  readonly type?: number;
 }
 
 export interface SourceLine {

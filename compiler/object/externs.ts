@@ -1,0 +1,209 @@
+/**
+ * Externs: what an object wants from its target. `__kconfig` variables live in a map of their own, `__ksym` variables and
+ * functions become addresses or BTF ids of the target. A missing strong extern fails only the programs that use it.
+ * Source: libbpf, bpf_object__collect_externs() and bpf_object__resolve_externs().
+ */
+import { BpfError, ObjectError } from "../../base/index.ts";
+import type { Btf } from "./btf/btf.ts";
+import { essentialName } from "./btf/names.ts";
+import { areTypesCompatible } from "./core/compatible.ts";
+import { type ElfSymbol, SYMBOL_BIND } from "./elf.ts";
+import { type ConfigVariable, configVariable, setConfig } from "./kconfig.ts";
+import type { Layout } from "./layout.ts";
+import { isExtern } from "./relocations.ts";
+import type { Target } from "./target.ts";
+
+/** Calls of weak functions that the target lacks get this number plus the extern's index, as libbpf does. */
+export const MISSING_KFUNC = 2_002_000_000;
+
+export interface Extern {
+  readonly name: string;
+  readonly symbol: number;
+  readonly isWeak: boolean;
+  readonly kind: ExternKind | BpfError;
+}
+
+type ExternKind =
+  | { readonly kind: "config"; readonly variable: ConfigVariable; offsetBytes: number; isSet: boolean }
+  /** `type`: id behind modifiers, 0 where it has none (`extern const void x __ksym`) */
+  | { readonly kind: "variable"; readonly type: number }
+  | { readonly kind: "function"; readonly prototype: number };
+
+/** What an extern's address or id came to. */
+export type Resolution =
+  | { readonly kind: "address"; readonly address: bigint }
+  | { readonly kind: "btf"; readonly id: number }
+  | { readonly kind: "config"; readonly offsetBytes: number }
+  /** a weak function that the target does not have */
+  | { readonly kind: "missing"; readonly number: number };
+
+export class ExternTable {
+  readonly all: readonly Extern[];
+  /** bytes of the configuration map, null where no program wants any */
+  readonly config: Uint8Array | null;
+  readonly #target: Target;
+  readonly #btf: Btf | null;
+  readonly #bySymbol: ReadonlyMap<number, number>;
+
+  constructor(externs: readonly Extern[], btf: Btf | null, target: Target) {
+    this.all = externs;
+    this.#btf = btf;
+    this.#target = target;
+    this.#bySymbol = new Map(externs.map((extern, index) => [extern.symbol, index]));
+    this.config = placeConfig(externs, target);
+  }
+
+  externOf(symbol: ElfSymbol): number | null {
+    return this.#bySymbol.get(symbol.index) ?? null;
+  }
+
+  /** Throws where the target does not have what a strong extern names. */
+  resolve(index: number): Resolution {
+    const extern = this.all[index]!;
+    const { kind } = extern;
+    if (kind instanceof BpfError) throw kind;
+    switch (kind.kind) {
+      case "config":
+        if (!kind.isSet && !extern.isWeak) throw unresolved(extern, "is not in the target's configuration");
+        return { kind: "config", offsetBytes: kind.offsetBytes };
+      case "variable":
+        return kind.type === 0 ? this.#address(extern) : this.#typedVariable(extern, kind.type);
+      case "function":
+        return this.#function(extern, index, kind.prototype);
+    }
+  }
+
+  #address(extern: Extern): Resolution {
+    const address = this.#target.symbols.get(extern.name);
+    if (address === undefined && !extern.isWeak) throw unresolved(extern, "is not among the target's symbols");
+    return { kind: "address", address: address ?? 0n };
+  }
+
+  #typedVariable(extern: Extern, type: number): Resolution {
+    const target = this.#targetBtf(extern);
+    const id = target?.findByName(extern.name, "var") ?? null;
+    if (target === null || id === null) {
+      if (extern.isWeak) return { kind: "address", address: 0n };
+      throw unresolved(extern, "is not a variable in the target's BTF");
+    }
+    const variable = target.typeById(id);
+    if (variable.kind !== "var" || !areTypesCompatible(this.#btf!, type, target, target.skipModifiers(variable.type)))
+      throw unresolved(extern, "is of another type in the target's BTF");
+    return { kind: "btf", id };
+  }
+
+  #function(extern: Extern, index: number, prototype: number): Resolution {
+    const target = this.#targetBtf(extern);
+    const id = target?.findByName(essentialName(extern.name), "func") ?? null;
+    const missing: Resolution = { kind: "missing", number: MISSING_KFUNC + index };
+    if (target === null || id === null) {
+      if (extern.isWeak) return missing;
+      throw new ObjectError("KFUNC_MISSING", `kernel function ${extern.name} is not in the target's BTF`);
+    }
+    const fn = target.typeById(id);
+    if (fn.kind !== "func" || !areTypesCompatible(this.#btf!, prototype, target, fn.type)) {
+      if (extern.isWeak) return missing;
+      throw new ObjectError(
+        "KFUNC_MISSING",
+        `kernel function ${extern.name} has another prototype in the target's BTF`,
+      );
+    }
+    return { kind: "btf", id };
+  }
+
+  #targetBtf(extern: Extern): Btf | null {
+    if (this.#target.btf === null && !extern.isWeak)
+      throw new ObjectError("BTF_MISSING", `extern ${extern.name} needs the target's BTF`);
+    return this.#target.btf;
+  }
+}
+
+/** Externs in libbpf's order, which the numbers of missing functions show: configuration first, then by name. */
+export function readExterns(layout: Layout, btf: Btf | null): Extern[] {
+  const symbols = layout.elf.symbols.filter(isExtern);
+  if (symbols.length === 0) return [];
+  const sections = btf === null ? new Map<number, string>() : sectionsByVariable(btf);
+  const externs: Extern[] = [];
+  for (const symbol of symbols) {
+    const name = layout.elf.symbolName(symbol);
+    if (name === "") continue;
+    externs.push({
+      name,
+      symbol: symbol.index,
+      isWeak: symbol.bind === SYMBOL_BIND.WEAK,
+      kind: btf === null ? new ObjectError("BTF_MISSING", `extern ${name} has no BTF`) : kindOf(btf, sections, name),
+    });
+  }
+  return externs.sort(compareExterns);
+}
+
+function sectionsByVariable(btf: Btf): Map<number, string> {
+  const sections = new Map<number, string>();
+  for (const id of btf.idsOf("datasec")) {
+    const section = btf.typeById(id);
+    if (section.kind !== "datasec") continue;
+    for (const variable of section.variables)
+      if (!sections.has(variable.type)) sections.set(variable.type, section.name);
+  }
+  return sections;
+}
+
+function kindOf(btf: Btf, sections: ReadonlyMap<number, string>, name: string): ExternKind | BpfError {
+  const fail = (message: string) => new ObjectError("EXTERN_UNRESOLVED", `extern ${name} ${message}`);
+  try {
+    const id = btf.findByName(name, "var") ?? btf.findByName(name, "func");
+    const type = id === null ? null : btf.typeById(id);
+    if (id === null || type === null || (type.kind !== "var" && type.kind !== "func")) return fail("is not in the BTF");
+    if (type.linkage !== "extern") return fail(`has ${type.linkage} linkage`);
+    const section = sections.get(id);
+    if (section === ".ksyms")
+      return type.kind === "func"
+        ? { kind: "function", prototype: btf.skipModifiers(type.type) }
+        : { kind: "variable", type: btf.skipModifiers(type.type) };
+    if (section !== ".kconfig") return fail(`is in section ${section ?? "none"}, neither .kconfig nor .ksyms`);
+    if (type.kind === "func") return fail("is a function in .kconfig");
+    const variable = configVariable(btf, type.type);
+    if (variable === null) return fail("is of a type that configuration values do not have");
+    return { kind: "config", variable, offsetBytes: 0, isSet: false };
+  } catch (error) {
+    if (error instanceof BpfError) return error;
+    throw error;
+  }
+}
+
+/** Configuration by falling alignment, then rising size; ties and the rest by name. */
+function compareExterns(a: Extern, b: Extern): number {
+  const x = a.kind instanceof BpfError || a.kind.kind !== "config" ? null : a.kind.variable;
+  const y = b.kind instanceof BpfError || b.kind.kind !== "config" ? null : b.kind.variable;
+  if (x !== null && y !== null) {
+    if (x.align !== y.align) return y.align - x.align;
+    if (x.size !== y.size) return x.size - y.size;
+  } else if (x !== null || y !== null) return x !== null ? -1 : 1;
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}
+
+/** Lays the configuration variables out and gives them their values. */
+function placeConfig(externs: readonly Extern[], target: Target): Uint8Array | null {
+  let end = 0;
+  for (const { kind } of externs) {
+    if (kind instanceof BpfError || kind.kind !== "config") continue;
+    kind.offsetBytes = Math.ceil(end / kind.variable.align) * kind.variable.align;
+    end = kind.offsetBytes + kind.variable.size;
+  }
+  if (end === 0) return null;
+  const bytes = new Uint8Array(end);
+  for (const extern of externs) {
+    if (extern.kind instanceof BpfError || extern.kind.kind !== "config") continue;
+    const { offsetBytes, variable } = extern.kind;
+    extern.kind.isSet = setConfig(
+      bytes.subarray(offsetBytes, offsetBytes + variable.size),
+      extern.name,
+      variable,
+      target,
+    );
+  }
+  return bytes;
+}
+
+const unresolved = (extern: Extern, message: string): ObjectError =>
+  new ObjectError("EXTERN_UNRESOLVED", `extern ${extern.name} ${message}`);

@@ -1,0 +1,256 @@
+/**
+ * An object file → its maps and programs, each program as libbpf would hand it to the kernel, except that map references
+ * are indices into the object's maps instead of descriptors. What is wrong with the file or its maps is thrown; what is
+ * wrong with a program is that program's outcome and hides no other.
+ */
+import { BpfError, ObjectError } from "../../base/index.ts";
+import type { CType, MapSpec, ProgramTypeName, SectionSpec } from "../../spec/index.ts";
+import { findSection } from "../../spec/index.ts";
+import type { Program } from "../program.ts";
+import { Btf } from "./btf/btf.ts";
+import { type BtfExt, readBtfExt } from "./btf/ext.ts";
+import { applyCoreRelocations } from "./core/relocate.ts";
+import { readDataSections } from "./datasec.ts";
+import { DebugInfo } from "./debug.ts";
+import { isElf, parseElf } from "./elf.ts";
+import { ExternTable, readExterns } from "./externs.ts";
+import { type FunctionTable, type ObjectFunction, readFunctions } from "./functions.ts";
+import { type Layout, layOut } from "./layout.ts";
+import { type LinkContext, linkProgram } from "./link.ts";
+import { dataMap, fillSlots, type MapSources, readMaps } from "./maps.ts";
+import { recordRelocations } from "./relocations.ts";
+import { DEFAULT_KERNEL_VERSION, parseConfig, type Target } from "./target.ts";
+import { recordTypes } from "./types.ts";
+
+/** Slots of all programs of an object together; subprograms count in each program that has them. */
+const MOST_SLOTS = 1 << 22;
+
+export interface ReadOptions {
+  /** shown in messages; names internal maps as the file's name does with libbpf */
+  readonly name?: string;
+  /** BTF of the kernel that the programs are prepared for: CO-RE, kernel functions and variables */
+  readonly targetBtf?: Btf | null;
+  /** program types by name of program or section, for sections that libbpf does not know */
+  readonly types?: Readonly<Record<string, ProgramTypeName>>;
+  /** LINUX_KERNEL_VERSION; 6.18 unless given */
+  readonly kernelVersion?: number;
+  /** text of a kernel configuration file, for `__kconfig` variables */
+  readonly kconfig?: string;
+  /** addresses of kernel symbols, for `__ksym` variables without type */
+  readonly symbols?: ReadonlyMap<string, bigint>;
+}
+
+export type ProgramOutcome =
+  | { readonly ok: true; readonly program: Program }
+  | {
+      readonly ok: false;
+      readonly name: string;
+      readonly section: string;
+      readonly type: ProgramTypeName | null;
+      /** slots of the program's own function */
+      readonly insns: number;
+      readonly error: BpfError;
+    };
+
+export interface ObjectSection {
+  readonly name: string;
+  readonly offsetBytes: number;
+  readonly sizeBytes: number;
+}
+
+export interface BpfObject {
+  readonly name: string;
+  readonly license: string;
+  /** of the `version` section */
+  readonly kernelVersion: number | null;
+  readonly maps: readonly MapSpec[];
+  readonly programs: readonly ProgramOutcome[];
+  readonly btf: Btf | null;
+  /** structs and unions that the programs define, by name */
+  readonly types: Readonly<Record<string, CType>>;
+  readonly sections: readonly ObjectSection[];
+}
+
+/** Throws a BpfError where the file is no BPF object or its maps or BTF cannot be used. */
+export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObject {
+  const name = objectName(options.name ?? "");
+  const layout = layOut(parseElf(bytes));
+  const { btf, ext } = readObjectBtf(layout);
+  const functions = readFunctions(layout);
+  const target: Target = {
+    btf: options.targetBtf ?? null,
+    kernelVersion: options.kernelVersion ?? DEFAULT_KERNEL_VERSION,
+    config: parseConfig(options.kconfig ?? ""),
+    symbols: options.symbols ?? new Map(),
+  };
+  const dataSections = btf === null ? new Map() : readDataSections(layout.elf, btf);
+  const sources: MapSources = { layout, btf, dataSections, objectName: name };
+  const maps = readMaps(sources);
+  fillSlots(layout, maps, functions.all);
+  const externs = new ExternTable(readExterns(layout, btf), btf, target);
+  const configMap = externs.config === null ? null : maps.add(dataMap(sources, ".kconfig", externs.config, true, null));
+  recordRelocations(layout, functions, {
+    mapAt: (offset) => maps.mapAt(offset),
+    dataMapOf: (section) => maps.dataMapOf(section),
+    externOf: (symbol) => externs.externOf(symbol),
+  });
+  if (btf !== null && ext !== null) applyCoreRelocations(functions, layout, btf, ext, target.btf);
+  const context: ProgramContext = {
+    name,
+    license: layout.license,
+    maps: maps.all.map((map) => map.spec),
+    link: { functions, text: layout.text, externs, configMap, budget: { slots: MOST_SLOTS } },
+    debug: new DebugInfo(btf, ext),
+    callbacks: exceptionCallbacks(btf, functions),
+    types: options.types ?? {},
+    btf,
+  };
+  return {
+    name,
+    license: layout.license,
+    kernelVersion: layout.kernelVersion,
+    maps: context.maps,
+    programs: functions.all.filter((fn) => !fn.isSubprogram).map((fn) => readProgram(fn, context)),
+    btf,
+    get types() {
+      const types = recordTypes(btf, ext);
+      Object.defineProperty(this, "types", { value: types, enumerable: true });
+      return types;
+    },
+    sections: layout.elf.sections.slice(1).map((section) => ({
+      name: section.name,
+      offsetBytes: section.offset,
+      sizeBytes: section.size,
+    })),
+  };
+}
+
+/** BTF by itself, or the .BTF section of an ELF file of any machine. */
+export function readBtf(bytes: Uint8Array): Btf {
+  if (!isElf(bytes)) return new Btf(bytes);
+  const section = parseElf(bytes).sections.find(({ name }) => name === ".BTF");
+  if (section === undefined) throw new ObjectError("BTF_MISSING", "the ELF file has no .BTF section");
+  return new Btf(section.data);
+}
+
+/** `/path/execsnoop.bpf.o` → `execsnoop` */
+function objectName(name: string): string {
+  const file = name.slice(name.lastIndexOf("/") + 1);
+  const dot = file.indexOf(".");
+  return dot < 0 ? file : file.slice(0, dot);
+}
+
+/**
+ * Malformed BTF is as good as none where nothing needs it, and malformed .BTF.ext always is: libbpf warns and goes on.
+ */
+function readObjectBtf(layout: Layout): { btf: Btf | null; ext: BtfExt | null } {
+  let btf: Btf | null = null;
+  try {
+    if (layout.btf !== null) {
+      btf = new Btf(layout.btf.data);
+      btf.validate();
+    }
+  } catch (error) {
+    if (!(error instanceof BpfError) || needsBtf(layout)) throw error;
+    return { btf: null, ext: null };
+  }
+  if (btf === null) {
+    if (needsBtf(layout)) throw new ObjectError("BTF_MISSING", "the object defines maps and has no BTF");
+    return { btf, ext: null };
+  }
+  try {
+    return { btf, ext: layout.btfExt === null ? null : readBtfExt(layout.btfExt.data, btf) };
+  } catch (error) {
+    if (!(error instanceof BpfError)) throw error;
+    return { btf, ext: null };
+  }
+}
+
+const needsBtf = (layout: Layout): boolean => layout.maps !== null || layout.structOps.length > 0;
+
+interface ProgramContext {
+  readonly name: string;
+  readonly license: string;
+  readonly maps: readonly MapSpec[];
+  readonly link: LinkContext;
+  readonly debug: DebugInfo;
+  readonly callbacks: ReadonlyMap<string, ObjectFunction | BpfError>;
+  readonly types: Readonly<Record<string, ProgramTypeName>>;
+  readonly btf: Btf | null;
+}
+
+function readProgram(fn: ObjectFunction, context: ProgramContext): ProgramOutcome {
+  const isLoaded = !fn.section.name.startsWith("?");
+  const section = isLoaded ? fn.section.name : fn.section.name.slice(1);
+  const spec = findSection(section);
+  const type = ownValue(context.types, fn.name) ?? ownValue(context.types, section) ?? spec?.type ?? null;
+  try {
+    if (type === null)
+      throw new ObjectError("SECTION_UNKNOWN", `section ${section} of program ${fn.name} says no program type`, {
+        where: { section, program: fn.name },
+      });
+    const callback = context.callbacks.get(fn.name) ?? null;
+    if (callback instanceof BpfError) throw callback;
+    const linked = linkProgram(fn, context.link, callback);
+    return {
+      ok: true,
+      program: {
+        name: fn.name,
+        section: fn.section.name,
+        type,
+        attachType: spec?.type === type ? spec.attachType : null,
+        attachTarget: targetOf(section, spec),
+        autoload: isLoaded,
+        sleepable: spec?.sleepable ?? false,
+        license: context.license,
+        insns: linked.insns,
+        functions: context.debug.functionsOf(linked.parts),
+        lines: context.debug.linesOf(linked.parts),
+        maps: context.maps,
+        memoryBytes: 0,
+        btf: context.btf,
+      },
+    };
+  } catch (error) {
+    if (!(error instanceof BpfError)) throw error;
+    return { ok: false, name: fn.name, section: fn.section.name, type, insns: fn.count, error };
+  }
+}
+
+const ownValue = <T>(record: Readonly<Record<string, T>>, key: string): T | undefined =>
+  Object.hasOwn(record, key) ? record[key] : undefined;
+
+function targetOf(section: string, spec: SectionSpec | null): string | null {
+  return spec !== null && section.length > spec.prefix.length + 1 ? section.slice(spec.prefix.length + 1) : null;
+}
+
+/** Programs by name → the subprogram that a `exception_callback:` tag gives them. libbpf: bpf_prog_assign_exc_cb(). */
+function exceptionCallbacks(btf: Btf | null, functions: FunctionTable): Map<string, ObjectFunction | BpfError> {
+  const callbacks = new Map<string, ObjectFunction | BpfError>();
+  if (btf === null) return callbacks;
+  const prefix = "exception_callback:";
+  let subprograms: Map<string, ObjectFunction> | null = null;
+  const repeated = new Set<string>();
+  for (const id of btf.idsOf("decl_tag")) {
+    const tag = btf.typeById(id);
+    if (tag.kind !== "decl_tag" || tag.component !== -1 || !tag.name.startsWith(prefix)) continue;
+    const program = btf.typeById(tag.type);
+    if (program.kind !== "func") continue;
+    // Of several callbacks libbpf appends none and lets the verifier complain.
+    if (callbacks.has(program.name)) repeated.add(program.name);
+    subprograms ??= new Map(functions.all.filter((fn) => fn.isSubprogram).map((fn) => [fn.name, fn]));
+    const name = tag.name.slice(prefix.length);
+    const callback = subprograms.get(name);
+    callbacks.set(
+      program.name,
+      callback?.isGlobal && !callback.isHidden
+        ? callback
+        : new ObjectError(
+            "RELOCATION_UNRESOLVED",
+            `exception callback ${name} of ${program.name} is no global function of .text`,
+          ),
+    );
+  }
+  for (const name of repeated) callbacks.delete(name);
+  return callbacks;
+}
