@@ -1,1 +1,2 @@
+export * from "./asm/index.ts";
 export * from "./program.ts";
