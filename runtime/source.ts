@@ -2,6 +2,7 @@
  * What an event source is to the runtime: something that decodes its input straight into the arena and yields batches of
  * EVENT records for the hooks that have links. runtime/pump.ts drives it; runtime/sources/ implements it, one file each.
  */
+import type { CType } from "../spec/index.ts";
 
 /** Kinds of hooks that run programs. A name belongs to a kind: `sched/sched_switch` of tracepoint, `sched_switch` of raw_tracepoint. */
 export type HookKind = "tracepoint" | "raw_tracepoint" | "socket_filter" | "sched_cls" | "xdp" | "raw";
@@ -43,6 +44,8 @@ export interface SourceEvent {
   readonly name: string;
   /** bytes of the fixed part of its ctx, null where unknown */
   readonly ctxBytes: number | null;
+  /** its ctx as a struct, where the input says; compare with what a program was compiled for by requireLayout() */
+  readonly type?: CType | null;
 }
 
 export interface SourceLoss {

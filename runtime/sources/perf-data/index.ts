@@ -1,0 +1,2 @@
+export { PERF_MAGIC } from "./header.ts";
+export { openPerfData } from "./source.ts";

@@ -1,0 +1,123 @@
+/**
+ * The tasks behind a recording's events, as TASK blocks in the arena. Who a thread was at an event's time follows from the
+ * COMM and FORK records before it; so they must be applied in order of time, between the events.
+ *
+ * A block that an event of the current batch may point to is never changed: a new name makes a new block, and the old one
+ * is reused after the next release().
+ */
+import { COMM_BYTES, TASK } from "../../../spec/index.ts";
+import type { SourceWorld } from "../../source.ts";
+
+/** Blocks that are allocated at once. */
+const SLAB_BLOCKS = 64;
+/** Thread ids below this are looked up in an array, which is what pid_max allows on 64-bit machines. */
+const ARRAY_TIDS_MAX = 1 << 22;
+
+export class TaskTable {
+  readonly #world: SourceWorld;
+  /** by thread id: address of its TASK block, 0: not seen */
+  byTid = new Int32Array(1 << 12);
+  readonly #others = new Map<number, number>();
+  /** by CPU: its idle thread, all of them pid 0 */
+  readonly #idle: number[] = [];
+  #free: number[] = [];
+  #retired: number[] = [];
+
+  constructor(world: SourceWorld) {
+    this.#world = world;
+  }
+
+  /** Blocks that were replaced may be used again: the events that point to them are gone. */
+  release(): void {
+    if (this.#retired.length === 0) return;
+    this.#free = this.#free.concat(this.#retired);
+    this.#retired = [];
+  }
+
+  idle(cpu: number): number {
+    this.#idle[cpu] ??= this.#create(0, 0, `swapper/${cpu}`);
+    return this.#idle[cpu];
+  }
+
+  /** The task of an event; a thread that no record told of is named `:TID`, as perf script does. */
+  get(pid: number, tid: number): number {
+    const known = this.#find(tid);
+    if (known !== 0) return known;
+    return this.#set(tid, this.#create(pid, tid, `:${tid}`));
+  }
+
+  /** COMM: the thread has a new name. `comm` is its address in the arena, zero-terminated or `bytes` long. */
+  rename(pid: number, tid: number, comm: number, bytes: number): void {
+    if (tid === 0) return;
+    const old = this.#find(tid);
+    const block = old === 0 ? this.#create(pid, tid, "") : this.#copy(old);
+    const memory = this.#world.bytes;
+    const target = block + TASK.comm;
+    memory.fill(0, target, target + COMM_BYTES);
+    for (let index = 0; index < COMM_BYTES - 1 && index < bytes; index++) {
+      const byte = memory[comm + index]!;
+      if (byte === 0) break;
+      memory[target + index] = byte;
+    }
+    this.#world.view.setUint32(block + TASK.tgid, pid, true);
+    this.#set(tid, block);
+  }
+
+  /** FORK: a thread begins, under the name of the one that made it. `time` as two unsigned halves, ns. */
+  fork(pid: number, tid: number, parentPid: number, parentTid: number, timeLow: number, timeHigh: number): void {
+    if (tid === 0) return;
+    const parent = this.#find(parentTid);
+    const block = parent === 0 ? this.#create(pid, tid, "") : this.#copy(parent);
+    const view = this.#world.view;
+    view.setUint32(block + TASK.pid, tid, true);
+    view.setUint32(block + TASK.tgid, pid, true);
+    view.setUint32(block + TASK.ppid, parentPid, true);
+    view.setUint32(block + TASK.startTimeNs, timeLow, true);
+    view.setUint32(block + TASK.startTimeNs + 4, timeHigh, true);
+    this.#set(tid, block);
+  }
+
+  #find(tid: number): number {
+    return (tid < this.byTid.length ? this.byTid[tid] : this.#others.get(tid)) ?? 0;
+  }
+
+  #set(tid: number, block: number): number {
+    const old = this.#find(tid);
+    if (old !== 0) this.#retired.push(old);
+    if (tid >= ARRAY_TIDS_MAX) {
+      this.#others.set(tid, block);
+      return block;
+    }
+    while (tid >= this.byTid.length) {
+      const grown = new Int32Array(this.byTid.length * 2);
+      grown.set(this.byTid);
+      this.byTid = grown;
+    }
+    this.byTid[tid] = block;
+    return block;
+  }
+
+  #create(pid: number, tid: number, comm: string): number {
+    const block = this.#allocate();
+    const { bytes, view } = this.#world;
+    bytes.fill(0, block, block + TASK.bytes);
+    view.setUint32(block + TASK.pid, tid, true);
+    view.setUint32(block + TASK.tgid, pid, true);
+    for (let index = 0; index < comm.length; index++) bytes[block + TASK.comm + index] = comm.charCodeAt(index);
+    return block;
+  }
+
+  #copy(from: number): number {
+    const block = this.#allocate();
+    this.#world.bytes.copyWithin(block, from, from + TASK.bytes);
+    return block;
+  }
+
+  #allocate(): number {
+    if (this.#free.length === 0) {
+      const slab = this.#world.allocate(SLAB_BLOCKS * TASK.bytes, TASK.bytes);
+      for (let index = SLAB_BLOCKS - 1; index >= 0; index--) this.#free.push(slab + index * TASK.bytes);
+    }
+    return this.#free.pop()!;
+  }
+}
