@@ -1,0 +1,99 @@
+/** Hashes and per-CPU hashes. Kernel: kernel/bpf/hashtab.c; the elements' layout and life are wasm/hash-*.wat's. */
+import { ELEMENT, MAP, MAP_FLAG, MAP_PRIVATE } from "../../spec/index.ts";
+import { CACHE_LINE_BYTES } from "./array.ts";
+import { BpfMap, type MapOrigin, type MapValue } from "./map.ts";
+
+const WORDS = MAP_PRIVATE.hash;
+
+export class HashMap extends BpfMap {
+  readonly #cpuStride: number;
+
+  constructor(origin: MapOrigin) {
+    const { world, spec } = origin;
+    const perCpu = spec.type === "percpu_hash";
+    super(origin, perCpu ? "perCpuHash" : "hash");
+    const { arena } = world;
+    const buckets = 2 ** Math.ceil(Math.log2(spec.maxEntries));
+    const stride = Math.ceil(spec.valueSize / 8) * 8;
+    const valueOffset = ELEMENT.key + Math.ceil(spec.keySize / 8) * 8;
+    const elementBytes = perCpu ? valueOffset : valueOffset + stride;
+    // an update of an existing key takes a spare element, one a CPU; a per-CPU hash is updated in place
+    const elements = perCpu ? spec.maxEntries : spec.maxEntries + arena.cpus;
+    this.#cpuStride = perCpu ? Math.ceil((stride * elements) / CACHE_LINE_BYTES) * CACHE_LINE_BYTES : 0;
+
+    this.#word("buckets", this.own(arena.allocate(4 * buckets, CACHE_LINE_BYTES)));
+    this.#word("bucketMask", buckets - 1);
+    this.#word("elements", this.own(arena.allocate(elementBytes * elements, CACHE_LINE_BYTES)));
+    this.#word("elementBytes", elementBytes);
+    this.#word("keyOffset", ELEMENT.key);
+    this.#word("valueOffset", valueOffset);
+    this.#word("cpuStride", this.#cpuStride);
+    this.#word("spares", this.own(arena.allocate(4 * arena.cpus)));
+    // Kernel: BPF_F_ZERO_SEED
+    this.#word("seed", (spec.flags & MAP_FLAG.ZERO_SEED) !== 0 ? 0 : (world.hashSeed ?? 0));
+    if (perCpu) {
+      this.set(MAP.stride, stride);
+      this.set(MAP.values, this.own(arena.allocate(this.#cpuStride * arena.cpus, CACHE_LINE_BYTES)));
+    }
+  }
+
+  override get size(): number {
+    this.requireOpen();
+    return this.get(MAP.count);
+  }
+
+  override valueAddress(key: Uint8Array, cpu = 0): number {
+    this.requireOpen();
+    this.requireKey(key);
+    const element = this.world.library.hash_find(this.address, this.stageKey(key)) >>> 0;
+    return element === 0 || cpu >= this.world.arena.cpus ? 0 : this.#valueOf(element, cpu);
+  }
+
+  protected override read(key: Uint8Array): MapValue | null {
+    const element = this.world.library.hash_find(this.address, this.stageKey(key)) >>> 0;
+    if (element === 0) return null;
+    if (!this.perCpu) return this.copyOut(this.#valueOf(element, 0), this.valueSize);
+    return Array.from({ length: this.world.arena.cpus }, (_, cpu) =>
+      this.copyOut(this.#valueOf(element, cpu), this.valueSize),
+    );
+  }
+
+  protected override write(key: Uint8Array, value: MapValue, flags: number): void {
+    const { library, arena } = this.world;
+    const values = this.perCpu ? this.perCpuValues(value) : [this.single(value)];
+    const update = this.perCpu ? library.percpu_hash_update : library.hash_update;
+    const result = update(this.address, this.stageKey(key), this.stageValue(values[0]!), BigInt(flags));
+    this.check(result, "update");
+    // the library wrote one CPU's value; the user's update writes all
+    if (this.perCpu) for (const [cpu, one] of values.entries()) arena.bytes.set(one, this.valueAddress(key, cpu));
+  }
+
+  protected override remove(key: Uint8Array): boolean {
+    return this.world.library.hash_delete(this.address, this.stageKey(key)) === 0;
+  }
+
+  /** Kernel: htab_map_get_next_key(). */
+  protected override after(key: Uint8Array | null): Uint8Array | null {
+    const { library } = this.world;
+    const position = key === null ? 0 : library.hash_find(this.address, this.stageKey(key));
+    const next = library.map_next(this.address, position) >>> 0;
+    return next === 0 ? null : this.copyOut(next + ELEMENT.key, this.keySize);
+  }
+
+  protected override removeAll(): void {
+    for (const key of this.keys()) this.remove(key);
+  }
+
+  protected override get deletable(): boolean {
+    return true;
+  }
+
+  #valueOf(element: number, cpu: number): number {
+    if (!this.perCpu) return element + this.get(MAP.private + WORDS.valueOffset);
+    return this.world.arena.view.getUint32(element + ELEMENT.values, true) + cpu * this.#cpuStride;
+  }
+
+  #word(name: keyof typeof WORDS, value: number): void {
+    this.set(MAP.private + WORDS[name], value);
+  }
+}
