@@ -7,6 +7,8 @@ import { BpfError, ObjectError } from "../../base/index.ts";
 import type { Btf } from "./btf/btf.ts";
 import { essentialName } from "./btf/names.ts";
 import { areTypesCompatible } from "./core/compatible.ts";
+import { Steps } from "./core/steps.ts";
+import type { DataSection } from "./datasec.ts";
 import { type ElfSymbol, SYMBOL_BIND } from "./elf.ts";
 import { type ConfigVariable, configVariable, setConfig } from "./kconfig.ts";
 import type { Layout } from "./layout.ts";
@@ -24,7 +26,13 @@ export interface Extern {
 }
 
 type ExternKind =
-  | { readonly kind: "config"; readonly variable: ConfigVariable; offsetBytes: number; isSet: boolean }
+  | {
+      readonly kind: "config";
+      readonly type: number;
+      readonly variable: ConfigVariable;
+      offsetBytes: number;
+      isSet: boolean;
+    }
   /** `type`: id behind modifiers, 0 where it has none (`extern const void x __ksym`) */
   | { readonly kind: "variable"; readonly type: number }
   | { readonly kind: "function"; readonly prototype: number };
@@ -44,6 +52,7 @@ export class ExternTable {
   readonly #target: Target;
   readonly #btf: Btf | null;
   readonly #bySymbol: ReadonlyMap<number, number>;
+  readonly #steps = new Steps();
 
   constructor(externs: readonly Extern[], btf: Btf | null, target: Target) {
     this.all = externs;
@@ -51,6 +60,24 @@ export class ExternTable {
     this.#target = target;
     this.#bySymbol = new Map(externs.map((extern, index) => [extern.symbol, index]));
     this.config = placeConfig(externs, target);
+  }
+
+  /** The configuration as a data section: its variables count as global, since the object's users may read them. */
+  configSection(name: string): DataSection {
+    const variables = this.all.flatMap(({ name, kind }) =>
+      kind instanceof BpfError || kind.kind !== "config"
+        ? []
+        : [
+            {
+              name,
+              type: kind.type,
+              offsetBytes: kind.offsetBytes,
+              sizeBytes: kind.variable.size,
+              linkage: "global" as const,
+            },
+          ],
+    );
+    return { name, size: this.config?.length ?? 0, variables };
   }
 
   externOf(symbol: ElfSymbol): number | null {
@@ -87,7 +114,10 @@ export class ExternTable {
       throw unresolved(extern, "is not a variable in the target's BTF");
     }
     const variable = target.typeById(id);
-    if (variable.kind !== "var" || !areTypesCompatible(this.#btf!, type, target, target.skipModifiers(variable.type)))
+    if (
+      variable.kind !== "var" ||
+      !areTypesCompatible(this.#btf!, type, target, target.skipModifiers(variable.type), this.#steps)
+    )
       throw unresolved(extern, "is of another type in the target's BTF");
     return { kind: "btf", id };
   }
@@ -101,7 +131,7 @@ export class ExternTable {
       throw new ObjectError("KFUNC_MISSING", `kernel function ${extern.name} is not in the target's BTF`);
     }
     const fn = target.typeById(id);
-    if (fn.kind !== "func" || !areTypesCompatible(this.#btf!, prototype, target, fn.type)) {
+    if (fn.kind !== "func" || !areTypesCompatible(this.#btf!, prototype, target, fn.type, this.#steps)) {
       if (extern.isWeak) return missing;
       throw new ObjectError(
         "KFUNC_MISSING",
@@ -164,7 +194,7 @@ function kindOf(btf: Btf, sections: ReadonlyMap<number, string>, name: string): 
     if (type.kind === "func") return fail("is a function in .kconfig");
     const variable = configVariable(btf, type.type);
     if (variable === null) return fail("is of a type that configuration values do not have");
-    return { kind: "config", variable, offsetBytes: 0, isSet: false };
+    return { kind: "config", type: type.type, variable, offsetBytes: 0, isSet: false };
   } catch (error) {
     if (error instanceof BpfError) return error;
     throw error;

@@ -8,7 +8,19 @@ import { decodeInsns } from "../asm/codec.ts";
 import type { Insn } from "../asm/instruction.ts";
 import { type Elf, type ElfSection, type ElfSymbol, SYMBOL_BIND, SYMBOL_TYPE, SYMBOL_VISIBILITY } from "./elf.ts";
 import type { Layout } from "./layout.ts";
-import type { Relocation } from "./relocations.ts";
+
+/** What an instruction refers to. */
+export type Relocation =
+  /** 64-bit load of a map's address */
+  | { readonly kind: "map"; readonly map: number }
+  /** 64-bit load of an address in the value of a data map; the instruction's immediate is added */
+  | { readonly kind: "data"; readonly map: number; readonly offsetBytes: number }
+  /** call of a subprogram; the instruction's immediate counts */
+  | { readonly kind: "call"; readonly offsetBytes: number }
+  /** 64-bit load of a subprogram's address; the instruction's immediate counts */
+  | { readonly kind: "subprogram"; readonly offsetBytes: number }
+  /** 64-bit load or call of what the target provides */
+  | { readonly kind: "extern"; readonly extern: number };
 
 export interface ObjectFunction {
   readonly name: string;

@@ -8,8 +8,8 @@ import { INSN_BYTES, PSEUDO_CALL, PSEUDO_LD } from "../../spec/isa.ts";
 import { type Insn, isWideImmediate } from "../asm/instruction.ts";
 import type { ElfSection } from "./elf.ts";
 import type { ExternTable } from "./externs.ts";
-import { type FunctionTable, insnAt, type ObjectFunction } from "./functions.ts";
-import { CALL_OPCODE, type Relocation } from "./relocations.ts";
+import { type FunctionTable, insnAt, type ObjectFunction, type Relocation } from "./functions.ts";
+import { CALL_OPCODE } from "./relocations.ts";
 
 export interface LinkContext {
   readonly functions: FunctionTable;

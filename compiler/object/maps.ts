@@ -74,7 +74,8 @@ export function readMaps(sources: MapSources): MapTable {
         { where: { section: section.name } },
       );
     const bytes = kind === "bss" ? new Uint8Array(section.size) : section.data.slice();
-    table.add(dataMap(sources, section.name, bytes, kind === "rodata", section));
+    const described = sources.dataSections.get(section.name) ?? { name: section.name, variables: [] };
+    table.add(dataMap(sources, described, bytes, kind === "rodata", section));
   }
   return table;
 }
@@ -110,21 +111,20 @@ function addArena({ layout }: MapSources, table: MapTable): void {
 
 /** The map that holds a section of global variables: an array of one entry. libbpf: bpf_object__init_internal_map(). */
 export function dataMap(
-  { btf, dataSections, objectName }: MapSources,
-  sectionName: string,
+  { btf, objectName }: MapSources,
+  { name: sectionName, variables: described }: Pick<DataSection, "name" | "variables">,
   initial: Uint8Array,
   isReadOnly: boolean,
   section: ElfSection | null,
 ): ObjectMap {
-  const described = dataSections.get(sectionName);
-  const variables: MapVariable[] = (described?.variables ?? []).map((variable) => ({
+  const variables: MapVariable[] = described.map((variable) => ({
     name: variable.name,
     offsetBytes: variable.offsetBytes,
     sizeBytes: variable.sizeBytes,
     type: btf === null ? null : ctypeOrNull(btf, variable.type),
   }));
   // User space may map it only if something in it is visible outside.
-  const isShared = described?.variables.some((variable) => variable.linkage !== "static") ?? false;
+  const isShared = described.some((variable) => variable.linkage !== "static");
   return {
     spec: {
       name: internalName(objectName, sectionName),

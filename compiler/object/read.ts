@@ -88,7 +88,10 @@ export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObj
   const maps = readMaps(sources);
   fillSlots(layout, maps, functions.all);
   const externs = new ExternTable(readExterns(layout, btf), btf, target);
-  const configMap = externs.config === null ? null : maps.add(dataMap(sources, ".kconfig", externs.config, true, null));
+  const configMap =
+    externs.config === null
+      ? null
+      : maps.add(dataMap(sources, externs.configSection(".kconfig"), externs.config, true, null));
   recordRelocations(layout, functions, {
     mapAt: (offset) => maps.mapAt(offset),
     dataMapOf: (section) => maps.dataMapOf(section),

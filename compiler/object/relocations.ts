@@ -15,20 +15,8 @@ import {
   SYMBOL_BIND,
   SYMBOL_TYPE,
 } from "./elf.ts";
-import type { FunctionTable, ObjectFunction } from "./functions.ts";
+import type { FunctionTable, ObjectFunction, Relocation } from "./functions.ts";
 import type { Layout } from "./layout.ts";
-
-export type Relocation =
-  /** 64-bit load of a map's address */
-  | { readonly kind: "map"; readonly map: number }
-  /** 64-bit load of an address in the value of a data map; the instruction's immediate is added */
-  | { readonly kind: "data"; readonly map: number; readonly offsetBytes: number }
-  /** call of a subprogram; the instruction's immediate counts */
-  | { readonly kind: "call"; readonly offsetBytes: number }
-  /** 64-bit load of a subprogram's address; the instruction's immediate counts */
-  | { readonly kind: "subprogram"; readonly offsetBytes: number }
-  /** 64-bit load or call of what the target provides */
-  | { readonly kind: "extern"; readonly extern: number };
 
 /** Where symbols lead to, apart from code. */
 export interface RelocationTargets {

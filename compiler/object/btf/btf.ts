@@ -24,6 +24,8 @@ export const BTF_MAGIC = 0xeb9f;
 const HEADER_BYTES = 24;
 /** Modifiers, typedefs and array dimensions that are followed (libbpf and kernel: MAX_RESOLVE_DEPTH). */
 const RESOLVE_DEPTH = 32;
+/** Typedefs and modifiers in a row: more than the kernel takes, few enough to follow often. */
+const MODIFIER_DEPTH = 64;
 const POINTER_BYTES = 8;
 const U32_MAX = 0xffff_ffff;
 
@@ -108,12 +110,12 @@ export class Btf {
 
   /** Follows typedef, const, volatile, restrict and type_tag. Throws on a cycle. */
   skipModifiers(id: number): number {
-    for (let at = id, steps = 0; steps <= this.typeCount; steps++) {
+    for (let at = id, steps = 0; steps < MODIFIER_DEPTH; steps++) {
       const type = this.typeById(at);
       if (!isModifier(type)) return at;
       at = type.type;
     }
-    throw malformed(`type ${id} is a typedef of itself`, this.#offsetOf(id));
+    throw malformed(`typedefs and modifiers of type ${id} do not end`, this.#offsetOf(id));
   }
 
   /** The type behind typedefs and modifiers. */

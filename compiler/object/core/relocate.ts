@@ -1,23 +1,137 @@
-/** CO-RE: makes instructions that depend on the layout of kernel types fit the target's. */
-import { UnsupportedError } from "../../../base/index.ts";
+/**
+ * CO-RE: makes instructions that depend on the layout of the target's types fit the target. Candidates are the target's
+ * types of the same name but for a `___flavour`; those that match must agree. A relocation that cannot be resolved is the
+ * failure of its function alone. Source: libbpf, bpf_object__relocate_core() and bpf_core_calc_relo_insn().
+ */
+import { BpfError, ObjectError } from "../../../base/index.ts";
 import { INSN_BYTES } from "../../../spec/isa.ts";
+import { isWideImmediate } from "../../asm/instruction.ts";
 import type { Btf } from "../btf/btf.ts";
-import type { BtfExt } from "../btf/ext.ts";
-import type { FunctionTable } from "../functions.ts";
+import type { BtfExt, CoreRelocation } from "../btf/ext.ts";
+import type { FunctionTable, ObjectFunction } from "../functions.ts";
+import { insnAt } from "../functions.ts";
 import type { Layout } from "../layout.ts";
+import { areKindsCompatible } from "./compatible.ts";
+import { CORE_KINDS } from "./kinds.ts";
+import { patchInsn } from "./patch.ts";
+import { matchSpec, parseSpec, type Spec } from "./spec.ts";
+import { Steps } from "./steps.ts";
+import { type CoreValue, coreValue } from "./value.ts";
 
 export function applyCoreRelocations(
   functions: FunctionTable,
   layout: Layout,
-  _local: Btf,
+  local: Btf,
   ext: BtfExt,
-  _target: Btf | null,
+  target: Btf | null,
 ): void {
-  for (const section of layout.code) {
-    for (const relocation of ext.relocations.get(section.name) ?? []) {
+  const relocator = new Relocator(local, target);
+  for (const [name, relocations] of ext.relocations) {
+    const section = layout.code.find((code) => code.name === name) ?? null;
+    for (const relocation of relocations) {
       const fn = functions.find(section, Math.floor(relocation.offsetBytes / INSN_BYTES));
-      if (fn !== null)
-        fn.failure ??= new UnsupportedError("UNSUPPORTED_FEATURE", "CO-RE", "CO-RE relocations are not supported");
+      // What is left of an overridden weak function belongs to nobody.
+      if (fn === null || fn.failure !== null) continue;
+      try {
+        relocator.apply(fn, relocation);
+      } catch (error) {
+        if (!(error instanceof BpfError)) throw error;
+        fn.failure = placed(error, fn, relocation);
+      }
     }
   }
+}
+
+class Relocator {
+  readonly #local: Btf;
+  readonly #target: Btf | null;
+  readonly #steps = new Steps();
+  /** by local type; shrinks to those that matched, so that later relocations of the type agree with earlier ones */
+  readonly #candidates = new Map<number, readonly number[]>();
+
+  constructor(local: Btf, target: Btf | null) {
+    this.#local = local;
+    this.#target = target;
+  }
+
+  apply(fn: ObjectFunction, relocation: CoreRelocation): void {
+    if (relocation.offsetBytes % INSN_BYTES !== 0)
+      throw new ObjectError("RELOCATION_MALFORMED", "CO-RE relocation inside an instruction");
+    const slot = relocation.offsetBytes / INSN_BYTES - fn.start;
+    const insn = insnAt(fn, slot);
+    const second = isWideImmediate(insn) && slot + 1 < fn.count ? insnAt(fn, slot + 1) : undefined;
+    patchInsn(insn, second, this.#resolve(relocation)).forEach((patched, index) => {
+      fn.patches.set(slot + index, patched);
+    });
+  }
+
+  #resolve(relocation: CoreRelocation): CoreValue {
+    const kind = CORE_KINDS[relocation.kind];
+    if (kind === undefined)
+      throw new ObjectError("RELOCATION_MALFORMED", `CO-RE relocation of unknown kind ${relocation.kind}`);
+    const local = parseSpec(this.#local, kind, relocation.type, relocation.access);
+    if (kind === "typeIdLocal") return coreValue(kind, local, local);
+    const target = this.#target;
+    if (target === null)
+      throw new ObjectError(
+        "BTF_MISSING",
+        "the program depends on the layout of kernel types (CO-RE) and there is no target BTF",
+      );
+    let chosen: { spec: Spec; value: CoreValue } | null = null;
+    const matching: number[] = [];
+    for (const id of this.#candidatesOf(relocation.type, target)) {
+      const spec = matchSpec(kind, local, target, id, this.#steps);
+      if (spec === null) continue;
+      const value = coreValue(kind, local, spec);
+      chosen ??= { spec, value };
+      requireAgreement(this.#local, relocation, chosen, { spec, value });
+      matching.push(id);
+    }
+    if (chosen === null) return coreValue(kind, local, null);
+    this.#candidates.set(relocation.type, matching);
+    return chosen.value;
+  }
+
+  #candidatesOf(type: number, target: Btf): readonly number[] {
+    const known = this.#candidates.get(type);
+    if (known !== undefined) return known;
+    const name = this.#local.nameOf(type);
+    if (name === "") throw new ObjectError("CORE_UNRESOLVED", `CO-RE relocation of type ${type}, which has no name`);
+    const kind = this.#local.kindOf(type);
+    const candidates: number[] = [];
+    for (const id of target.candidates(name)) {
+      this.#steps.take();
+      if (areKindsCompatible(target.kindOf(id), kind)) candidates.push(id);
+    }
+    this.#candidates.set(type, candidates);
+    return candidates;
+  }
+}
+
+function requireAgreement(
+  local: Btf,
+  relocation: CoreRelocation,
+  first: { spec: Spec; value: CoreValue },
+  next: { spec: Spec; value: CoreValue },
+): void {
+  const isSame =
+    first.spec.bitOffset === next.spec.bitOffset &&
+    first.value.isMissing === next.value.isMissing &&
+    first.value.value === next.value.value;
+  if (isSame) return;
+  throw new ObjectError(
+    "CORE_AMBIGUOUS",
+    `the target's types ${first.spec.root} and ${next.spec.root} both match ${local.nameOf(relocation.type)} and disagree`,
+  );
+}
+
+/** The error, with the place of the relocation. */
+function placed(error: BpfError, fn: ObjectFunction, relocation: CoreRelocation): BpfError {
+  if (!(error instanceof ObjectError)) return error;
+  return new ObjectError(error.code as ConstructorParameters<typeof ObjectError>[0], error.message, {
+    where: { section: fn.section.name, program: fn.name, offsetBytes: relocation.offsetBytes },
+    errno: error.errno ?? undefined,
+    hint: error.hint ?? undefined,
+    cause: error,
+  });
 }
