@@ -82,7 +82,7 @@ describe("formatEntries", () => {
     const drawn = formatEntries({ keyType: U32, valueType: HIST }, [entry], { unit: "usecs" });
     expect(drawn.split("\n")[0]).toBe("     usecs  count");
     expect(drawn).toContain("  2 ..   3      4  ████");
-    expect(formatEntries({ keyType: U32, valueType: HIST }, [entry, entry])).toMatch(/^key 0\n[^]*\n\nkey 0\n/);
+    expect(formatEntries({ keyType: U32, valueType: HIST }, [entry, entry])).toMatch(/^key 0\n[\s\S]*\n\nkey 0\n/);
     const named = { key: bytesOf(U32, 1), value: bytesOf(KEYED, { comm: "sh", slots: [1] }) };
     expect(formatEntries({ keyType: U32, valueType: KEYED }, [named])).toContain('key 1, comm "sh"');
   });
