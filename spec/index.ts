@@ -3,6 +3,7 @@ export * from "./artifact.ts";
 export * from "./ctx.ts";
 export * from "./errno.ts";
 export * from "./errors.ts";
+export * from "./helper-names.ts";
 export * from "./helpers.ts";
 export * from "./host.ts";
 export * as isa from "./isa.ts";
