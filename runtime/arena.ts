@@ -35,7 +35,6 @@ export class Arena {
   #touched = NULL_GUARD_BYTES;
   #ids = 0;
 
-  #buffer!: ArrayBufferLike;
   #bytes!: Uint8Array;
   #view!: DataView;
   #u32!: Uint32Array;
@@ -50,27 +49,36 @@ export class Arena {
     const { memory, maximumBytes } = makeMemory(options.maximumBytes);
     this.memory = memory;
     this.maximumBytes = maximumBytes;
+    this.refresh();
     this.allocate(RUNTIME.bytes);
   }
 
-  /** Live views on the memory. Take the property anew after anything that may grow it: an old one may be too short. */
+  /**
+   * Live views on the memory. Take the property anew after anything that may allocate: growth makes an old view too short.
+   * A view reads the memory of all workers, whoever grew it.
+   */
   get bytes(): Uint8Array {
-    this.#refresh();
     return this.#bytes;
   }
   get view(): DataView {
-    this.#refresh();
     return this.#view;
   }
   /** by address / 4 */
   get u32(): Uint32Array {
-    this.#refresh();
     return this.#u32;
   }
   /** by address / 4, for Atomics.wait and notify */
   get i32(): Int32Array {
-    this.#refresh();
     return this.#i32;
+  }
+
+  /** Takes the views anew: after another worker grew the memory, before addresses that it handed out are used. */
+  refresh(): void {
+    const buffer = this.memory.buffer;
+    this.#bytes = new Uint8Array(buffer);
+    this.#view = new DataView(buffer);
+    this.#u32 = new Uint32Array(buffer);
+    this.#i32 = new Int32Array(buffer);
   }
 
   /**
@@ -152,16 +160,7 @@ export class Arena {
     } catch (cause) {
       throw new MapError("ARENA_EXHAUSTED", `the host refuses ${pages * WASM_PAGE_BYTES} bytes more`, { cause });
     }
-  }
-
-  #refresh(): void {
-    const buffer = this.memory.buffer;
-    if (buffer === this.#buffer) return;
-    this.#buffer = buffer;
-    this.#bytes = new Uint8Array(buffer);
-    this.#view = new DataView(buffer);
-    this.#u32 = new Uint32Array(buffer);
-    this.#i32 = new Int32Array(buffer);
+    this.refresh();
   }
 }
 

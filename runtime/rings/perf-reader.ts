@@ -1,0 +1,76 @@
+/**
+ * Reads the perf buffers of a map. Kernel: perf_event_mmap_page and the records of include/uapi/linux/perf_event.h.
+ * Records of one CPU come in order; across CPUs in order of time where asked for, else buffer by buffer.
+ */
+import { MAP, MAP_PRIVATE, PERF_BUFFER } from "../../spec/index.ts";
+import type { PerfEventArrayMap } from "../maps/perf-array.ts";
+import { PerfCursor } from "./perf-cursor.ts";
+import { readPosition } from "./position.ts";
+import { type ReaderOptions, type RecordCallback, RecordReader } from "./reader.ts";
+
+export interface PerfReaderOptions extends ReaderOptions {
+  /** hand out the records that are there in order of their time: needs PERF_SAMPLE.TIME in every buffer */
+  readonly ordered?: boolean | undefined;
+}
+
+export class PerfReader extends RecordReader {
+  readonly #map: PerfEventArrayMap;
+  readonly #ordered: boolean;
+  #cursors: PerfCursor[] = [];
+
+  constructor(map: PerfEventArrayMap, options: PerfReaderOptions = {}) {
+    const words = map.address + MAP.private;
+    const { wake, waiters } = MAP_PRIVATE.perfEventArray;
+    super(map, { wake: words + wake, waiters: words + waiters }, options);
+    this.#map = map;
+    this.#ordered = options.ordered ?? false;
+  }
+
+  override get lost(): bigint {
+    return this.#map.lost;
+  }
+
+  protected override get ready(): boolean {
+    const { view } = this.#map.world.arena;
+    for (const buffer of this.#map.buffers.values()) {
+      if (readPosition(view, buffer + PERF_BUFFER.dataHead) !== readPosition(view, buffer + PERF_BUFFER.dataTail))
+        return true;
+    }
+    return false;
+  }
+
+  protected override take(callback: RecordCallback, limit: number): number {
+    this.#followBuffers();
+    const onLost = this.options.onLost ?? null;
+    let count = 0;
+    try {
+      while (count < limit) {
+        const cursor = this.#ordered ? earliest(this.#cursors) : this.#cursors.find((each) => each.hasRecord);
+        if (cursor === undefined) break;
+        count += this.#ordered ? cursor.take(callback, 1, onLost) : cursor.take(callback, limit - count, onLost);
+      }
+    } finally {
+      for (const cursor of this.#cursors) cursor.publish();
+    }
+    return count;
+  }
+
+  /** A cursor for each buffer that is open now. */
+  #followBuffers(): void {
+    this.#cursors = this.#cursors.filter((cursor) => cursor.isOpen);
+    if (this.#cursors.length === this.#map.buffers.size) return;
+    for (const [slot, buffer] of this.#map.buffers) {
+      if (this.#cursors.every((cursor) => cursor.slot !== slot))
+        this.#cursors.push(new PerfCursor(this.#map, slot, buffer));
+    }
+    this.#cursors.sort((a, b) => a.slot - b.slot);
+  }
+}
+
+function earliest(cursors: readonly PerfCursor[]): PerfCursor | undefined {
+  let found: PerfCursor | undefined;
+  for (const cursor of cursors) {
+    if (cursor.hasRecord && (found === undefined || cursor.headTime < found.headTime)) found = cursor;
+  }
+  return found;
+}

@@ -1,0 +1,181 @@
+/**
+ * What reading a ring buffer and reading perf buffers have in common: draining in place, async iteration with back-pressure,
+ * waking, the end. A record leaves the buffer when it has been handed out; the buffer itself is the queue, so a slow reader
+ * fills it and nothing else.
+ */
+import { UsageError } from "../../base/index.ts";
+import type { KeylessMap } from "../maps/keyless.ts";
+import { KeepAlive, WakeWord, type WakeWords } from "./wake.ts";
+
+/**
+ * Gets a record in place: `length` bytes at `address` of the arena, to be read before it returns. `cpu` is the virtual CPU
+ * and `time` (ns) that of the event, null where the buffer does not say.
+ */
+export type RecordCallback = (address: number, length: number, cpu: number | null, time: bigint | null) => void;
+
+/** A record, copied. */
+export interface RingRecord {
+  readonly data: Uint8Array;
+  readonly cpu: number | null;
+  /** ns */
+  readonly time: bigint | null;
+}
+
+export interface ReaderOptions {
+  /** ends the reading: records() throws its reason */
+  readonly signal?: AbortSignal | undefined;
+  /** called when losses are first seen, with the number of records since the last call */
+  readonly onLost?: ((count: bigint, cpu: number | null) => void) | undefined;
+}
+
+/** Maps with a reader: a second one would take records from the first. */
+const READ = new WeakSet<KeylessMap>();
+
+export abstract class RecordReader {
+  readonly map: KeylessMap;
+  protected readonly options: ReaderOptions;
+  readonly #word: WakeWord;
+  readonly #alive = new KeepAlive();
+  #closed = false;
+  #ended = false;
+  #draining = false;
+  #relief: (() => void)[] = [];
+  readonly #onAbort = (): void => this.close();
+
+  constructor(map: KeylessMap, words: WakeWords, options: ReaderOptions) {
+    if (map.closed) throw new UsageError("CLOSED", `map ${map.name} is closed`);
+    if (READ.has(map)) throw new UsageError("USAGE", `map ${map.name} has a reader already`, { errno: "EBUSY" });
+    this.map = map;
+    this.options = options;
+    this.#word = new WakeWord(map.world.arena, words);
+    READ.add(map);
+    options.signal?.addEventListener("abort", this.#onAbort);
+    if (options.signal?.aborted === true) this.close();
+  }
+
+  /** Records that found no room, since the map was made. */
+  abstract get lost(): bigint;
+
+  /** Hands at most `limit` records to the callback and makes room; returns how many. What the callback throws comes through. */
+  protected abstract take(callback: RecordCallback, limit: number): number;
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /**
+   * Hands all records that are there to the callback, in place, without a copy. Returns how many. Where the callback throws,
+   * the record it got counts as read. A drain inside a drain finds nothing.
+   */
+  drain(callback: RecordCallback, limit = Number.POSITIVE_INFINITY): number {
+    if (this.#draining || this.#gone) return 0;
+    this.#draining = true;
+    try {
+      return this.take(callback, limit);
+    } finally {
+      this.#draining = false;
+      this.#relieve();
+    }
+  }
+
+  /**
+   * All records from here on, copied one by one as they are asked for. Ends after end() and after close(); throws the
+   * signal's reason. Leaving the loop closes the reader.
+   */
+  async *records(): AsyncGenerator<RingRecord, void, undefined> {
+    const found: RingRecord[] = [];
+    const keep: RecordCallback = (address, length, cpu, time) => {
+      found.push({ data: this.map.world.arena.bytes.slice(address, address + length), cpu, time });
+    };
+    try {
+      while (true) {
+        this.options.signal?.throwIfAborted();
+        this.drain(keep, 1);
+        const record = found.pop();
+        if (record !== undefined) yield record;
+        else if (this.#gone || this.#ended) return;
+        else await this.#wait();
+      }
+    } finally {
+      this.close();
+    }
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<RingRecord, void, undefined> {
+    return this.records();
+  }
+
+  /**
+   * Resolves when no buffer is more than half full, or when nobody reads any more. For whoever produces: a program that meets
+   * a full buffer loses its record.
+   */
+  async relieved(): Promise<void> {
+    if (this.#gone || !this.map.moreThanHalfFull) return;
+    // a reader that sleeps although there is much to read was not woken: programs may ask for that (NO_WAKEUP)
+    this.#word.signal();
+    await new Promise<void>((resolve) => this.#relief.push(resolve));
+  }
+
+  /** Wakes a waiting reader, as poll() with a timeout would: records may have come without a wake-up (NO_WAKEUP). */
+  wake(): void {
+    if (!this.#gone) this.#word.signal();
+  }
+
+  /** No more records will come: records() gives what is left and ends. */
+  end(): void {
+    this.#ended = true;
+    this.wake();
+  }
+
+  /** Stops at once; a waiting records() ends. The map stays open, and another reader can go on where this one stopped. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    READ.delete(this.map);
+    this.options.signal?.removeEventListener("abort", this.#onAbort);
+    if (!this.map.closed) this.#word.signal();
+    this.#relieve();
+  }
+
+  /** As on other handles of Node: an unref'd reader that waits does not keep the process alive. */
+  ref(): this {
+    this.#alive.ref();
+    return this;
+  }
+  unref(): this {
+    this.#alive.unref();
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  get #gone(): boolean {
+    return this.#closed || this.map.closed;
+  }
+
+  /** There is a record that take() would hand out. */
+  protected abstract get ready(): boolean;
+
+  async #wait(): Promise<void> {
+    const seen = this.#word.announce();
+    this.#alive.hold();
+    try {
+      if (!this.ready && !this.#ended && !this.#gone) await this.#word.wait(seen);
+    } finally {
+      this.#alive.release();
+      if (!this.map.closed) this.#word.withdraw();
+    }
+  }
+
+  #relieve(): void {
+    if (this.#relief.length === 0 || (!this.#gone && this.map.moreThanHalfFull)) return;
+    const waiting = this.#relief;
+    this.#relief = [];
+    for (const resolve of waiting) resolve();
+  }
+}
