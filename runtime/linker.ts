@@ -1,0 +1,201 @@
+/**
+ * Links a compiled object into a runtime: checks that everything it needs is there before anything runs, makes its maps,
+ * instantiates the module, puts its programs into the table and fills prog arrays. What fails half-way leaves nothing behind.
+ */
+import { MapError, ObjectError, UnsupportedError } from "../base/index.ts";
+import { HELPER_IMPLEMENTATIONS } from "../helpers/index.ts";
+import {
+  ABI_VERSION,
+  type CompiledObject,
+  EXPORT,
+  type HelperImplementation,
+  IMPORT,
+  LIBRARY,
+  LIBRARY_IMPORTS,
+  type Manifest,
+  type MapSpec,
+  type ProgramManifest,
+} from "../spec/index.ts";
+import { type BpfMap, createMap, ProgArrayMap } from "./maps/index.ts";
+import { LinkedObject } from "./object.ts";
+import { LinkedProgram, type ProgramHome } from "./program.ts";
+import type { World } from "./world.ts";
+
+export interface LinkOptions {
+  /** maps that exist already, by the name that the object gives them; their definition must be the same */
+  readonly reuse?: Readonly<Record<string, BpfMap>> | undefined;
+}
+
+/**
+ * Throws ARTIFACT_MALFORMED for a module of another version or with imports that nobody has, UnsupportedError for helpers
+ * and map types without implementation, MapError where a map cannot be made.
+ */
+export async function linkObject(
+  home: ProgramHome,
+  compiled: CompiledObject,
+  options: LinkOptions = {},
+): Promise<LinkedObject> {
+  const { manifest } = compiled;
+  const where = { object: manifest.name };
+  if (manifest.abiVersion !== ABI_VERSION) {
+    throw new ObjectError(
+      "ARTIFACT_MALFORMED",
+      `it was compiled for version ${manifest.abiVersion} of the runtime, this is version ${ABI_VERSION}`,
+      { where },
+    );
+  }
+  const module = await WebAssembly.compile(compiled.wasm).catch((cause: unknown) => {
+    throw new ObjectError("ARTIFACT_MALFORMED", "the module is not valid WebAssembly", { where, cause });
+  });
+  checkImports(module, manifest);
+
+  const { world } = home;
+  const own: BpfMap[] = [];
+  const installed: LinkedProgram[] = [];
+  const undo = (): void => {
+    for (const program of installed) program.close();
+    for (const map of own) if (map instanceof ProgArrayMap) home.progArrays.delete(map);
+    for (const program of installed) retire(home, program);
+    // a run under way, whose callback closes the object, may still use them
+    world.whenIdle(() => {
+      for (const map of own) map.close();
+    });
+  };
+  try {
+    const maps = manifest.maps.map((spec) => {
+      const reused = options.reuse?.[spec.name];
+      if (reused !== undefined) return requireSame(reused, spec);
+      const map = createMap(world, spec);
+      own.push(map);
+      if (map instanceof ProgArrayMap) home.progArrays.add(map);
+      return map;
+    });
+    const instance = await WebAssembly.instantiate(module, importsOf(world, maps));
+    for (const program of manifest.programs) {
+      const main = instance.exports[EXPORT.main + program.name];
+      if (typeof main !== "function") continue;
+      installed.push(new LinkedProgram(home, program, world.install(program.name, main)));
+    }
+    fillProgArrays(manifest, maps, installed);
+    return new LinkedObject({ manifest, programs: installed, maps, onClose: undo });
+  } catch (error) {
+    undo();
+    throw error;
+  }
+}
+
+function checkImports(module: WebAssembly.Module, manifest: Manifest): void {
+  const where = { object: manifest.name };
+  for (const { module: from, name } of WebAssembly.Module.imports(module)) {
+    if (from === IMPORT.helper && !Object.hasOwn(HELPER_IMPLEMENTATIONS, name)) {
+      const caller = manifest.programs.find((program) => program.helpers.includes(name))?.name;
+      throw new UnsupportedError("UNSUPPORTED_HELPER", name, `helper ${name} is not implemented`, {
+        where: { ...where, program: caller },
+      });
+    }
+    if (!isKnownImport(from, name, manifest.maps.length)) {
+      throw new ObjectError("ARTIFACT_MALFORMED", `the module imports ${from}.${name}, which the runtime has not`, {
+        where,
+      });
+    }
+  }
+}
+
+function isKnownImport(from: string, name: string, maps: number): boolean {
+  switch (from) {
+    case IMPORT.env:
+      return name === IMPORT.memory || name === IMPORT.table || name === IMPORT.worker;
+    case IMPORT.map:
+    case IMPORT.mapValue:
+      return /^\d+$/.test(name) && Number(name) < maps;
+    case IMPORT.helper:
+      return Object.hasOwn(HELPER_IMPLEMENTATIONS, name);
+    case IMPORT.library:
+      return Object.hasOwn(LIBRARY, name);
+    case IMPORT.host:
+      return name === IMPORT.fault || Object.hasOwn(LIBRARY_IMPORTS, name);
+    default:
+      return false;
+  }
+}
+
+function importsOf(world: World, maps: readonly BpfMap[]): WebAssembly.Imports {
+  const addresses = (addressOf: (map: BpfMap) => number) =>
+    Object.fromEntries(
+      maps.map((map, index) => [String(index), new WebAssembly.Global({ value: "i32" }, addressOf(map))]),
+    );
+  return {
+    [IMPORT.env]: {
+      [IMPORT.memory]: world.arena.memory,
+      [IMPORT.table]: world.table,
+      [IMPORT.worker]: new WebAssembly.Global({ value: "i32" }, world.worker),
+    },
+    [IMPORT.map]: addresses((map) => map.address),
+    [IMPORT.mapValue]: addresses((map) => map.valuesAddress),
+    [IMPORT.helper]: boundHelpers(world),
+    [IMPORT.library]: { ...world.library },
+    [IMPORT.host]: { ...world.libraryHost, [IMPORT.fault]: (code: number, insn: number) => world.fault(code, insn) },
+  };
+}
+
+/** Helpers with their host. Pointers reach them as unsigned numbers, also above 2 GiB. */
+function boundHelpers(world: World): Record<string, (...args: number[]) => number | undefined> {
+  return Object.fromEntries(
+    Object.entries<HelperImplementation>(HELPER_IMPLEMENTATIONS).map(([name, implementation]) => [
+      name,
+      (...values: number[]) => implementation(world, ...values.map((value) => value >>> 0)),
+    ]),
+  );
+}
+
+/** Kernel and libbpf: bpf_map__reuse_fd(), bpf_map_meta_equal(). */
+function requireSame(map: BpfMap, spec: MapSpec): BpfMap {
+  const { type, keySize, valueSize, maxEntries, flags } = map.spec;
+  const isSame =
+    type === spec.type &&
+    keySize === spec.keySize &&
+    valueSize === spec.valueSize &&
+    (maxEntries === spec.maxEntries || spec.maxEntries === 0) &&
+    flags === spec.flags;
+  if (!isSame || map.closed) {
+    throw new MapError(
+      "MAP_CREATE",
+      `map ${spec.name} cannot be reused: ${map.closed ? "closed" : "defined otherwise"}`,
+    );
+  }
+  return map;
+}
+
+/** libbpf: bpf_object_init_prog_arrays(). Kernel: bpf_prog_map_compatible(). */
+function fillProgArrays(manifest: Manifest, maps: readonly BpfMap[], programs: readonly LinkedProgram[]): void {
+  manifest.maps.forEach((spec, index) => {
+    const map = maps[index]!;
+    if (!(map instanceof ProgArrayMap)) return;
+    const users = manifest.programs.filter((program) => program.maps.includes(index));
+    for (const { index: slot, program: name } of spec.programs) {
+      const program = programs.find((candidate) => candidate.name === name);
+      if (program === undefined) {
+        throw new MapError(
+          "MAP_OPERATION",
+          `map ${spec.name}: slot ${slot} names program ${name}, which is not linked`,
+        );
+      }
+      const other = users.find((user) => !isCompatible(user, program.manifest));
+      if (other !== undefined) {
+        throw new MapError("MAP_OPERATION", `map ${spec.name}: ${name} and ${other.name} are of different types`);
+      }
+      map.setProgram(slot, program);
+    }
+  });
+}
+
+const isCompatible = (one: ProgramManifest, other: ProgramManifest): boolean =>
+  one.type === other.type && one.attachType === other.attachType;
+
+/** A prog array that another object brought may still hold the program: as in the kernel it then lives on. */
+function retire(home: ProgramHome, program: LinkedProgram): void {
+  const isHeld = [...home.progArrays].some((map) =>
+    Array.from({ length: map.size === 0 ? 0 : map.maxEntries }, (_, slot) => map.program(slot)).includes(program),
+  );
+  if (!isHeld) home.world.uninstall(program.tableIndex);
+}

@@ -1,0 +1,153 @@
+/** A program that is linked into a runtime: it can be test-run, and attached to hooks. */
+import { AttachError, UsageError } from "../base/index.ts";
+import { EVENT, HOOK, LINK, type ProgramManifest, TASK } from "../spec/index.ts";
+import type { Device } from "./device.ts";
+import { writeEvent } from "./event.ts";
+import type { Attachable, AttachOptions, Hook, Hooks, Link } from "./hooks.ts";
+import { callingTask, monotonicNs } from "./host.ts";
+import type { ProgArrayMap } from "./maps/index.ts";
+import { Room } from "./room.ts";
+import type { HookKind } from "./source.ts";
+import { writeTask } from "./task.ts";
+import { type PreparedContext, refuse, type TestRunInput, type TestRunResult } from "./test-run/context.ts";
+import { contextPreparation } from "./test-run/index.ts";
+import type { World } from "./world.ts";
+
+/** The part of a runtime that a program needs. */
+export interface ProgramHome {
+  readonly world: World;
+  readonly hooks: Hooks;
+  readonly devices: readonly Device[];
+  /** every open prog array: a program that one of them holds stays in the table */
+  readonly progArrays: Set<ProgArrayMap>;
+}
+
+/** Repeated runs are EVENT records of one context, run by the batch driver in portions of so many. */
+const REPEAT_PORTION = 512;
+
+export class LinkedProgram implements Attachable {
+  readonly manifest: ProgramManifest;
+  readonly tableIndex: number;
+  /** what a prog array shows of it */
+  readonly id: number;
+  readonly #home: ProgramHome;
+  #closed = false;
+
+  constructor(home: ProgramHome, manifest: ProgramManifest, tableIndex: number) {
+    this.#home = home;
+    this.manifest = manifest;
+    this.tableIndex = tableIndex;
+    this.id = home.world.arena.takeId();
+  }
+
+  get name(): string {
+    return this.manifest.name;
+  }
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Links of this program, over all hooks. */
+  get links(): readonly Link[] {
+    return [...this.#home.hooks].flatMap((hook) => hook.links.filter((link) => link.program === this));
+  }
+
+  /** Attaches to `hook`, or to the hook that the section name says. */
+  attach(options: AttachOptions & { readonly hook?: Hook | undefined } = {}): Link {
+    this.#requireOpen();
+    return (options.hook ?? this.#ownHook()).attach(this, options);
+  }
+
+  /**
+   * Runs the program on one input, as BPF_PROG_TEST_RUN does: what that refuses is refused with its errno (UsageError).
+   * Beyond it: tracepoints take their payload as ctxIn, every type may choose its virtual CPU, the task and the time can
+   * be given.
+   */
+  testRun(input: TestRunInput = {}): TestRunResult {
+    this.#requireOpen();
+    const { world, devices } = this.#home;
+    const repeat = Math.max(1, input.repeat ?? 1);
+    if (!Number.isSafeInteger(repeat)) throw new UsageError("USAGE", `repeat is ${input.repeat}: a number is needed`);
+    const cpu = input.cpu ?? 0;
+    if (!Number.isInteger(cpu) || cpu < 0 || cpu >= world.arena.cpus) {
+      refuse("ENXIO", `there is no virtual CPU ${cpu}, the runtime has ${world.arena.cpus}`);
+    }
+    const room = new Room(world, devices);
+    try {
+      const context = contextPreparation(this.manifest.type)(room, this.manifest, input);
+      const task = room.allocate(TASK.bytes);
+      writeTask(world.view, task, input.task ?? callingTask());
+      return this.#run(room, context, task, { ...input, repeat, cpu });
+    } finally {
+      room.release();
+    }
+  }
+
+  /** The object that the program belongs to closes it. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const link of this.links) link.detach();
+  }
+
+  #run(
+    room: Room,
+    context: PreparedContext,
+    task: number,
+    input: TestRunInput & { readonly repeat: number; readonly cpu: number },
+  ): TestRunResult {
+    const { world } = this.#home;
+    const { repeat } = input;
+    const fields = {
+      ctx: context.address,
+      cpu: world.arena.cpu(input.cpu),
+      task,
+      ctxBytes: 0,
+      timeNs: input.timeNs,
+    };
+    const event = room.allocate(EVENT.bytes);
+    writeEvent(world.view, event, { ...fields, hook: 0 });
+    const portion = Math.min(repeat - 1, REPEAT_PORTION);
+    const events = portion === 0 ? 0 : this.#portion(room, portion, fields);
+
+    const started = monotonicNs();
+    for (let left = repeat - 1; left > 0; ) left -= world.runEvents(events, Math.min(left, portion));
+    const r0 = world.runProgram(this.tableIndex, event);
+    const durationNs = Math.round(Number(monotonicNs() - started) / repeat);
+    return { retval: Number(r0 & 0xffff_ffffn), r0, ...context.finish(), repeat, durationNs };
+  }
+
+  /** `count` equal events on a hook of their own that has this program alone. */
+  #portion(room: Room, count: number, fields: Omit<Parameters<typeof writeEvent>[2], "hook">): number {
+    const { view } = this.#home.world;
+    const link = room.allocate(LINK.bytes);
+    const hook = room.allocate(HOOK.bytes);
+    const events = room.allocate(count * EVENT.bytes);
+    view.setUint32(link + LINK.program, this.tableIndex, true);
+    view.setUint32(hook + HOOK.links, link, true);
+    view.setUint32(hook + HOOK.linkCount, 1, true);
+    for (let index = 0; index < count; index++) writeEvent(view, events + index * EVENT.bytes, { ...fields, hook });
+    return events;
+  }
+
+  #ownHook(): Hook {
+    const { type, attachTarget, section, name } = this.manifest;
+    const kind = ATTACHABLE.find((candidate) => candidate === type);
+    const where = { program: name, section };
+    if (kind === undefined) throw new AttachError("ATTACH_TYPE", `programs of type ${type} have no hook`, { where });
+    if (attachTarget === null || attachTarget === "") {
+      throw new AttachError("ATTACH_TARGET", `section "${section}" names no hook`, {
+        where,
+        hint: "give the hook: program.attach({ hook: runtime.hooks.get(kind, name) })",
+      });
+    }
+    return this.#home.hooks.get(kind, attachTarget);
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw new UsageError("CLOSED", `program ${this.name} is closed`);
+  }
+}
+
+/** Kinds of hooks that a section name can name. */
+const ATTACHABLE: readonly HookKind[] = ["tracepoint", "raw_tracepoint"];

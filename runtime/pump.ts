@@ -1,0 +1,187 @@
+/**
+ * Drives a source: batch after batch through the hooks, until its end. When a ring producer has passed half of its buffer
+ * the batch stops, readers get their turn, and it goes on where it stopped: in a replay nothing is lost while somebody reads.
+ */
+import { AttachError, CaptureError, UsageError } from "../base/index.ts";
+import { EVENT } from "../spec/index.ts";
+import type { Hooks } from "./hooks.ts";
+import { monotonicNs, nextTurn } from "./host.ts";
+import { Room } from "./room.ts";
+import type { EventBatch, EventSource, SourceLoss, SourceProgress, SourceWorld, WantedHook } from "./source.ts";
+import type { World } from "./world.ts";
+
+/** What the pump waits for: a RecordReader of runtime/rings/ is one. */
+export interface Relief {
+  /** resolves when no buffer is more than half full, or nobody reads any more */
+  relieved(): Promise<void>;
+}
+
+export interface PumpProgress extends SourceProgress {
+  readonly events: number;
+}
+
+export interface PumpOptions {
+  /** readers to wait for when their buffers fill */
+  readonly readers?: readonly Relief[] | undefined;
+  /** called when buffers fill and after the last event, before readers are waited for: drains in place */
+  readonly drain?: (() => void) | undefined;
+  /** called after each batch */
+  readonly onProgress?: ((progress: PumpProgress) => void) | undefined;
+  /** ends the run after the event under way; the summary then says so */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface PumpSummary {
+  /** events that ran */
+  readonly events: number;
+  /** what the source says was lost before it came here */
+  readonly lost: readonly SourceLoss[];
+  /** hooks with links for which the source has no events */
+  readonly missing: readonly WantedHook[];
+  /** the input ended in the middle of a record; what came before was run */
+  readonly truncated: CaptureError | null;
+  readonly aborted: boolean;
+}
+
+/** How long batches may follow each other without timers, input and output getting a turn. */
+const LONGEST_WITHOUT_TURN_NS = 10_000_000n;
+
+/** Opens the source and closes it, whatever happens. */
+export async function pump(
+  { world, hooks }: { readonly world: World; readonly hooks: Hooks },
+  source: EventSource,
+  options: PumpOptions = {},
+): Promise<PumpSummary> {
+  const room = new Room(world);
+  const abort = new AbortController();
+  const onAbort = (): void => abort.abort(options.signal?.reason);
+  if (options.signal?.aborted === true) onAbort();
+  options.signal?.addEventListener("abort", onAbort);
+  const run = new Run(world, source, options, abort.signal);
+  try {
+    requireCpus(source, world);
+    const wanted = hooks.wanted();
+    const missing = wanted.filter((hook) => !offers(source, hook));
+    requireLayout(hooks, source);
+    await source.open(sourceWorld(world, room, abort.signal), wanted);
+    const truncated = await run.all();
+    const { events } = run;
+    return { events, lost: source.lost, missing, truncated, aborted: abort.signal.aborted };
+  } finally {
+    options.signal?.removeEventListener("abort", onAbort);
+    await source.close();
+    room.release();
+  }
+}
+
+class Run {
+  events = 0;
+  readonly #world: World;
+  readonly #source: EventSource;
+  readonly #options: PumpOptions;
+  readonly #signal: AbortSignal;
+  #lastTurn = monotonicNs();
+
+  constructor(world: World, source: EventSource, options: PumpOptions, signal: AbortSignal) {
+    this.#world = world;
+    this.#source = source;
+    this.#options = options;
+    this.#signal = signal;
+  }
+
+  /** Returns the error of an input that ends in the middle of a record. */
+  async all(): Promise<CaptureError | null> {
+    while (!this.#signal.aborted) {
+      const batch = await this.#next();
+      if (batch instanceof CaptureError) return batch;
+      if (batch === null) break;
+      await this.#runBatch(batch);
+      this.#options.onProgress?.({ ...this.#source.progress, events: this.events });
+      await this.#turn();
+    }
+    await this.#relieve();
+    return null;
+  }
+
+  async #next(): Promise<EventBatch | CaptureError | null> {
+    try {
+      return await this.#source.nextBatch();
+    } catch (error) {
+      if (!(error instanceof CaptureError && error.code === "CAPTURE_TRUNCATED")) throw error;
+      await this.#relieve();
+      return error;
+    }
+  }
+
+  async #runBatch(batch: EventBatch): Promise<void> {
+    let { address, count } = batch;
+    while (count > 0 && !this.#signal.aborted) {
+      // set anew every time: another pump may have run while this one waited
+      this.#world.foreign = this.#source;
+      let done: number;
+      try {
+        done = this.#world.runEvents(address, count);
+      } finally {
+        this.#world.foreign = null;
+      }
+      this.events += done;
+      address += done * EVENT.bytes;
+      count -= done;
+      if (count > 0) await this.#relieve();
+    }
+  }
+
+  async #relieve(): Promise<void> {
+    this.#options.drain?.();
+    for (const reader of this.#options.readers ?? []) await reader.relieved();
+  }
+
+  async #turn(): Promise<void> {
+    if (monotonicNs() - this.#lastTurn < LONGEST_WITHOUT_TURN_NS) return;
+    await nextTurn();
+    this.#lastTurn = monotonicNs();
+  }
+}
+
+function sourceWorld(world: World, room: Room, signal: AbortSignal): SourceWorld {
+  return {
+    get bytes() {
+      return world.bytes;
+    },
+    get view() {
+      return world.view;
+    },
+    cpus: world.arena.cpus,
+    cpuBlock: (id) => world.arena.cpu(id),
+    allocate: (bytes, alignment) => room.allocate(bytes, alignment),
+    free: (address) => room.free(address),
+    idleTask: world.idleTask,
+    signal,
+  };
+}
+
+function requireCpus(source: EventSource, world: World): void {
+  if (source.cpus <= world.arena.cpus) return;
+  throw new UsageError("USAGE", `${source.name} has ${source.cpus} CPUs, the runtime ${world.arena.cpus}`, {
+    hint: "make the runtime with as many: createRuntime({ cpus: source.cpus })",
+  });
+}
+
+const offers = (source: EventSource, hook: WantedHook): boolean =>
+  source.events === null || source.events.some(({ kind, name }) => kind === hook.kind && name === hook.name);
+
+/** Programs were compiled for one layout of an event, the input may have another. Kernel: perf_event_attach_bpf_prog(). */
+function requireLayout(hooks: Hooks, source: EventSource): void {
+  for (const { kind, name, ctxBytes } of source.events ?? []) {
+    if (ctxBytes === null) continue;
+    for (const { program } of hooks.get(kind, name).links) {
+      const read = program.manifest.ctxBytes ?? 0;
+      if (read <= ctxBytes) continue;
+      throw new AttachError(
+        "ATTACH_TYPE",
+        `program ${program.manifest.name} reads ${read} bytes of ctx, events of ${name} in ${source.name} have ${ctxBytes}`,
+        { where: { program: program.manifest.name }, errno: "EACCES" },
+      );
+    }
+  }
+}

@@ -1,0 +1,293 @@
+/**
+ * One worker's world: the arena, the worker's block and virtual CPUs, its table of programs, the wasm library and what
+ * helpers in TypeScript see. Everything that runs programs goes through here, so that a run that breaks off (a trap, a
+ * fault, an error thrown by an embedder's callback) leaves a world in which the next run works.
+ */
+import { BpfError, BugError, FaultError, joinU64, UsageError } from "../base/index.ts";
+import {
+  CPU,
+  CPU_STACK_BYTES,
+  CPU_STACK_RESERVE_BYTES,
+  ERRNO,
+  EVENT,
+  EVENT_FLAG,
+  FAULT,
+  type HelperHost,
+  LINK,
+  TASK,
+  WORKER,
+} from "../spec/index.ts";
+import { Arena, type ArenaOptions } from "./arena.ts";
+import { monotonicNs } from "./host.ts";
+import { instantiateLibrary, type Library, type LibraryHost } from "./library.ts";
+import type { EventSource } from "./source.ts";
+import { IDLE_TASK, type TaskInfo, writeTask } from "./task.ts";
+
+export interface WorldOptions extends ArenaOptions {
+  /** gets the lines of bpf_trace_printk */
+  readonly trace?: ((line: string) => void) | undefined;
+}
+
+/** Memory that came with events: what a source says of it. */
+export type ForeignMemory = Pick<EventSource, "readForeign">;
+
+export class World implements HelperHost {
+  readonly arena: Arena;
+  readonly worker: number;
+  readonly table = new WebAssembly.Table({ element: "anyfunc", initial: 0 });
+  readonly library: Library;
+  /** also for modules that carry the library's functions themselves */
+  readonly libraryHost: LibraryHost;
+  /** maps of a world with the same seed iterate in the same order */
+  readonly hashSeed: number | undefined;
+  /** address of the TASK of pid 0 */
+  readonly idleTask: number;
+  /** who answers reads of addresses that are not in the arena */
+  foreign: ForeignMemory | null = null;
+  readonly #trace: (line: string) => void;
+  /** name of the program in each slot of the table, null: the slot is free */
+  readonly #names: (string | null)[] = [];
+  /** calls into Wasm under way, one inside the other */
+  #depth = 0;
+  readonly #whenIdle: (() => void)[] = [];
+
+  constructor(options: WorldOptions) {
+    this.arena = new Arena(options);
+    this.hashSeed = options.seed;
+    this.worker = this.arena.worker(0);
+    this.#trace = options.trace ?? (() => {});
+    this.idleTask = this.makeTask(IDLE_TASK);
+    this.libraryHost = {
+      now: () => {
+        const now = monotonicNs();
+        this.setResult(Number(now & 0xffff_ffffn), Number(now >> 32n));
+        return undefined;
+      },
+      read_foreign: (low, high, destination, bytes, user) =>
+        this.#readForeign(joinU64(low, high), destination >>> 0, bytes, user === 0 ? "kernel" : "user"),
+    };
+    const { arena, worker, table, libraryHost: host } = this;
+    this.library = instantiateLibrary({ arena, worker, table, host });
+  }
+
+  get bytes(): Uint8Array {
+    return this.arena.bytes;
+  }
+  get view(): DataView {
+    return this.arena.view;
+  }
+
+  /** Something runs: a callback of a helper is on the stack. */
+  get isRunning(): boolean {
+    return this.#depth > 0;
+  }
+
+  /** Calls `action` at once, or when the outermost run under way is over: for memory that it may still use. */
+  whenIdle(action: () => void): void {
+    if (this.#depth === 0) action();
+    else this.#whenIdle.push(action);
+  }
+
+  makeTask(task: TaskInfo): number {
+    const address = this.arena.allocate(TASK.bytes);
+    writeTask(this.view, address, task);
+    return address;
+  }
+
+  // programs
+
+  /** Puts a program into the table; returns its index. */
+  install(name: string, main: WebAssembly.ExportedFunction): number {
+    const free = this.#names.indexOf(null);
+    const index = free >= 0 ? free : this.#names.length;
+    if (index >= this.table.length) this.table.grow(Math.max(1, this.table.length));
+    this.table.set(index, main);
+    this.#names[index] = name;
+    return index;
+  }
+
+  uninstall(index: number): void {
+    this.whenIdle(() => {
+      this.table.set(index, null);
+      this.#names[index] = null;
+    });
+  }
+
+  /**
+   * Runs EVENT records through the links of their hooks. Returns how many ran: fewer where a ring producer wants its
+   * readers to drain (WORKER.yield).
+   */
+  runEvents(address: number, count: number): number {
+    return this.#guarded(() => this.library.run_events(address, count) >>> 0);
+  }
+
+  /**
+   * Runs one program on an EVENT, with no link, and returns r0, unsigned. EBUSY where a run under way left too little of
+   * the CPU's stack.
+   */
+  runProgram(index: number, event: number): bigint {
+    const { view, worker } = this;
+    const cpu = view.getUint32(event + EVENT.cpu, true);
+    const room = view.getUint32(cpu + CPU.sp, true) - view.getUint32(cpu + CPU.stackFloor, true);
+    if (room < CPU_STACK_RESERVE_BYTES) {
+      throw new UsageError("USAGE", "the virtual CPU's stack is in use by runs under way", { errno: "EBUSY" });
+    }
+    const main = this.table.get(index) as ((ctx: number) => bigint) | null;
+    if (main === null) throw new BugError(`slot ${index} of the table is empty`);
+    return this.#guarded(() => {
+      const outer = new Ambient(this, [cpu]);
+      view.setUint32(worker + WORKER.cpu, cpu, true);
+      view.setUint32(cpu + CPU.event, event, true);
+      view.setUint32(cpu + CPU.link, 0, true);
+      view.setBigUint64(cpu + CPU.cookie, 0n, true);
+      view.setUint32(cpu + CPU.tailCalls, 0, true);
+      view.setUint32(cpu + CPU.nesting, view.getUint32(cpu + CPU.nesting, true) + 1, true);
+      const result = BigInt.asUintN(64, main(view.getUint32(event + EVENT.ctx, true)));
+      outer.restore();
+      return result;
+    }, this.#names[index] ?? null);
+  }
+
+  // what helpers see (HelperHost)
+
+  setResult(low: number, high: number): void {
+    const { view } = this;
+    view.setUint32(this.worker + WORKER.result, low, true);
+    view.setUint32(this.worker + WORKER.result + 4, high, true);
+  }
+
+  nowNs(): bigint {
+    const { view } = this;
+    const cpu = view.getUint32(this.worker + WORKER.cpu, true);
+    const event = cpu === 0 ? 0 : view.getUint32(cpu + CPU.event, true);
+    if (event === 0 || (view.getUint32(event + EVENT.flags, true) & EVENT_FLAG.liveClock) !== 0) return monotonicNs();
+    return view.getBigUint64(event + EVENT.time, true);
+  }
+
+  traceLine(text: string): void {
+    this.#trace(text);
+  }
+
+  readAddress(low: number, high: number, destination: number, bytes: number, space: "kernel" | "user"): number {
+    const read = space === "kernel" ? this.library.bpf_probe_read_kernel : this.library.bpf_probe_read_user;
+    return read(destination, bytes, joinU64(low, high)) === 0 ? 0 : -ERRNO.EFAULT;
+  }
+
+  readString(low: number, high: number, destination: number, bytes: number, space: "kernel" | "user"): number {
+    const read = space === "kernel" ? this.library.bpf_probe_read_kernel_str : this.library.bpf_probe_read_user_str;
+    const length = read(destination, bytes, joinU64(low, high));
+    return length < 0 ? -ERRNO.EFAULT : length;
+  }
+
+  /** `host.fault`: an unchecked program did what a verified one cannot do. */
+  fault(code: number, insnIndex: number): never {
+    const where = { insnIndex };
+    if (code === FAULT.budget) {
+      throw new FaultError("BUDGET_EXHAUSTED", `no end within the budget, at instruction ${insnIndex}`, { where });
+    }
+    throw new FaultError("MEMORY_FAULT", `access outside stack and memory at instruction ${insnIndex}`, { where });
+  }
+
+  // private
+
+  /** As LIBRARY_IMPORTS.read_foreign. */
+  #readForeign(address: bigint, destination: number, bytes: number, space: "kernel" | "user"): number {
+    const source = this.foreign;
+    const wanted = Math.abs(bytes);
+    const known = source?.readForeign?.(address, destination, wanted, space) ?? 0;
+    if (bytes >= 0) return known >= wanted ? 0 : -ERRNO.EFAULT;
+    const end = this.bytes.subarray(destination, destination + known).indexOf(0);
+    if (end >= 0) return end + 1;
+    return known >= wanted ? wanted : -ERRNO.EFAULT;
+  }
+
+  #guarded<Result>(call: () => Result, program: string | null = null): Result {
+    // The outermost run starts from an idle world, so there is nothing to keep.
+    const outer = this.#depth === 0 ? null : new Ambient(this, this.#cpuBlocks());
+    this.#depth++;
+    try {
+      return call();
+    } catch (cause) {
+      const error = this.#explain(cause, program);
+      if (outer === null) this.#reset();
+      else outer.restore();
+      throw error;
+    } finally {
+      this.#depth--;
+      if (this.#depth === 0 && this.#whenIdle.length > 0) for (const action of this.#whenIdle.splice(0)) action();
+    }
+  }
+
+  #explain(cause: unknown, program: string | null): unknown {
+    const name = program ?? this.#runningProgram();
+    if (cause instanceof FaultError && cause.where.program === undefined && name !== null) {
+      const { code, message, where } = cause;
+      return new FaultError(code as "MEMORY_FAULT", message, { where: { ...where, program: name }, cause });
+    }
+    // Wasm's own traps, and its stack overflow. Whatever else is thrown comes from a callback and is the embedder's.
+    const isTrap = cause instanceof WebAssembly.RuntimeError || cause instanceof RangeError;
+    if (!isTrap || cause instanceof BpfError) return cause;
+    const where = name === null ? {} : { program: name };
+    return new BugError(`program ${name ?? "(unknown)"} trapped: ${cause.message}`, {
+      code: "PROGRAM_TRAPPED",
+      where,
+      cause,
+    });
+  }
+
+  /** The program of the link that the current CPU runs. */
+  #runningProgram(): string | null {
+    const { view } = this;
+    const cpu = view.getUint32(this.worker + WORKER.cpu, true);
+    const link = cpu === 0 ? 0 : view.getUint32(cpu + CPU.link, true);
+    return link === 0 ? null : (this.#names[view.getUint32(link + LINK.program, true)] ?? null);
+  }
+
+  #cpuBlocks(): number[] {
+    return Array.from({ length: this.arena.cpus }, (_, id) => this.arena.cpu(id));
+  }
+
+  /** Nothing runs on any CPU. */
+  #reset(): void {
+    const { view } = this;
+    view.setUint32(this.worker + WORKER.cpu, 0, true);
+    for (const cpu of this.#cpuBlocks()) {
+      view.setUint32(cpu + CPU.sp, view.getUint32(cpu + CPU.stackFloor, true) + CPU_STACK_BYTES, true);
+      for (const word of [CPU.event, CPU.tailCalls, CPU.link, CPU.outputNesting, CPU.nesting]) {
+        view.setUint32(cpu + word, 0, true);
+      }
+      view.setBigUint64(cpu + CPU.cookie, 0n, true);
+    }
+  }
+}
+
+/** The state of runs under way, to be put back when an inner run is over. */
+class Ambient {
+  readonly #world: World;
+  readonly #currentCpu: number;
+  readonly #cpus: readonly { readonly address: number; readonly words: readonly number[]; readonly cookie: bigint }[];
+
+  constructor(world: World, cpus: readonly number[]) {
+    const { view } = world;
+    this.#world = world;
+    this.#currentCpu = view.getUint32(world.worker + WORKER.cpu, true);
+    this.#cpus = cpus.map((address) => ({
+      address,
+      words: AMBIENT_WORDS.map((word) => view.getUint32(address + word, true)),
+      cookie: view.getBigUint64(address + CPU.cookie, true),
+    }));
+  }
+
+  restore(): void {
+    const { view, worker } = this.#world;
+    view.setUint32(worker + WORKER.cpu, this.#currentCpu, true);
+    for (const { address, words, cookie } of this.#cpus) {
+      AMBIENT_WORDS.forEach((word, index) => {
+        view.setUint32(address + word, words[index]!, true);
+      });
+      view.setBigUint64(address + CPU.cookie, cookie, true);
+    }
+  }
+}
+
+const AMBIENT_WORDS = [CPU.sp, CPU.event, CPU.tailCalls, CPU.link, CPU.outputNesting, CPU.nesting] as const;
