@@ -3,8 +3,8 @@
  * crosses from one chunk to the next: what is incomplete at a chunk's end moves on. A chunk is used again once nothing in
  * it is needed any more.
  */
-import type { SourceWorld } from "../../source.ts";
 import type { CaptureInput } from "../input.ts";
+import type { ArenaMemory } from "./memory.ts";
 import { RECORD_BYTES_MAX } from "./records.ts";
 
 /** Two chunks stay in the cache while they are decoded; one holds several of the largest records. */
@@ -19,7 +19,7 @@ interface Chunk {
 }
 
 export class ArenaChunks {
-  readonly #world: SourceWorld;
+  readonly #memory: ArenaMemory;
   readonly #input: CaptureInput;
   readonly #inputEnd: number;
   /** of the next byte to be read, in the input */
@@ -32,8 +32,8 @@ export class ArenaChunks {
   limit = 0;
 
   /** Reads [start, end) of the input. */
-  constructor(world: SourceWorld, input: CaptureInput, start: number, end: number) {
-    this.#world = world;
+  constructor(memory: ArenaMemory, input: CaptureInput, start: number, end: number) {
+    this.#memory = memory;
     this.#input = input;
     this.#inputAt = start;
     this.#inputEnd = end;
@@ -56,7 +56,7 @@ export class ArenaChunks {
     const chunk = last !== undefined && CHUNK_BYTES - last.filled > RECORD_BYTES_MAX ? last : this.#next();
     const room = Math.min(wanted, CHUNK_BYTES - chunk.filled);
     const start = chunk.address + chunk.filled;
-    const read = await this.#input.read(this.#world.bytes.subarray(start, start + room), this.#inputAt);
+    const read = await this.#input.read(this.#memory.octets.subarray(start, start + room), this.#inputAt);
     this.#inputAt += read;
     chunk.filled += read;
     this.limit = chunk.address + chunk.filled;
@@ -72,9 +72,9 @@ export class ArenaChunks {
 
   /** A new last chunk that begins with the bytes that are not yet consumed: less than a record. */
   #next(): Chunk {
-    const address = this.#free.pop() ?? this.#world.allocate(CHUNK_BYTES + SLACK_BYTES, 8);
+    const address = this.#free.pop() ?? this.#memory.allocate(CHUNK_BYTES + SLACK_BYTES, 8);
     const rest = this.limit - this.position;
-    this.#world.bytes.copyWithin(address, this.position, this.limit);
+    this.#memory.octets.copyWithin(address, this.position, this.limit);
     const chunk = { address, filled: rest };
     this.#chunks.push(chunk);
     this.position = address;

@@ -29,6 +29,7 @@ import {
 } from "./header.ts";
 import { IdTable } from "./ids.ts";
 import { Losses } from "./losses.ts";
+import { ArenaMemory } from "./memory.ts";
 import { RunQueue } from "./order.ts";
 import { readPipeHeader } from "./pipe.ts";
 import { type EventPlan, listEvents, planEvents } from "./plan.ts";
@@ -96,7 +97,7 @@ class PerfDataSource implements EventSource {
   #plans: readonly EventPlan[] = [];
   #chunks!: ArenaChunks;
   #tasks!: TaskTable;
-  #words: Int32Array = new Int32Array(0);
+  #memory!: ArenaMemory;
   #cpuBlocks: number[] = [];
   #batch = 0;
   /** high half that times are counted from, so that they stay exact as numbers */
@@ -131,15 +132,16 @@ class PerfDataSource implements EventSource {
     this.#world = world;
     this.#plans = planEvents(this.#header, wanted);
     this.#timeless = this.#plans.every((plan) => plan.time < 0);
+    this.#memory = new ArenaMemory(world);
     this.#chunks = new ArenaChunks(
-      world,
+      this.#memory,
       this.#input,
       dataStart,
       dataEnd ?? this.#input.size ?? Number.MAX_SAFE_INTEGER,
     );
-    this.#tasks = new TaskTable(world);
+    this.#tasks = new TaskTable(this.#memory);
     this.#cpuBlocks = Array.from({ length: this.cpus }, (_, cpu) => world.cpuBlock(cpu));
-    this.#batch = world.allocate(BATCH_EVENTS * EVENT.bytes, EVENT.bytes);
+    this.#batch = this.#memory.allocate(BATCH_EVENTS * EVENT.bytes, EVENT.bytes);
     this.#problem = this.#header.truncated;
   }
 
@@ -169,18 +171,18 @@ class PerfDataSource implements EventSource {
   /** Scans on to the end of a round, of the input, or to where it cannot be read on; then begins the merge. */
   async #advance(): Promise<void> {
     try {
-      this.#refresh();
       while (!this.#scan()) {
-        if (await this.#chunks.fill()) {
-          this.#refresh();
-          if (this.#timeless) this.#final = Number.POSITIVE_INFINITY;
-          continue;
+        if (this.#timeless && !this.#queue.isEmpty) {
+          this.#merge(Number.POSITIVE_INFINITY);
+          return;
         }
-        this.#end();
-        return;
+        if (!(await this.#chunks.fill())) {
+          this.#end();
+          return;
+        }
       }
-      const limit = this.#final;
-      this.#final = this.#timeless ? Number.POSITIVE_INFINITY : this.#queue.latest;
+      const limit = this.#timeless ? Number.POSITIVE_INFINITY : this.#final;
+      this.#final = this.#queue.latest;
       this.#merge(limit);
     } catch (error) {
       // What was read before is still good: it goes out first.
@@ -209,15 +211,10 @@ class PerfDataSource implements EventSource {
     this.#merging = true;
   }
 
-  #refresh(): void {
-    const { buffer } = this.#world.bytes;
-    if (this.#words.buffer !== buffer) this.#words = new Int32Array(buffer);
-  }
-
   /** Queues whole records. True at the end of a round; false where more bytes are needed. */
   #scan(): boolean {
     const chunks = this.#chunks;
-    const words = this.#words;
+    const { words } = this.#memory;
     const queue = this.#queue;
     const plans = this.#plans;
     const { limit } = chunks;
@@ -251,14 +248,14 @@ class PerfDataSource implements EventSource {
     const { id } = this.#plans[0]!;
     if (this.#plans.length === 1 || id < 0) return 0;
     if ((id + 2) * 4 > size) this.#malformed(word * 4, `a sample has ${size} bytes`);
-    const index = this.#ids.find(this.#words[word + id]!, this.#words[word + id + 1]!);
+    const index = this.#ids.find(this.#memory.words[word + id]!, this.#memory.words[word + id + 1]!);
     if (index < 0) this.#malformed(word * 4, "a sample has an id that belongs to no event");
     return index;
   }
 
   /** emit() relies on this: the payload lies inside the record and is no shorter than its format, the CPU exists. */
   #check(at: number, word: number, size: number, plan: EventPlan): void {
-    const words = this.#words;
+    const { words } = this.#memory;
     const end = word + (size >>> 2);
     if (plan.minimum * 4 > size) this.#malformed(at, `a sample has ${size} bytes, less than its fields need`);
     const raw = plan.raw >= 0 ? word + plan.raw : locateRaw(words, word, end, plan);
@@ -277,15 +274,15 @@ class PerfDataSource implements EventSource {
 
   /** The time at `word` as a number of ns since an epoch of this recording. */
   #time(word: number): number {
-    const low = this.#words[word]! >>> 0;
-    const high = this.#words[word + 1]! >>> 0;
+    const low = this.#memory.words[word]! >>> 0;
+    const high = this.#memory.words[word + 1]! >>> 0;
     if (this.#epoch < 0) this.#epoch = high;
     return (high - this.#epoch) * 2 ** 32 + low;
   }
 
   /** A record that is no sample. True where it ends a round. */
   #control(at: number, word: number, size: number): boolean {
-    const words = this.#words;
+    const { words } = this.#memory;
     const type = words[word]! >>> 0;
     const feature = UNREADABLE.get(type);
     if (feature !== undefined) throw unsupported(feature);
@@ -336,7 +333,7 @@ class PerfDataSource implements EventSource {
     let plan = this.#plans[0]!;
     if (plan.trailer.id > 0 && this.#plans.length > 1 && plan.trailer.id <= size) {
       const id = end - plan.trailer.id / 4;
-      const index = this.#ids.find(this.#words[id]!, this.#words[id + 1]!);
+      const index = this.#ids.find(this.#memory.words[id]!, this.#memory.words[id + 1]!);
       // What perf makes up itself has id 0 and is laid out as the first event says.
       if (index >= 0) plan = this.#plans[index]!;
     }
@@ -346,11 +343,10 @@ class PerfDataSource implements EventSource {
   }
 
   #applyTask(word: number, size: number): void {
-    const words = this.#words;
+    const { words } = this.#memory;
     const at = (offset: number): number => words[word + offset]! >>> 0;
     if (words[word] === RECORD.COMM) this.#tasks.rename(at(2), at(3), (word + 4) * 4, size - 16);
     else this.#tasks.fork(at(2), at(4), at(3), at(5), at(6), at(7));
-    this.#refresh();
   }
 
   /** Writes the next batch of EVENT records; returns how many, 0 when the merge is at its end. */
@@ -358,49 +354,58 @@ class PerfDataSource implements EventSource {
     const queue = this.#queue;
     let count = 0;
     while (count < BATCH_EVENTS && queue.next(BATCH_EVENTS - count)) {
-      for (let entry = queue.start; entry < queue.end; entry++) {
-        const word = queue.records[entry]! >>> 2;
-        const mark = queue.marks[entry]!;
-        if (mark === TASK_MARK) this.#applyTask(word, this.#words[word + 1]! >>> 16);
-        else this.#emitSample(word, this.#plans[mark]!, count++);
-      }
+      count = this.#emitSlice(queue.start, queue.end, count);
     }
     return count;
   }
 
-  #emitSample(word: number, plan: EventPlan, index: number): void {
-    let words = this.#words;
-    const raw = plan.raw >= 0 ? word + plan.raw : locateRaw(words, word, word + (words[word + 1]! >>> 18), plan);
-    const cpu = plan.cpu < 0 ? 0 : words[word + plan.cpu]!;
-    const task = this.#taskOf(word, plan, raw, cpu);
-    words = this.#words;
-    const out = ((this.#batch >>> 2) + index * EVENT_WORDS) | 0;
-    words[out + EVENT.ctx / 4] = (raw + 1) * 4;
-    words[out + EVENT.cpu / 4] = this.#cpuBlocks[cpu]!;
-    words[out + EVENT.time / 4] = plan.time < 0 ? 0 : words[word + plan.time]!;
-    words[out + EVENT.time / 4 + 1] = plan.time < 0 ? 0 : words[word + plan.time + 1]!;
-    words[out + EVENT.task / 4] = task;
-    words[out + EVENT.hook / 4] = plan.hook;
-    words[out + EVENT.size / 4] = words[raw]!;
-    words[out + EVENT.flags / 4] = 0;
+  /** The entries [start, end) of the queue, as events from the batch's `count`-th on; returns the count after them. */
+  #emitSlice(start: number, end: number, count: number): number {
+    const { records, marks } = this.#queue;
+    const plans = this.#plans;
+    const cpuBlocks = this.#cpuBlocks;
+    let { words } = this.#memory;
+    let { byTid } = this.#tasks;
+    let out = (this.#batch >>> 2) + count * EVENT_WORDS;
+    for (let entry = start; entry < end; entry++) {
+      const word = records[entry]! >>> 2;
+      const mark = marks[entry]!;
+      if (mark === TASK_MARK) {
+        this.#applyTask(word, words[word + 1]! >>> 16);
+        ({ words } = this.#memory);
+        ({ byTid } = this.#tasks);
+        continue;
+      }
+      const plan = plans[mark]!;
+      const raw = plan.raw >= 0 ? word + plan.raw : locateRaw(words, word, word + (words[word + 1]! >>> 18), plan);
+      const cpu = plan.cpu < 0 ? 0 : words[word + plan.cpu]!;
+      const tid = plan.tid < 0 ? -1 : words[word + plan.tid + 1]!;
+      let task = tid > 0 && tid < byTid.length ? byTid[tid]! : 0;
+      if (task === 0) {
+        task = this.#taskOf(word, plan, raw, cpu);
+        ({ words } = this.#memory);
+        ({ byTid } = this.#tasks);
+      }
+      words[out + EVENT.ctx / 4] = (raw + 1) * 4;
+      words[out + EVENT.cpu / 4] = cpuBlocks[cpu]!;
+      words[out + EVENT.time / 4] = plan.time < 0 ? 0 : words[word + plan.time]!;
+      words[out + EVENT.time / 4 + 1] = plan.time < 0 ? 0 : words[word + plan.time + 1]!;
+      words[out + EVENT.task / 4] = task;
+      words[out + EVENT.hook / 4] = plan.hook;
+      words[out + EVENT.size / 4] = words[raw]!;
+      words[out + EVENT.flags / 4] = 0;
+      out += EVENT_WORDS;
+      count++;
+    }
+    return count;
   }
 
   /** TASK of a sample. A thread that has gone has no TID any more; then the payload's common_pid names it. */
   #taskOf(word: number, plan: EventPlan, raw: number, cpu: number): number {
-    const words = this.#words;
+    const { words } = this.#memory;
     const recorded = plan.tid < 0 ? NO_TID : words[word + plan.tid + 1]! >>> 0;
     const tid = recorded === NO_TID ? words[raw + 2]! >>> 0 : recorded;
-    if (tid === 0) return this.#idle(cpu);
-    const known = tid < this.#tasks.byTid.length ? this.#tasks.byTid[tid]! : 0;
-    if (known !== 0) return known;
-    const task = this.#tasks.get(recorded === NO_TID ? tid : words[word + plan.tid]! >>> 0, tid);
-    this.#refresh();
-    return task;
-  }
-
-  #idle(cpu: number): number {
-    const task = this.#tasks.idle(cpu);
-    this.#refresh();
-    return task;
+    if (tid === 0) return this.#tasks.idle(cpu);
+    return this.#tasks.get(recorded === NO_TID ? tid : words[word + plan.tid]! >>> 0, tid);
   }
 }

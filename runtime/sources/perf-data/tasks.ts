@@ -6,7 +6,7 @@
  * is reused after the next release().
  */
 import { COMM_BYTES, TASK } from "../../../spec/index.ts";
-import type { SourceWorld } from "../../source.ts";
+import type { ArenaMemory } from "./memory.ts";
 
 /** Blocks that are allocated at once. */
 const SLAB_BLOCKS = 64;
@@ -14,7 +14,7 @@ const SLAB_BLOCKS = 64;
 const ARRAY_TIDS_MAX = 1 << 22;
 
 export class TaskTable {
-  readonly #world: SourceWorld;
+  readonly #memory: ArenaMemory;
   /** by thread id: address of its TASK block, 0: not seen */
   byTid = new Int32Array(1 << 12);
   readonly #others = new Map<number, number>();
@@ -23,8 +23,8 @@ export class TaskTable {
   #free: number[] = [];
   #retired: number[] = [];
 
-  constructor(world: SourceWorld) {
-    this.#world = world;
+  constructor(memory: ArenaMemory) {
+    this.#memory = memory;
   }
 
   /** Blocks that were replaced may be used again: the events that point to them are gone. */
@@ -51,15 +51,15 @@ export class TaskTable {
     if (tid === 0) return;
     const old = this.#find(tid);
     const block = old === 0 ? this.#create(pid, tid, "") : this.#copy(old);
-    const memory = this.#world.bytes;
+    const { octets, words } = this.#memory;
     const target = block + TASK.comm;
-    memory.fill(0, target, target + COMM_BYTES);
-    for (let index = 0; index < COMM_BYTES - 1 && index < bytes; index++) {
-      const byte = memory[comm + index]!;
-      if (byte === 0) break;
-      memory[target + index] = byte;
+    let length = 0;
+    const most = Math.min(bytes, COMM_BYTES - 1);
+    for (let byte = octets[comm]!; length < most && byte !== 0; byte = octets[comm + length]!) {
+      octets[target + length++] = byte;
     }
-    this.#world.view.setUint32(block + TASK.tgid, pid, true);
+    while (length < COMM_BYTES) octets[target + length++] = 0;
+    words[(block + TASK.tgid) >>> 2] = pid;
     this.#set(tid, block);
   }
 
@@ -68,12 +68,13 @@ export class TaskTable {
     if (tid === 0) return;
     const parent = this.#find(parentTid);
     const block = parent === 0 ? this.#create(pid, tid, "") : this.#copy(parent);
-    const view = this.#world.view;
-    view.setUint32(block + TASK.pid, tid, true);
-    view.setUint32(block + TASK.tgid, pid, true);
-    view.setUint32(block + TASK.ppid, parentPid, true);
-    view.setUint32(block + TASK.startTimeNs, timeLow, true);
-    view.setUint32(block + TASK.startTimeNs + 4, timeHigh, true);
+    const { words } = this.#memory;
+    const word = block >>> 2;
+    words[word + TASK.pid / 4] = tid;
+    words[word + TASK.tgid / 4] = pid;
+    words[word + TASK.ppid / 4] = parentPid;
+    words[word + TASK.startTimeNs / 4] = timeLow;
+    words[word + TASK.startTimeNs / 4 + 1] = timeHigh;
     this.#set(tid, block);
   }
 
@@ -99,23 +100,24 @@ export class TaskTable {
 
   #create(pid: number, tid: number, comm: string): number {
     const block = this.#allocate();
-    const { bytes, view } = this.#world;
-    bytes.fill(0, block, block + TASK.bytes);
-    view.setUint32(block + TASK.pid, tid, true);
-    view.setUint32(block + TASK.tgid, pid, true);
-    for (let index = 0; index < comm.length; index++) bytes[block + TASK.comm + index] = comm.charCodeAt(index);
+    const { octets, words } = this.#memory;
+    octets.fill(0, block, block + TASK.bytes);
+    words[(block + TASK.pid) >>> 2] = tid;
+    words[(block + TASK.tgid) >>> 2] = pid;
+    for (let index = 0; index < comm.length; index++) octets[block + TASK.comm + index] = comm.charCodeAt(index);
     return block;
   }
 
   #copy(from: number): number {
     const block = this.#allocate();
-    this.#world.bytes.copyWithin(block, from, from + TASK.bytes);
+    const { words } = this.#memory;
+    for (let word = 0; word < TASK.bytes / 4; word++) words[(block >>> 2) + word] = words[(from >>> 2) + word]!;
     return block;
   }
 
   #allocate(): number {
     if (this.#free.length === 0) {
-      const slab = this.#world.allocate(SLAB_BLOCKS * TASK.bytes, TASK.bytes);
+      const slab = this.#memory.allocate(SLAB_BLOCKS * TASK.bytes, TASK.bytes);
       for (let index = SLAB_BLOCKS - 1; index >= 0; index--) this.#free.push(slab + index * TASK.bytes);
     }
     return this.#free.pop()!;
