@@ -2,7 +2,7 @@
  * What flows through the compiler: a program as the object layer leaves it (relocated, subprograms appended, as libbpf
  * would hand it to the kernel), and the same program verified, with what the verifier learned.
  */
-import type { AttachTypeName, MapSpec, ProgramTypeName } from "../spec/index.ts";
+import type { AttachTypeName, CType, MapSpec, ProgramTypeName } from "../spec/index.ts";
 import type { Insn } from "./asm/instruction.ts";
 import type { Btf } from "./object/btf/btf.ts";
 
@@ -15,6 +15,8 @@ export interface Program {
   /** what the section name says behind its prefix: `sched/sched_switch` */
   readonly attachTarget: string | null;
   readonly autoload: boolean;
+  /** the struct that the main function takes a pointer to, at the offsets its code has; absent: none, or no BTF */
+  readonly ctxType?: CType;
   readonly sleepable: boolean;
   readonly license: string;
   /** slots as in the kernel: a 64-bit immediate takes two, the second with opcode 0 */

@@ -35,6 +35,11 @@ export interface ProgramManifest {
    * Kernel: prog->aux->max_ctx_offset. Absent: not known.
    */
   readonly ctxBytes?: number;
+  /**
+   * Tracepoints: the struct that the main function takes, with the offsets that the program reads (after CO-RE: the
+   * target's). Compared with an input's layout of the event. Absent: none, or no BTF.
+   */
+  readonly ctxType?: CType;
   /** raw only: bytes that r1 points to */
   readonly memoryBytes?: number;
   /** names of helpers that are called */
