@@ -11,6 +11,7 @@
  */
 import { fromHex } from "../../base/index.ts";
 import {
+  ATTACH_TYPES,
   type AttachTypeName,
   type MapSpec,
   mapTypeByName,
@@ -71,7 +72,7 @@ function readProgram(fields: Fields): ProgramDirectives {
   const program: ProgramDirectives = {
     name: fields.text("name") ?? "prog",
     type: type.name,
-    attachType: (fields.text("attach") as AttachTypeName | undefined) ?? null,
+    attachType: attachTypeOf(fields),
     section: fields.text("section") ?? "",
     target: fields.text("target") ?? null,
     sleepable: fields.flag("sleepable"),
@@ -82,6 +83,12 @@ function readProgram(fields: Fields): ProgramDirectives {
   fields.end();
   if (program.memoryBytes !== 0 && program.type !== "raw") fields.fail("only raw programs have mem=");
   return program;
+}
+
+function attachTypeOf(fields: Fields): AttachTypeName | null {
+  const name = fields.text("attach");
+  if (name === undefined) return null;
+  return ATTACH_TYPES.find((known) => known === name) ?? fields.fail(`no attach type ${name}`);
 }
 
 function readMap(fields: Fields): MapSpec {

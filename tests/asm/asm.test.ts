@@ -1,3 +1,4 @@
+/** Codec, printer and parser of text assembly, held against clang and against each other. */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,17 +1,12 @@
 /** Runs every .bpf file below this folder. `UPDATE=1` rewrites expectations that do not hold. */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { describe, test } from "vitest";
 import { readCases, type TestCase } from "./runner/case.ts";
 import { checkCase, type Edit, rewrite } from "./runner/check.ts";
+import { bpfFiles } from "./runner/files.ts";
 import { ENGINES, MISSING } from "./runner/live.ts";
 
-const FOLDER = new URL(".", import.meta.url);
-const FILES = readdirSync(FOLDER, { recursive: true, encoding: "utf8" })
-  .filter((path) => path.endsWith(".bpf") && !path.startsWith("runner"))
-  .sort();
-
-describe.each(FILES)("%s", (path) => {
-  const url = new URL(path, FOLDER);
+describe.each(bpfFiles())("$path", ({ path, url }) => {
   const text = readFileSync(url, "utf8");
   const edits: Edit[] = [];
   const cases = readCases(text, path);

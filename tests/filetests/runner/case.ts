@@ -25,6 +25,8 @@ export interface TestCase {
   readonly directives: readonly Directive[];
   /** text line by slot */
   readonly lines: readonly number[];
+  /** `; kernel: REASON`: the running kernel is known to answer otherwise */
+  readonly kernelDiffers: string | null;
 }
 
 const TEST = /^\s*;\s*test:\s*(\S+)\s*(.*)$/;
@@ -76,5 +78,15 @@ function readCase(
         throw error;
       }
     }
-  return { name: head.name, kind: head.kind, line: head.line, program, directives, lines: assembly.lines };
+  const differs = assembly.comments.find((comment) => comment.text.startsWith("kernel:"));
+  const kernelDiffers = differs?.text.slice("kernel:".length).trim() ?? null;
+  return {
+    name: head.name,
+    kind: head.kind,
+    line: head.line,
+    program,
+    directives,
+    lines: assembly.lines,
+    kernelDiffers,
+  };
 }

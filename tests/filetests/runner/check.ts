@@ -37,7 +37,7 @@ export async function checkCase(engines: Engines, test: TestCase): Promise<Outco
   const needsVerdict = verdicts.length > 0 || states.length > 0 || fragments.length > 0 || test.kind === "verify";
   if (needsVerdict) {
     const program = sized(test.program, firstMemory(runs));
-    const verdict = engines.verify(program, { logLevel: 2 });
+    const verdict = await engines.verify(program, { logLevel: 2 });
     checkVerdict(report, test, verdicts, verdict);
     for (const state of states) checkState(report, state, verdict.log);
     if (fragments.length > 0) await checkText(report, fragments, engines, verdict);
@@ -179,7 +179,7 @@ async function checkRun(report: Report, test: TestCase, directive: Of<"run">, en
   let runnable: VerifiedProgram | UncheckedProgram;
   if (input.unchecked) runnable = { ...program, type: "raw", unchecked: true };
   else {
-    const verdict = engines.verify(program, { logLevel: 0 });
+    const verdict = await engines.verify(program, { logLevel: 0 });
     if (verdict.verdict !== "accepted") {
       report.fail(directive.line, `not run: ${describeVerdict(verdict)}`);
       return;

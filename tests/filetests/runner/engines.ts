@@ -22,7 +22,7 @@ export interface RunEngine {
 }
 
 export interface Engines {
-  verify(program: Program, options: { readonly logLevel: number }): Verdict;
+  verify(program: Program, options: { readonly logLevel: number }): Verdict | Promise<Verdict>;
   readonly runs: readonly RunEngine[];
   /** Wasm text of one program, before optimisation */
   wat(program: VerifiedProgram): Promise<string>;

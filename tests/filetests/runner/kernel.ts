@@ -1,0 +1,108 @@
+/**
+ * The kernel in the place of our own verifier: the same cases, so that what a file expects is what the kernel does.
+ * Raw programs are loaded as socket filters behind a prefix that makes r1 and r2; what the log calls them differs then.
+ */
+import { VerifierError } from "../../../base/index.ts";
+import type { Program, VerifiedProgram } from "../../../compiler/program.ts";
+import { errnoName } from "../../../spec/errno.ts";
+import { ATTACH_TYPES, mapTypeByName, programType } from "../../../spec/index.ts";
+import type { Oracle, OracleMap, OracleRequest } from "../../kernel/oracle.ts";
+import type { Directive, TestCase } from "./case.ts";
+import type { Engines, RunEngine, Verdict } from "./engines.ts";
+import type { Expectation } from "./expectation.ts";
+
+/** Why the kernel cannot be asked about a case as it is; null: it can. */
+export function kernelCannot(test: TestCase): string | null {
+  const { program } = test;
+  if (test.directives.some(({ expectation }) => expectation.kind === "unsupported")) return "bpfjit's own verdict";
+  if (program.type === "raw" && program.maps.length > 0) return "raw with maps";
+  if (program.maps.some((map) => map.inner !== null || map.type === "insn_array")) return "maps made of maps";
+  if (programType(program.type).id < 0 && program.type !== "raw") return "a type of bpfjit's own";
+  if (!test.directives.some(comparable)) return "nothing that the kernel knows";
+  return null;
+}
+
+const comparable = ({ expectation }: Directive): boolean => {
+  if (expectation.kind === "run") return !expectation.input.unchecked && expectation.input.data === null;
+  return expectation.kind !== "wat";
+};
+
+/** The case with what the kernel can answer: no Wasm text, and of raw programs no texts and states. */
+export function kernelCase(test: TestCase): TestCase {
+  const raw = test.program.type === "raw";
+  const directives = test.directives
+    .filter(comparable)
+    .filter(({ expectation }) => !(expectation.kind === "run" && !raw))
+    .filter(({ expectation }) => !(expectation.kind === "state" && raw))
+    .map((directive) => ({ ...directive, expectation: asKernelSees(directive.expectation, raw) }));
+  return {
+    ...test,
+    kind: directives.some(({ expectation }) => expectation.kind === "run") ? "run" : "verify",
+    directives,
+  };
+}
+
+/** A test run gives 32 bits of r0. */
+function asKernelSees(expectation: Expectation, raw: boolean): Expectation {
+  if (raw && expectation.kind === "reject") return { ...expectation, text: "" };
+  if (expectation.kind !== "run" || expectation.output.r0 === null) return expectation;
+  return { ...expectation, output: { ...expectation.output, r0: BigInt.asUintN(32, expectation.output.r0) } };
+}
+
+export function kernelEngines(oracle: Oracle): Engines {
+  const run: RunEngine = {
+    name: "kernel",
+    takes: (program) => program.type === "raw",
+    run: async (program, input) => {
+      const memory = input.memory ?? new Uint8Array(program.memoryBytes);
+      const [answer] = await oracle.ask([{ insns: program.insns, memory }]);
+      if (answer === undefined || !("r0" in answer))
+        throw new Error(`the kernel does not run it: ${JSON.stringify(answer)}`);
+      return { r0: BigInt(`0x${answer.r0}`), bytes: Uint8Array.from(Buffer.from(answer.mem ?? "", "hex")) };
+    },
+  };
+  return {
+    verify: (program, options) => verdictOf(oracle, program, options.logLevel),
+    runs: [run],
+    wat: () => Promise.reject(new Error("the kernel makes no Wasm")),
+  };
+}
+
+async function verdictOf(oracle: Oracle, program: Program, logLevel: number): Promise<Verdict> {
+  const [answer] = await oracle.ask([requestOf(program, Math.max(logLevel, 1))]);
+  if (answer === undefined || !("verdict" in answer)) throw new Error(`the kernel does not judge it: ${answer?.error}`);
+  const log = answer.log ?? "";
+  if (answer.verdict === "accepted") return { verdict: "accepted", program: program as VerifiedProgram, log };
+  const lines = log.trimEnd().split("\n");
+  const message = lines.filter((line) => !/^(processed \d|\d+: |from \d)/.test(line)).at(-1) ?? "";
+  const errno = errnoName(answer.errno) ?? undefined;
+  const where = program.type === "raw" ? {} : { insnIndex: lastInsn(lines) };
+  return { verdict: "rejected", error: new VerifierError(message, { errno, log, processedInsns: 0, where }), log };
+}
+
+/** The instruction that the log was at when it ended. */
+function lastInsn(lines: readonly string[]): number | undefined {
+  for (const line of [...lines].reverse()) {
+    const match = /^(\d+): \([0-9a-f]{2}\)/.exec(line);
+    if (match !== null) return Number(match[1]);
+  }
+  return undefined;
+}
+
+function requestOf(program: Program, logLevel: number): OracleRequest {
+  const shared = { insns: program.insns, license: program.license, logLevel };
+  if (program.type === "raw") return { ...shared, memory: new Uint8Array(program.memoryBytes) };
+  const attachType = program.attachType === null ? {} : { attachType: ATTACH_TYPES.indexOf(program.attachType) };
+  return { ...shared, ...attachType, type: programType(program.type).id, maps: program.maps.map(mapOf) };
+}
+
+function mapOf(map: Program["maps"][number]): OracleMap {
+  return {
+    type: mapTypeByName(map.type)!.id,
+    keySize: map.keySize,
+    valueSize: map.valueSize,
+    maxEntries: map.maxEntries,
+    flags: map.flags,
+    ...(map.frozen && { frozenValue: map.initial ?? new Uint8Array(map.valueSize) }),
+  };
+}
