@@ -15,6 +15,10 @@ export interface CtxField {
   readonly write: boolean;
   /** narrower loads than `size` are allowed (and, `wide`, 8-byte loads over two 4-byte fields) */
   readonly narrow: boolean;
+  /** accesses of any size, aligned to it, also over several such fields (the cb array) */
+  readonly anySize?: true;
+  /** only for programs of these attach types */
+  readonly attachTypes?: readonly string[];
 }
 
 export interface CtxSpec {
@@ -59,11 +63,11 @@ const SK_BUFF_FIELDS = [
   scalar("ingress_ifindex", 36),
   scalar("ifindex", 40),
   scalar("tc_index", 44),
-  scalar("cb0", 48, 4),
-  scalar("cb1", 52, 4),
-  scalar("cb2", 56, 4),
-  scalar("cb3", 60, 4),
-  scalar("cb4", 64, 4),
+  { ...scalar("cb0", 48), anySize: true },
+  { ...scalar("cb1", 52), anySize: true },
+  { ...scalar("cb2", 56), anySize: true },
+  { ...scalar("cb3", 60), anySize: true },
+  { ...scalar("cb4", 64), anySize: true },
   scalar("hash", 68),
   scalar("tc_classid", 72),
   pointer("data", 76, "packet"),
@@ -78,13 +82,13 @@ const SK_BUFF_FIELDS = [
   scalar("local_port", 136),
   pointer("data_meta", 140, "packetMeta"),
   pointer("flow_keys", 144, "flowKeys", 8),
-  scalar("tstamp", 152, 8),
+  { ...scalar("tstamp", 152, 8), narrow: false },
   scalar("wire_len", 160),
   scalar("gso_segs", 164),
   pointer("sk", 168, "socketOrNull", 8),
   scalar("gso_size", 176),
   scalar("tstamp_type", 180, 1),
-  scalar("hwtstamp", 184, 8),
+  { ...scalar("hwtstamp", 184, 8), narrow: false },
 ] as const satisfies readonly CtxField[];
 
 const only = (allowed: readonly string[], writable: readonly string[] = []): readonly CtxField[] =>
@@ -132,7 +136,7 @@ export const CTX = {
       pointer("data_meta", 8, "packetMeta"),
       { ...scalar("ingress_ifindex", 12), narrow: false },
       { ...scalar("rx_queue_index", 16), narrow: false },
-      { ...scalar("egress_ifindex", 20), narrow: false },
+      { ...scalar("egress_ifindex", 20), narrow: false, attachTypes: ["xdp_devmap"] },
     ],
     open: null,
   },

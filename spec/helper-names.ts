@@ -1,7 +1,7 @@
 /**
  * Names of all helpers of the kernel by id, whether or not helpers.ts has a row for them: messages name them, and a call
  * of one without a row is unsupported, not wrong. Index 0 is no helper. Source: include/uapi/linux/bpf.h (6.18),
- * ___BPF_FUNC_MAPPER; the list has not grown since 6.3.
+ * ___BPF_FUNC_MAPPER; the list has not grown since 6.2.
  */
 const NAMES: readonly string[] = (
   "unspec map_lookup_elem map_update_elem map_delete_elem probe_read ktime_get_ns trace_printk " +

@@ -1,0 +1,90 @@
+/** Atomic operations on memory. Kernel: check_atomic(). */
+import { ATOMIC, SIZE, SIZE_BYTES } from "../../spec/isa.ts";
+import type { Insn } from "../asm/instruction.ts";
+import { loadedByAtomic } from "./backtrack.ts";
+import type { Env } from "./env.ts";
+import { reject } from "./failure.ts";
+import { checkAccess } from "./memory.ts";
+import { requireReadable, requireWritable } from "./operands.ts";
+import { isPacketPointer, isSocketPointer, REG, typeName, UNKNOWN } from "./register.ts";
+
+const READ_MODIFY_WRITE: ReadonlySet<number> = new Set([
+  ATOMIC.ADD,
+  ATOMIC.ADD | ATOMIC.FETCH,
+  ATOMIC.AND,
+  ATOMIC.AND | ATOMIC.FETCH,
+  ATOMIC.OR,
+  ATOMIC.OR | ATOMIC.FETCH,
+  ATOMIC.XOR,
+  ATOMIC.XOR | ATOMIC.FETCH,
+  ATOMIC.XCHG,
+  ATOMIC.CMPXCHG,
+]);
+
+export function checkAtomic(env: Env, insn: Insn): void {
+  if (READ_MODIFY_WRITE.has(insn.imm)) checkReadModifyWrite(env, insn);
+  else if (insn.imm === ATOMIC.LOAD_ACQ) checkLoadAcquire(env, insn);
+  else if (insn.imm === ATOMIC.STORE_REL) checkStoreRelease(env, insn);
+  else {
+    const opcode = (insn.imm >>> 0).toString(16).padStart(2, "0");
+    reject(env, "EINVAL", `BPF_ATOMIC uses invalid atomic opcode ${opcode}`);
+  }
+}
+
+function checkReadModifyWrite(env: Env, insn: Insn): void {
+  const size = insn.opcode & 0x18;
+  if (size !== SIZE.W && size !== SIZE.DW) reject(env, "EINVAL", "invalid atomic operand size");
+  requireReadable(env, insn.src);
+  requireReadable(env, insn.dst);
+  if (insn.imm === ATOMIC.CMPXCHG) requireReadable(env, 0);
+  requireAtomicMemory(env, insn.dst, "stores into");
+  const access = { address: insn.dst, off: insn.off, size: SIZE_BYTES[size]!, strict: true, signed: false };
+  const loaded = insn.imm & ATOMIC.FETCH ? loadedByAtomic(insn) : -1;
+  if (loaded >= 0) requireWritable(env, loaded);
+  // A register that is both address and result is no pointer any more when the access is looked at.
+  if (loaded >= 0) env.setRegister(loaded, UNKNOWN);
+  checkAccess(env, { ...access, write: false, register: -1 });
+  if (loaded >= 0) checkAccess(env, { ...access, write: false, register: loaded });
+  checkAccess(env, { ...access, write: true, register: -1 });
+}
+
+function checkLoadAcquire(env: Env, insn: Insn): void {
+  requireReadable(env, insn.src);
+  requireAtomicMemory(env, insn.src, "loads from");
+  requireWritable(env, insn.dst);
+  checkAccess(env, {
+    address: insn.src,
+    off: insn.off,
+    size: SIZE_BYTES[insn.opcode & 0x18]!,
+    write: false,
+    register: insn.dst,
+    strict: true,
+    signed: false,
+  });
+}
+
+function checkStoreRelease(env: Env, insn: Insn): void {
+  requireReadable(env, insn.src);
+  requireReadable(env, insn.dst);
+  const { type } = env.register(insn.dst);
+  checkAccess(env, {
+    address: insn.dst,
+    off: insn.off,
+    size: SIZE_BYTES[insn.opcode & 0x18]!,
+    write: true,
+    register: insn.src,
+    strict: true,
+    signed: false,
+  });
+  if (!isAtomicMemory(type))
+    reject(env, "EACCES", `BPF_ATOMIC stores into R${insn.dst} ${typeName(type)} is not allowed`);
+}
+
+/** Kernel: atomic_ptr_type_ok(). */
+const isAtomicMemory = (type: number): boolean =>
+  type !== REG.CTX && !isPacketPointer(type) && type !== REG.FLOW_KEYS && !isSocketPointer(type);
+
+function requireAtomicMemory(env: Env, register: number, verb: string): void {
+  const { type } = env.register(register);
+  if (!isAtomicMemory(type)) reject(env, "EACCES", `BPF_ATOMIC ${verb} R${register} ${typeName(type)} is not allowed`);
+}

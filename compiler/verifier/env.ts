@@ -1,0 +1,146 @@
+/** Everything one verification shares: the program, its tables, what is known per instruction, counters, pending paths. */
+
+import { CTX, type CtxSpec } from "../../spec/ctx.ts";
+import type { MapSpec } from "../../spec/map-types.ts";
+import { type ProgramTypeSpec, programType } from "../../spec/program-types.ts";
+import type { Insn } from "../asm/instruction.ts";
+import type { Program } from "../program.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { FactsBuilder } from "./facts.ts";
+import { Log } from "./log.ts";
+import type { SccVisits } from "./loops.ts";
+import type { RegState } from "./register.ts";
+import type { StackLiveness } from "./stack-liveness.ts";
+import type { HistoryEntry, State } from "./state.ts";
+
+/** A subprogram as the verifier sees it; index 0 is the main function. */
+export interface Subprogram {
+  readonly start: number;
+  /** first slot behind it */
+  readonly end: number;
+  readonly name: string;
+  readonly linkage: "static" | "global";
+  /** index in program.functions, -1 where that does not list it */
+  readonly functionIndex: number;
+  stackBytes: number;
+  isCallback: boolean;
+  hasTailCall: boolean;
+  hasLegacyPacketAccess: boolean;
+  changesPacket: boolean;
+  /** global: some verified path calls it, so it is verified on its own */
+  called: boolean;
+}
+
+/** What cfg.ts and liveness.ts find out per slot. */
+export interface InsnNotes {
+  /** states are compared and may be pruned here */
+  readonly prunePoint: Uint8Array;
+  /** arrivals are written to the history */
+  readonly jumpPoint: Uint8Array;
+  readonly forceCheckpoint: Uint8Array;
+  readonly callsCallback: Uint8Array;
+  /** strongly connected component, 0: none */
+  readonly component: Int32Array;
+  /** bit per register that may be read before it is written */
+  readonly liveRegisters: Uint16Array;
+}
+
+/** A path that was put off. */
+export interface Pending {
+  readonly state: State;
+  readonly insnIndex: number;
+  readonly previousIndex: number;
+  readonly logPosition: number;
+}
+
+export class Env {
+  readonly program: Program;
+  readonly insns: readonly Insn[];
+  readonly type: ProgramTypeSpec;
+  readonly ctx: CtxSpec;
+  readonly maps: readonly MapSpec[];
+  readonly log: Log;
+  readonly notes: InsnNotes;
+  readonly facts: FactsBuilder;
+  subprograms: Subprogram[] = [];
+  /** index into `subprograms` by first slot */
+  readonly subprogramAt = new Map<number, number>();
+
+  state!: State;
+  insnIndex = 0;
+  previousIndex = -1;
+  pending: Pending[] = [];
+  readonly explored = new Map<number, Checkpoint[]>();
+  scc!: SccVisits;
+  stackLiveness!: StackLiveness;
+  /** history entry of the instruction under way, once it has one */
+  historyEntry: HistoryEntry | null = null;
+  lastId = 0;
+
+  processedInsns = 0;
+  processedJumps = 0;
+  /** at the last checkpoint */
+  insnsAtCheckpoint = 0;
+  jumpsAtCheckpoint = 0;
+  totalStates = 0;
+  exploredStates = 0;
+  peakStates = 0;
+  mostStatesPerInsn = 0;
+
+  /** registers and slots of the current frame written since the state was printed last */
+  scratchedRegisters = 0;
+  readonly scratchedSlots = new Set<number>();
+  allScratched = true;
+  /** log position behind the last printed instruction, and the length of its text */
+  insnEnd = -1;
+  insnTextLength = 0;
+  lastLine: unknown = null;
+
+  constructor(program: Program, logLevel: number) {
+    this.program = program;
+    this.insns = program.insns;
+    this.type = programType(program.type);
+    this.ctx = CTX[this.type.ctx ?? "raw"];
+    this.maps = program.maps;
+    this.log = new Log(logLevel);
+    const slots = program.insns.length;
+    this.notes = {
+      prunePoint: new Uint8Array(slots),
+      jumpPoint: new Uint8Array(slots),
+      forceCheckpoint: new Uint8Array(slots),
+      callsCallback: new Uint8Array(slots),
+      component: new Int32Array(slots),
+      liveRegisters: new Uint16Array(slots),
+    };
+    this.facts = new FactsBuilder(slots);
+  }
+
+  newId(): number {
+    return ++this.lastId;
+  }
+  get registers(): RegState[] {
+    return this.state.registers;
+  }
+  register(number: number): RegState {
+    return this.state.registers[number]!;
+  }
+  setRegister(number: number, reg: RegState): void {
+    this.state.registers[number] = reg;
+    this.scratchedRegisters |= 1 << number;
+  }
+  scratchRegister(number: number): void {
+    this.scratchedRegisters |= 1 << number;
+  }
+
+  /** The subprogram that `slot` lies in. Kernel: find_containing_subprog(). */
+  subprogramOf(slot: number): Subprogram {
+    let low = 0;
+    let high = this.subprograms.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.subprograms[middle]!.start <= slot) low = middle;
+      else high = middle - 1;
+    }
+    return this.subprograms[low]!;
+  }
+}

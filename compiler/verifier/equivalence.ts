@@ -1,0 +1,185 @@
+/**
+ * Whether a state that was explored covers another: whatever the new one can do, the old one was found safe for.
+ * Kernel: states_equal(), regsafe(), stacksafe(), refsafe().
+ */
+import type { Env } from "./env.ts";
+import { baseType, LINK, REG, type RegState, UNKNOWN } from "./register.ts";
+import { contains, sameScalar } from "./scalar.ts";
+import {
+  BYTE,
+  byteKind,
+  type Frame,
+  frameInsnIndex,
+  isSpilledScalar,
+  SLOT_BYTES,
+  type StackSlot,
+  type State,
+} from "./state.ts";
+
+/** EXACT: the same; RANGE: within, whatever is precise; COVERED: only precise values count. Kernel: enum exact_level */
+export type Strictness = "exact" | "range" | "covered";
+
+/** Which id of the new state stands for which of the old; one to one. Kernel: struct bpf_idmap */
+class IdMap {
+  readonly #old: number[] = [];
+  readonly #new: number[] = [];
+  #temporary: number;
+
+  constructor(lastId: number) {
+    this.#temporary = lastId;
+  }
+
+  matches(oldId: number, newId: number): boolean {
+    if ((oldId === 0) !== (newId === 0)) return false;
+    if (oldId === 0) return true;
+    for (let i = 0; i < this.#old.length; i++) {
+      if (this.#old[i] === oldId) return this.#new[i] === newId;
+      if (this.#new[i] === newId) return false;
+    }
+    this.#old.push(oldId);
+    this.#new.push(newId);
+    return true;
+  }
+
+  /** A scalar without id is linked to nothing, so it may take part only once. Kernel: check_scalar_ids() */
+  matchesScalar(oldId: number, newId: number): boolean {
+    return oldId === 0 || this.matches(oldId, newId === 0 ? ++this.#temporary : newId);
+  }
+}
+
+export function covers(env: Env, old: State, state: State, strictness: Strictness): boolean {
+  if (old.frames.length !== state.frames.length) return false;
+  const ids = new IdMap(env.lastId);
+  if (!sameReferences(old, state, ids)) return false;
+  for (let f = 0; f < old.frames.length; f++) {
+    const oldFrame = old.frames[f]!;
+    const frame = state.frames[f]!;
+    if (oldFrame.callSite !== frame.callSite) return false;
+    const live = env.notes.liveRegisters[frameInsnIndex(old, f)]!;
+    if (!coversFrame(oldFrame, frame, live, ids, strictness)) return false;
+  }
+  return true;
+}
+
+function sameReferences(old: State, state: State, ids: IdMap): boolean {
+  return (
+    old.references.length === state.references.length &&
+    old.references.every((reference, i) => ids.matches(reference.id, state.references[i]!.id))
+  );
+}
+
+function coversFrame(old: Frame, frame: Frame, live: number, ids: IdMap, strictness: Strictness): boolean {
+  if (old.callbackDepth > frame.callbackDepth) return false;
+  for (let r = 0; r <= 10; r++) {
+    if (live & (1 << r) && !coversRegister(old.registers[r]!, frame.registers[r]!, ids, strictness)) return false;
+  }
+  return coversStack(old, frame, ids, strictness);
+}
+
+/** Same in everything but ids, precision and value. */
+const samePointer = (old: RegState, reg: RegState): boolean =>
+  old.type === reg.type &&
+  old.off === reg.off &&
+  old.map === reg.map &&
+  old.memSize === reg.memSize &&
+  old.subprogram === reg.subprogram &&
+  old.frame === reg.frame;
+
+const isExact = (old: RegState, reg: RegState, ids: IdMap): boolean =>
+  samePointer(old, reg) &&
+  old.range === reg.range &&
+  old.delta === reg.delta &&
+  old.link === reg.link &&
+  sameScalar(old.value, reg.value) &&
+  ids.matches(old.id, reg.id) &&
+  ids.matches(old.refId, reg.refId);
+
+/** The same in everything, ids included. */
+export const isIdentical = (old: RegState, reg: RegState): boolean =>
+  old === reg ||
+  (samePointer(old, reg) &&
+    old.range === reg.range &&
+    old.delta === reg.delta &&
+    old.link === reg.link &&
+    old.id === reg.id &&
+    old.refId === reg.refId &&
+    sameScalar(old.value, reg.value));
+
+/** Kernel: regs_exact(). */
+export const sameRegister = (env: Env, old: RegState, reg: RegState): boolean =>
+  isExact(old, reg, new IdMap(env.lastId));
+
+function coversRegister(old: RegState, reg: RegState, ids: IdMap, strictness: Strictness): boolean {
+  if (strictness === "exact") return isExact(old, reg, ids);
+  if (old.type === REG.NOT_INIT) return true;
+  if (old.type !== reg.type) return false;
+  switch (baseType(old.type)) {
+    case REG.SCALAR:
+      return coversScalar(old, reg, ids, strictness);
+    case REG.MAP_KEY:
+    case REG.MAP_VALUE:
+    case REG.MEM:
+      return (
+        samePointer(old, reg) &&
+        contains(old.value, reg.value) &&
+        ids.matches(old.id, reg.id) &&
+        ids.matches(old.refId, reg.refId) &&
+        (old.mapUid === reg.mapUid || ids.matches(old.mapUid, reg.mapUid))
+      );
+    case REG.PACKET:
+    case REG.PACKET_META:
+      if (old.range < 0 || reg.range < 0 ? old.range !== reg.range : old.range > reg.range) return false;
+      return old.off === reg.off && ids.matches(old.id, reg.id) && contains(old.value, reg.value);
+    default:
+      return isExact(old, reg, ids);
+  }
+}
+
+function coversScalar(old: RegState, reg: RegState, ids: IdMap, strictness: Strictness): boolean {
+  if (!old.precise && strictness === "covered") return true;
+  if (old.id !== 0 && (old.link !== reg.link || (old.link !== LINK.EQUAL && old.delta !== reg.delta))) return false;
+  return ids.matchesScalar(old.id, reg.id) && contains(old.value, reg.value);
+}
+
+/** Kernel: stacksafe(). */
+function coversStack(old: Frame, frame: Frame, ids: IdMap, strictness: Strictness): boolean {
+  for (let s = 0; s < old.stack.length; s++) {
+    const oldSlot = old.stack[s]!;
+    const slot = frame.stack[s];
+    if (oldSlot === slot && strictness !== "exact" && oldSlot.kinds === 0) continue;
+    if (strictness === "exact" && (slot === undefined || oldSlot.kinds !== slot.kinds)) return false;
+    if (!coversSlot(oldSlot, slot, ids, strictness)) return false;
+  }
+  return true;
+}
+
+const isRead = (kind: number): boolean => kind !== BYTE.INVALID && kind !== BYTE.MISC;
+
+function coversSlot(old: StackSlot, present: StackSlot | undefined, ids: IdMap, strictness: Strictness): boolean {
+  for (let byte = 0; byte < SLOT_BYTES; byte++) {
+    const kind = byteKind(old.kinds, byte);
+    // A privileged program may read bytes that were never written; they are as unknown as written ones.
+    if (!isRead(kind)) continue;
+    if (present === undefined) return false;
+    if (byte === 0 || byte === 4) {
+      const oldScalar = scalarFrom(old, byte);
+      const scalar = scalarFrom(present, byte);
+      if (oldScalar && scalar) {
+        if (!coversRegister(oldScalar, scalar, ids, strictness)) return false;
+        break;
+      }
+    }
+    if (kind !== byteKind(present.kinds, byte)) return false;
+    if (byte === SLOT_BYTES - 1 && kind === BYTE.SPILL && !coversRegister(old.reg, present.reg, ids, strictness)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/** The scalar that bytes `byte` … 7 hold: a spilled one, or anything. Kernel: scalar_reg_for_stack(). */
+function scalarFrom(slot: StackSlot, byte: number): RegState | null {
+  if (byteKind(slot.kinds, byte) === BYTE.SPILL && isSpilledScalar(slot)) return slot.reg;
+  for (let i = byte; i < SLOT_BYTES; i++) if (isRead(byteKind(slot.kinds, i))) return null;
+  return UNKNOWN;
+}

@@ -1,0 +1,86 @@
+/** The end of the program, of a subprogram or of a callback. Kernel: process_bpf_exit_full(), prepare_func_exit(). */
+
+import { previousEntry } from "./checkpoint.ts";
+import type { Env } from "./env.ts";
+import type { Step } from "./explore.ts";
+import { reject } from "./failure.ts";
+import { requireReadable } from "./operands.ts";
+import { requestPrecision } from "./precision.ts";
+import { stateText } from "./print.ts";
+import { checkNoLeak } from "./references.ts";
+import { REG, type RegState, typeName } from "./register.ts";
+import type { ReturnRange } from "./state.ts";
+import { widenImprecise } from "./widen.ts";
+
+export function checkExit(env: Env): Step {
+  checkNoLeak(env, "BPF_EXIT instruction in main prog");
+  if (env.state.frames.length > 1) {
+    returnToCaller(env);
+    return "returned";
+  }
+  if (env.state.frame.subprogram > 0) checkGlobalResult(env);
+  else checkResult(env);
+  return "ended";
+}
+
+/** Leaves the current frame; env.insnIndex is where the caller goes on. Kernel: prepare_func_exit(). */
+export function returnToCaller(env: Env): void {
+  const { state } = env;
+  const callee = state.frame;
+  const result = callee.registers[0]!;
+  if (result.type === REG.STACK) reject(env, "EINVAL", "cannot return stack pointer to the caller");
+  const caller = state.frames[state.frames.length - 2]!;
+  if (callee.inCallback) checkCallbackResult(env, result, callee.callbackReturns);
+  else caller.registers[0] = result;
+  const to = callee.callSite + (callee.inCallback ? 0 : 1);
+  if (env.log.traces) {
+    env.log.line(
+      `returning from callee:\n${stateText(state, callee)}\nto caller at ${to}:\n${stateText(state, caller)}`,
+    );
+  }
+  state.frames.pop();
+  env.insnIndex = to;
+  if (!callee.inCallback) return;
+  const previous = previousEntry(env, state, to);
+  if (previous) widenImprecise(env, previous, state);
+}
+
+function checkCallbackResult(env: Env, result: RegState, range: ReturnRange): void {
+  if (result.type !== REG.SCALAR) reject(env, "EACCES", "R0 not a scalar value");
+  requestPrecision(env, 0);
+  requireWithin(env, result, range, "At callback return");
+}
+
+/** Kernel: check_return_code(). */
+function checkResult(env: Env): void {
+  requireReadable(env, 0);
+  const { returns } = env.type;
+  if (returns === null) return;
+  const result = env.register(0);
+  if (result.type !== REG.SCALAR) {
+    reject(env, "EINVAL", `At program exit the register R0 is not a known value (${typeName(result.type)})`);
+  }
+  requestPrecision(env, 0);
+  requireWithin(env, result, { min: returns[0], max: returns[1] }, "At program exit");
+}
+
+/** A global function verified on its own. Kernel: check_global_subprog_return_code(). */
+function checkGlobalResult(env: Env): void {
+  requireReadable(env, 0);
+  const result = env.register(0);
+  if (result.type === REG.SCALAR) return;
+  reject(env, "EINVAL", `At subprogram exit the register R0 is not a scalar value (${typeName(result.type)})`);
+}
+
+const S64_MIN = -(1n << 63n);
+const S64_MAX = (1n << 63n) - 1n;
+
+function requireWithin(env: Env, result: RegState, range: ReturnRange, when: string): void {
+  const { smin, smax } = result.value;
+  if (smin >= BigInt(range.min) && smax <= BigInt(range.max)) return;
+  let known = "";
+  if (smin > S64_MIN) known += ` smin=${smin}`;
+  if (smax < S64_MAX) known += ` smax=${smax}`;
+  if (known === "") known = " unknown scalar value";
+  reject(env, "EINVAL", `${when} the register R0 has${known} should have been in [${range.min}, ${range.max}]`);
+}

@@ -1,0 +1,23 @@
+/** Pointers that may be null, after a comparison with null. Kernel: mark_ptr_or_null_regs(), mark_ptr_not_null_reg(). */
+import { edit, FLAG, mayBeNull, type Reg, type RegState, ZERO } from "./register.ts";
+import { mapRegisters, type State } from "./state.ts";
+
+/** What is learned of `register` holds for all pointers that came from the same call. */
+export function learnNullness(state: State, register: number, isNull: boolean): void {
+  const { id, refId } = state.registers[register]!;
+  // Nothing was acquired on this path.
+  if (isNull && refId !== 0 && refId === id) {
+    state.references = state.references.filter((reference) => reference.id !== id);
+  }
+  mapRegisters(state, (reg) => {
+    if (!mayBeNull(reg.type) || reg.id !== id) return reg;
+    return isNull ? ZERO : notNull(reg);
+  });
+}
+
+export function notNull(reg: RegState): Reg {
+  const result = edit(reg);
+  result.type &= ~FLAG.MAYBE_NULL;
+  result.id = 0;
+  return result;
+}

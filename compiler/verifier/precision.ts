@@ -1,0 +1,147 @@
+/**
+ * Precision tracking: a scalar whose value mattered (an offset, a size, a decided branch) is followed backwards through
+ * the instructions of the path, and everything it came from is marked precise in the checkpoints on the way. Pruning
+ * compares the values of precise scalars only. Kernel: mark_chain_precision(), backtrack_insn().
+ */
+import { BugError } from "../../base/errors.ts";
+import { backtrackInsn } from "./backtrack.ts";
+import { Demand } from "./demand.ts";
+import type { Env } from "./env.ts";
+import { markPrecise, REG, type RegState } from "./register.ts";
+import { type Frame, isSpilledScalar, type State } from "./state.ts";
+
+/** The value of this register of the current state mattered. */
+export function requestPrecision(env: Env, register: number): void {
+  const demand = new Demand(env.state.frames.length - 1);
+  demand.setRegister(register);
+  followBack(env, env.state, demand);
+}
+
+/**
+ * `state` is about to be pruned since `old` covers it: what `old` needed precisely, the checkpoints that `state` came
+ * from must know precisely too. Returns whether a checkpoint changed. Kernel: propagate_precision().
+ */
+export function propagatePrecision(env: Env, old: State, state: State): boolean {
+  const demand = new Demand(state.frames.length - 1);
+  for (const [f, frame] of old.frames.entries()) {
+    for (let r = 0; r < 10; r++) if (isPreciseScalar(frame.registers[r]!)) demand.setRegister(r, f);
+    for (let s = 0; s < frame.stack.length; s++) {
+      const slot = frame.stack[s]!;
+      if (isSpilledScalar(slot) && slot.reg.precise) demand.setSlot(s, f);
+    }
+  }
+  return followBack(env, state, demand);
+}
+
+const isPreciseScalar = (reg: RegState): boolean => reg.type === REG.SCALAR && reg.precise;
+
+/** Walks back from the end of `start`'s history until the demand is met. Returns whether a checkpoint changed. */
+function followBack(env: Env, start: State, demand: Demand): boolean {
+  if (demand.isEmpty) return false;
+  let changed = false;
+  let state = start;
+  let last = start.insnIndex;
+  let subsequent = -1;
+  let skip = true;
+  for (;;) {
+    if (last < 0) return meetAtEntry(state, demand) || changed;
+    let used = state.history.length;
+    for (let index = last; ; ) {
+      if (skip) skip = false;
+      else {
+        const top = used > 0 ? state.history[used - 1]! : null;
+        const entry = top !== null && top.insnIndex === index ? top : null;
+        if (!backtrackInsn(env, demand, index, subsequent, entry)) {
+          forceAllPrecise(start);
+          return true;
+        }
+      }
+      if (demand.isEmpty) return changed;
+      subsequent = index;
+      const step = previousStep(state, index, used);
+      if (step === null) break;
+      index = step.index;
+      used = step.used;
+      if (index < 0) throw new BugError(`backtracking reached the start of ${env.program.name} with demands left`);
+    }
+    const { parent } = state;
+    if (parent === null) break;
+    if (markDemanded(parent, demand)) changed = true;
+    if (demand.isEmpty) return changed;
+    subsequent = state.firstIndex;
+    last = parent.lastIndex;
+    state = parent;
+  }
+  forceAllPrecise(start);
+  return true;
+}
+
+/** The instruction before `index` on the path; null at the beginning of the state. Kernel: get_prev_insn_idx(). */
+function previousStep(state: State, index: number, used: number): { index: number; used: number } | null {
+  if (index === state.firstIndex) {
+    if (used === 0) return null;
+    if (used === 1 && state.history[0]!.insnIndex === index) return null;
+  }
+  const top = used > 0 ? state.history[used - 1]! : null;
+  if (top !== null && top.insnIndex === index) return { index: top.previousIndex, used: used - 1 };
+  return { index: index - 1, used };
+}
+
+/** Marks the demanded scalars of a checkpoint; what is precise already, or no scalar, needs no further search. */
+function markDemanded(state: State, demand: Demand): boolean {
+  let changed = false;
+  for (let f = demand.frame; f >= 0; f--) {
+    const frame = state.frames[f];
+    if (!frame) throw new BugError("backtracking found a frame that the checkpoint does not have");
+    for (const r of demand.registers(f)) {
+      const reg = frame.registers[r]!;
+      if (reg.type !== REG.SCALAR || reg.precise) demand.clearRegister(r, f);
+      else {
+        frame.registers[r] = markPrecise(reg);
+        changed = true;
+      }
+    }
+    for (const s of demand.slots(f)) {
+      const slot = frame.slot(s);
+      if (!isSpilledScalar(slot) || slot.reg.precise) demand.clearSlot(s, f);
+      else {
+        frame.setSlot(s, { kinds: slot.kinds, reg: markPrecise(slot.reg) });
+        changed = true;
+      }
+    }
+  }
+  return changed;
+}
+
+/** At the entry of a global function only its arguments can be left; they are what the caller may pass. */
+function meetAtEntry(state: State, demand: Demand): boolean {
+  let changed = false;
+  const frame = state.frames[0]!;
+  for (const r of demand.registers(0)) {
+    const reg = frame.registers[r]!;
+    if (reg.type === REG.SCALAR && !reg.precise) {
+      frame.registers[r] = markPrecise(reg);
+      changed = true;
+    }
+  }
+  demand.clear();
+  return changed;
+}
+
+/** The search failed: everything in the checkpoints of this path counts as precise. Kernel: mark_all_scalars_precise(). */
+export function forceAllPrecise(start: State): void {
+  for (let state = start.parent; state !== null; state = state.parent) {
+    for (const frame of state.frames) forceFramePrecise(frame);
+  }
+}
+
+function forceFramePrecise(frame: Frame): void {
+  for (let r = 0; r < 10; r++) {
+    const reg = frame.registers[r]!;
+    if (reg.type === REG.SCALAR && !reg.precise) frame.registers[r] = markPrecise(reg);
+  }
+  for (let s = 0; s < frame.stack.length; s++) {
+    const slot = frame.stack[s]!;
+    if (isSpilledScalar(slot) && !slot.reg.precise) frame.stack[s] = { kinds: slot.kinds, reg: markPrecise(slot.reg) };
+  }
+}

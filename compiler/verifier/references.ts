@@ -1,0 +1,30 @@
+/** References: what a helper gave and the program must give back. Kernel: acquire_reference(), check_reference_leak(). */
+import type { Env } from "./env.ts";
+import { reject } from "./failure.ts";
+import { UNKNOWN } from "./register.ts";
+import { mapRegisters } from "./state.ts";
+
+/** Returns the id of the new reference. */
+export function acquireReference(env: Env): number {
+  const id = env.newId();
+  env.state.references = [...env.state.references, { id, insnIndex: env.insnIndex }];
+  return id;
+}
+
+/** False where it is not held. Everything that points into it becomes a plain number. */
+export function releaseReference(env: Env, id: number): boolean {
+  const { state } = env;
+  const rest = state.references.filter((reference) => reference.id !== id);
+  if (rest.length === state.references.length) return false;
+  state.references = rest;
+  mapRegisters(state, (reg) => (reg.refId === id ? UNKNOWN : reg));
+  return true;
+}
+
+/** `what` ends the main function: nothing may be held. */
+export function checkNoLeak(env: Env, what: string): void {
+  const { state } = env;
+  if (state.frames.length > 1 || state.references.length === 0) return;
+  const held = state.references.map(({ id, insnIndex }) => `Unreleased reference id=${id} alloc_insn=${insnIndex}`);
+  reject(env, "EINVAL", ...held, `${what} would lead to reference leak`);
+}

@@ -1,0 +1,154 @@
+/**
+ * The state of one register (or of a register spilled to the stack). Registers in a frame are never changed in place:
+ * `edit` makes a copy to change, so that states share them. Kernel: struct bpf_reg_state.
+ */
+import type { MapSpec } from "../../spec/map-types.ts";
+import { knownScalar, type Scalar, UNKNOWN_SCALAR, ZERO_SCALAR } from "./scalar.ts";
+
+/** Base types; `type & BASE` of a register's type. Kernel: enum bpf_reg_type. */
+export const REG = {
+  NOT_INIT: 0,
+  SCALAR: 1,
+  CTX: 2,
+  MAP_PTR: 3,
+  MAP_VALUE: 4,
+  MAP_KEY: 5,
+  STACK: 6,
+  PACKET: 7,
+  PACKET_META: 8,
+  PACKET_END: 9,
+  FLOW_KEYS: 10,
+  SOCKET: 11,
+  SOCK_COMMON: 12,
+  TCP_SOCK: 13,
+  XDP_SOCK: 14,
+  /** plain memory of known length: ring records, raw memory, memory arguments of global functions */
+  MEM: 15,
+  FUNC: 16,
+} as const;
+const BASE = 0xff;
+
+/** Flags beside the base type. Kernel: enum bpf_type_flag. */
+export const FLAG = { MAYBE_NULL: 0x100, RDONLY: 0x200, RINGBUF: 0x400 } as const;
+
+export const baseType = (type: number): number => type & BASE;
+export const mayBeNull = (type: number): boolean => (type & FLAG.MAYBE_NULL) !== 0;
+export const isReadOnly = (type: number): boolean => (type & FLAG.RDONLY) !== 0;
+export const isPacketPointer = (type: number): boolean => type === REG.PACKET || type === REG.PACKET_META;
+export const isAnyPacketPointer = (type: number): boolean => isPacketPointer(type) || type === REG.PACKET_END;
+export const isMapType = (type: number): boolean =>
+  baseType(type) === REG.MAP_PTR || baseType(type) === REG.MAP_VALUE || baseType(type) === REG.MAP_KEY;
+/** Kernel: type_is_sk_pointer(). */
+export const isSocketPointer = (type: number): boolean =>
+  type === REG.SOCKET || type === REG.SOCK_COMMON || type === REG.TCP_SOCK || type === REG.XDP_SOCK;
+
+/** `range` of a packet pointer that is known to lie beyond, or at, the packet's end. */
+export const BEYOND_PACKET_END = -1;
+export const AT_PACKET_END = -2;
+
+/** How a scalar hangs on others of its id: equal, or equal but for `delta`, added in 64 or in 32 bits. */
+export const LINK = { EQUAL: 0, ADD32: 1, ADD64: 2 } as const;
+
+export class Reg {
+  type: number;
+  /** scalars: the value; pointers: the variable part of the offset */
+  value: Scalar;
+  /** pointers: fixed part of the offset in bytes */
+  off = 0;
+  /** scalars: registers of one id have the same value; or-null pointers: were made by one call; packet: same variable part */
+  id = 0;
+  link: number = LINK.EQUAL;
+  delta = 0;
+  /** id of the reference that must be released, 0: none */
+  refId = 0;
+  /** stack pointers: index of the frame */
+  frame = 0;
+  /** packet pointers: bytes from the pointer without its fixed offset that are known to lie in the packet */
+  range = 0;
+  map: MapSpec | null = null;
+  /** tells values of different inner maps apart */
+  mapUid = 0;
+  /** MEM: bytes */
+  memSize = 0;
+  /** FUNC: index of the subprogram */
+  subprogram = 0;
+  /** pruning must respect the value. Kernel: precision tracking */
+  precise = false;
+
+  constructor(type: number, value: Scalar) {
+    this.type = type;
+    this.value = value;
+  }
+}
+export type RegState = Readonly<Reg>;
+
+export const NOT_INIT: RegState = new Reg(REG.NOT_INIT, UNKNOWN_SCALAR);
+export const UNKNOWN: RegState = new Reg(REG.SCALAR, UNKNOWN_SCALAR);
+export const ZERO: RegState = new Reg(REG.SCALAR, ZERO_SCALAR);
+
+/** A copy that may be changed until it is put into a frame. */
+export function edit(reg: RegState): Reg {
+  const copy = new Reg(reg.type, reg.value);
+  copy.off = reg.off;
+  copy.id = reg.id;
+  copy.link = reg.link;
+  copy.delta = reg.delta;
+  copy.refId = reg.refId;
+  copy.frame = reg.frame;
+  copy.range = reg.range;
+  copy.map = reg.map;
+  copy.mapUid = reg.mapUid;
+  copy.memSize = reg.memSize;
+  copy.subprogram = reg.subprogram;
+  copy.precise = reg.precise;
+  return copy;
+}
+
+export const scalarReg = (value: Scalar): Reg => new Reg(REG.SCALAR, value);
+export const knownReg = (value: bigint): Reg => new Reg(REG.SCALAR, knownScalar(value));
+export const pointerReg = (type: number): Reg => new Reg(type, ZERO_SCALAR);
+
+export function withValue(reg: RegState, value: Scalar): Reg {
+  const copy = edit(reg);
+  copy.value = value;
+  return copy;
+}
+export function withoutId(reg: RegState): RegState {
+  if (reg.id === 0 && reg.link === LINK.EQUAL) return reg;
+  const copy = edit(reg);
+  copy.id = 0;
+  copy.link = LINK.EQUAL;
+  copy.delta = 0;
+  return copy;
+}
+export function markPrecise(reg: RegState): RegState {
+  const copy = edit(reg);
+  copy.precise = true;
+  return copy;
+}
+
+const TYPE_NAMES: Readonly<Record<number, string>> = {
+  [REG.NOT_INIT]: "?",
+  [REG.SCALAR]: "scalar",
+  [REG.CTX]: "ctx",
+  [REG.MAP_PTR]: "map_ptr",
+  [REG.MAP_VALUE]: "map_value",
+  [REG.MAP_KEY]: "map_key",
+  [REG.STACK]: "fp",
+  [REG.PACKET]: "pkt",
+  [REG.PACKET_META]: "pkt_meta",
+  [REG.PACKET_END]: "pkt_end",
+  [REG.FLOW_KEYS]: "flow_keys",
+  [REG.SOCKET]: "sock",
+  [REG.SOCK_COMMON]: "sock_common",
+  [REG.TCP_SOCK]: "tcp_sock",
+  [REG.XDP_SOCK]: "xdp_sock",
+  [REG.MEM]: "mem",
+  [REG.FUNC]: "func",
+};
+
+/** Kernel: reg_type_str(). */
+export function typeName(type: number): string {
+  const before = `${type & FLAG.RDONLY ? "rdonly_" : ""}${type & FLAG.RINGBUF ? "ringbuf_" : ""}`;
+  return `${before}${TYPE_NAMES[baseType(type)]}${mayBeNull(type) ? "_or_null" : ""}`;
+}

@@ -1,0 +1,79 @@
+/** The running kernel as oracle: loads programs and gives its verdict. Null where bpf() or a C compiler cannot be had. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { toHex } from "../../../base/index.ts";
+import { encodeInsns } from "../../../compiler/asm/index.ts";
+import type { Program } from "../../../compiler/index.ts";
+import { ATTACH_TYPES, errnoName, mapTypeByName, programType } from "../../../spec/index.ts";
+
+export interface KernelVerdict {
+  /** null: accepted */
+  readonly errno: string | null;
+  readonly log: string;
+  /** last line that says why, as `lastMessage` finds it */
+  readonly message: string | null;
+}
+
+let loader: string | null | undefined;
+
+/** Path of the loader, compiled on first use. */
+function loaderPath(source: string): string | null {
+  if (loader !== undefined) return loader;
+  const path = join(mkdtempSync(join(tmpdir(), "bpfjit-load-")), "load");
+  const compiler = ["cc", "gcc", "clang", "clang-19"].find(
+    (name) => spawnSync(name, ["-O1", "-o", path, source]).status === 0,
+  );
+  loader = compiler && existsSync(path) && canLoad(path) ? path : null;
+  return loader;
+}
+
+/** `exit` with r0 = 0, as a socket filter. */
+function canLoad(path: string): boolean {
+  const trivial = "type 1\ninsns b7000000000000009500000000000000\nload\n";
+  return execFileSync(path, { input: trivial, encoding: "utf8" }).startsWith('{"errno":0,');
+}
+
+/** Verdicts in the order of the programs; null where there is no kernel to ask. Raw programs cannot be asked for. */
+export function kernelVerdicts(programs: readonly Program[], source: string, logLevel = 1): KernelVerdict[] | null {
+  const path = loaderPath(source);
+  if (path === null) return null;
+  const input = programs.map((program) => directives(program, logLevel)).join("");
+  const output = execFileSync(path, { input, encoding: "utf8", maxBuffer: 1 << 28 });
+  const lines = output.split("\n").filter((line) => line !== "");
+  return lines.map((line) => {
+    const { errno, log } = JSON.parse(line) as { errno: number; log: string };
+    return { errno: errno === 0 ? null : (errnoName(errno) ?? String(errno)), log, message: lastMessage(log) };
+  });
+}
+
+function directives(program: Program, logLevel: number): string {
+  const lines = [`type ${programType(program.type).id}`, `license ${program.license}`, `log ${logLevel}`];
+  if (program.attachType) lines.push(`attach ${ATTACH_TYPES.indexOf(program.attachType)}`);
+  if (program.sleepable) lines.push("flags 16");
+  for (const map of program.maps) {
+    const type = mapTypeByName(map.type)!.id;
+    const words = [type, map.keySize, map.valueSize, map.maxEntries, map.flags, map.name.replace(/\W/g, "_")];
+    if (map.frozen) words.push("frozen");
+    if (map.initial) words.push(toHex(map.initial));
+    lines.push(`map ${words.join(" ")}`);
+  }
+  if (program.functions.length > 1) {
+    for (const known of program.functions) {
+      lines.push(`fn ${known.insnIndex} ${known.name.replace(/\W/g, "_")} ${known.linkage} ${known.insnIndex ? 5 : 1}`);
+    }
+  }
+  lines.push(`insns ${toHex(encodeInsns(program.insns))}`, "load", "");
+  return lines.join("\n");
+}
+
+const NOISE =
+  /^(processed \d|verification time|stack depth|mark_precise|func#|$|;|\d+: |from \d+ to|R\d+=|frame\d+:|\s)/;
+
+/** The line of the log that says why a program was refused: the last that is no trace of instructions or states. */
+export function lastMessage(log: string): string | null {
+  const lines = log.split("\n").map((line) => line.trimEnd());
+  const last = lines.findLast((line) => !NOISE.test(line) && !/^(cur|old) state:/.test(line));
+  return last ?? null;
+}

@@ -1,0 +1,224 @@
+/* Loads programs into the running kernel and prints its verdict. Load only: nothing is attached, nothing is run.
+ *
+ * Standard input, a directive a line; a program ends with `load`:
+ *   type N                    program type (uapi number), clears everything before it
+ *   attach N                  expected attach type
+ *   license TEXT
+ *   flags N                   prog_flags
+ *   log N                     log level (default 1)
+ *   map TYPE KEY VALUE ENTRIES FLAGS NAME [frozen] [HEX]      HEX: value of entry 0
+ *   fn INSN NAME static|global ARGS      a function with ARGS integer arguments (BTF func_info)
+ *   insns HEX                 8 bytes an instruction; 64-bit immediates with source 1 and 2 name maps by index
+ *   load
+ * Standard output, a line a program: `{"errno":N,"log":"..."}`, errno 0 where the program was accepted.
+ */
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define MOST_MAPS 64
+#define MOST_FUNCTIONS 256
+#define LOG_BYTES (32u << 20)
+
+static int bpf(int command, union bpf_attr *attr)
+{
+	return syscall(__NR_bpf, command, attr, sizeof *attr);
+}
+
+struct function {
+	unsigned insn;
+	char name[64];
+	int global;
+	int arguments;
+};
+static struct {
+	int type, attach, flags, level;
+	char license[64];
+	int maps[MOST_MAPS], map_count;
+	struct function functions[MOST_FUNCTIONS];
+	int function_count;
+	unsigned char *insns;
+	size_t insn_count;
+} program;
+static char *log_buffer;
+
+static size_t unhex(const char *text, unsigned char **out)
+{
+	size_t count = strlen(text) / 2;
+	*out = malloc(count + 8);
+	for (size_t i = 0; i < count; i++) {
+		unsigned byte = 0;
+		sscanf(text + 2 * i, "%2x", &byte);
+		(*out)[i] = byte;
+	}
+	return count;
+}
+
+static void clear(void)
+{
+	for (int i = 0; i < program.map_count; i++)
+		if (program.maps[i] >= 0) close(program.maps[i]);
+	free(program.insns);
+	memset(&program, 0, sizeof program);
+	strcpy(program.license, "GPL");
+	program.level = 1;
+}
+
+static void add_map(char *line)
+{
+	unsigned type, key, value, entries, flags;
+	char name[32] = "", word[16] = "";
+	static char hex[1 << 20];
+	hex[0] = 0;
+	int fields = sscanf(line, "%u %u %u %u %u %31s %15s %1048575s", &type, &key, &value, &entries, &flags, name, word, hex);
+	int frozen = fields >= 7 && !strcmp(word, "frozen");
+	union bpf_attr attr = {};
+	attr.map_type = type;
+	attr.key_size = key;
+	attr.value_size = value;
+	attr.max_entries = entries;
+	attr.map_flags = flags;
+	if (type == 12 || type == 13) {
+		union bpf_attr inner = {.map_type = 1, .key_size = 4, .value_size = 4, .max_entries = 1};
+		attr.inner_map_fd = bpf(BPF_MAP_CREATE, &inner);
+	}
+	strncpy(attr.map_name, name, sizeof attr.map_name - 1);
+	int fd = bpf(BPF_MAP_CREATE, &attr);
+	if (fd < 0) fprintf(stderr, "map %s: %s\n", name, strerror(errno));
+	program.maps[program.map_count++] = fd;
+	const char *data = frozen ? hex : fields >= 7 ? word : "";
+	if (*data && strcmp(data, "frozen")) {
+		unsigned char *bytes, *padded = calloc(1, value + 8);
+		size_t count = unhex(data, &bytes);
+		memcpy(padded, bytes, count < value ? count : value);
+		int zero = 0;
+		union bpf_attr update = {.map_fd = fd, .key = (unsigned long)&zero, .value = (unsigned long)padded};
+		if (bpf(BPF_MAP_UPDATE_ELEM, &update)) fprintf(stderr, "update %s: %s\n", name, strerror(errno));
+		free(bytes);
+		free(padded);
+	}
+	if (frozen) {
+		union bpf_attr freeze = {.map_fd = fd};
+		if (bpf(BPF_MAP_FREEZE, &freeze)) fprintf(stderr, "freeze %s: %s\n", name, strerror(errno));
+	}
+}
+
+/* BTF of the functions: a long, a prototype and a function each. Returns the fd. */
+static int make_btf(struct bpf_func_info *info)
+{
+	static unsigned types[1 << 16];
+	static char strings[1 << 16];
+	unsigned words = 0, bytes = 1, id = 0;
+	strings[0] = 0;
+#define TYPE(name, kind, vlen, size) (types[words++] = (name), types[words++] = ((kind) << 24) | (vlen), types[words++] = (size), ++id)
+	unsigned name = bytes;
+	strcpy(strings + bytes, "long");
+	bytes += 5;
+	unsigned integer = TYPE(name, 1, 0, 8);
+	types[words++] = (1 << 24) | 64;
+	unsigned argument = bytes;
+	strcpy(strings + bytes, "a");
+	bytes += 2;
+	for (int i = 0; i < program.function_count; i++) {
+		struct function *function = &program.functions[i];
+		unsigned prototype = TYPE(0, 13, function->arguments, integer);
+		for (int j = 0; j < function->arguments; j++) {
+			types[words++] = argument;
+			types[words++] = integer;
+		}
+		name = bytes;
+		strcpy(strings + bytes, function->name);
+		bytes += strlen(function->name) + 1;
+		unsigned type = TYPE(name, 12, function->global ? 1 : 0, prototype);
+		info[i].insn_off = function->insn;
+		info[i].type_id = type;
+	}
+	struct {
+		unsigned short magic;
+		unsigned char version, flags;
+		unsigned header, type_off, type_len, str_off, str_len;
+	} header = {0xeb9f, 1, 0, 24, 0, words * 4, words * 4, bytes};
+	char *blob = malloc(sizeof header + words * 4 + bytes);
+	memcpy(blob, &header, sizeof header);
+	memcpy(blob + sizeof header, types, words * 4);
+	memcpy(blob + sizeof header + words * 4, strings, bytes);
+	union bpf_attr attr = {.btf = (unsigned long)blob, .btf_size = sizeof header + words * 4 + bytes};
+	int fd = bpf(BPF_BTF_LOAD, &attr);
+	if (fd < 0) fprintf(stderr, "btf: %s\n", strerror(errno));
+	free(blob);
+	return fd;
+}
+
+static void load(void)
+{
+	static struct bpf_func_info info[MOST_FUNCTIONS];
+	struct bpf_insn *insns = (void *)program.insns;
+	for (size_t i = 0; i < program.insn_count; i++) {
+		int source = insns[i].src_reg;
+		if (insns[i].code == 0x18 && (source == 1 || source == 2) && insns[i].imm >= 0 && insns[i].imm < program.map_count)
+			insns[i].imm = program.maps[insns[i].imm];
+	}
+	union bpf_attr attr = {};
+	attr.prog_type = program.type;
+	attr.expected_attach_type = program.attach;
+	attr.insns = (unsigned long)insns;
+	attr.insn_cnt = program.insn_count;
+	attr.license = (unsigned long)program.license;
+	attr.prog_flags = program.flags;
+	attr.log_level = program.level;
+	attr.log_buf = program.level ? (unsigned long)log_buffer : 0;
+	attr.log_size = program.level ? LOG_BYTES : 0;
+	int btf = -1;
+	if (program.function_count) {
+		btf = make_btf(info);
+		attr.prog_btf_fd = btf;
+		attr.func_info = (unsigned long)info;
+		attr.func_info_rec_size = sizeof *info;
+		attr.func_info_cnt = program.function_count;
+	}
+	log_buffer[0] = 0;
+	int fd = bpf(BPF_PROG_LOAD, &attr);
+	printf("{\"errno\":%d,\"log\":\"", fd < 0 ? errno : 0);
+	for (char *c = log_buffer; *c; c++) {
+		if (*c == '\n') fputs("\\n", stdout);
+		else if (*c == '"' || *c == '\\') printf("\\%c", *c);
+		else if ((unsigned char)*c < 32 || (unsigned char)*c > 126) printf("\\u%04x", (unsigned char)*c);
+		else putchar(*c);
+	}
+	puts("\"}");
+	fflush(stdout);
+	if (fd >= 0) close(fd);
+	if (btf >= 0) close(btf);
+}
+
+int main(void)
+{
+	static char line[1 << 22];
+	log_buffer = malloc(LOG_BYTES);
+	clear();
+	while (fgets(line, sizeof line, stdin)) {
+		line[strcspn(line, "\n")] = 0;
+		char *rest = strchr(line, ' ');
+		rest = rest ? rest + 1 : line + strlen(line);
+		if (!strncmp(line, "type ", 5)) {
+			clear();
+			program.type = atoi(rest);
+		} else if (!strncmp(line, "attach ", 7)) program.attach = atoi(rest);
+		else if (!strncmp(line, "license ", 8)) snprintf(program.license, sizeof program.license, "%s", rest);
+		else if (!strncmp(line, "flags ", 6)) program.flags = atoi(rest);
+		else if (!strncmp(line, "log ", 4)) program.level = atoi(rest);
+		else if (!strncmp(line, "map ", 4) && program.map_count < MOST_MAPS) add_map(rest);
+		else if (!strncmp(line, "fn ", 3) && program.function_count < MOST_FUNCTIONS) {
+			struct function *function = &program.functions[program.function_count++];
+			char linkage[16] = "";
+			sscanf(rest, "%u %63s %15s %d", &function->insn, function->name, linkage, &function->arguments);
+			function->global = !strcmp(linkage, "global");
+		} else if (!strncmp(line, "insns ", 6)) program.insn_count = unhex(rest, &program.insns) / 8;
+		else if (!strcmp(line, "load")) load();
+	}
+	return 0;
+}
