@@ -4,7 +4,9 @@
 #include "include/bpf.h"
 
 #define SLOTS 27
-#define TASK_RUNNING 0
+/* prev_state of a thread that could run on, and of one that was preempted */
+#define STATE_RUNNING 0
+#define STATE_PREEMPTED 0x100
 
 struct hist {
 	u32 slots[SLOTS];
@@ -93,7 +95,7 @@ int handle_switch(struct sched_switch *ctx)
 	u32 slot;
 
 	/* it was taken off the CPU while it could still run: it waits again */
-	if (ctx->prev_state == TASK_RUNNING)
+	if (ctx->prev_state == STATE_RUNNING || ctx->prev_state & STATE_PREEMPTED)
 		enqueue(ctx->prev_pid);
 
 	start = map_lookup(&starts, &pid);
