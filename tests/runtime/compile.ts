@@ -1,0 +1,26 @@
+/** From text assembly to a compiled object, the whole way: assemble, verify, lower. */
+import { assembleProgram } from "../../compiler/asm/index.ts";
+import { lowerObject } from "../../compiler/lowering/index.ts";
+import type { Program, UncheckedProgram } from "../../compiler/program.ts";
+import { verify } from "../../compiler/verifier/index.ts";
+import type { CompiledObject } from "../../spec/index.ts";
+
+/** Programs of one object; they share the maps, which every text must declare alike. */
+export async function compile(...texts: readonly string[]): Promise<CompiledObject> {
+  const programs = texts.map((text) => assembleProgram(text).program).map(accepted);
+  const { maps, license } = programs[0]!;
+  return lowerObject({ name: "test", license, maps, types: {}, programs });
+}
+
+/** Without the verifier: raw programs only. */
+export function compileUnchecked(text: string): Promise<CompiledObject> {
+  const { program } = assembleProgram(text);
+  const unchecked: UncheckedProgram = { ...program, type: "raw", unchecked: true };
+  return lowerObject({ name: "test", license: "GPL", maps: [], types: {}, programs: [unchecked] });
+}
+
+function accepted(program: Program) {
+  const result = verify(program, { logLevel: 1 });
+  if (result.verdict !== "accepted") throw new Error(`${result.error.message}\n${result.log}`);
+  return result.program;
+}
