@@ -7,12 +7,11 @@
 export const RECORD = {
   LOST: 2,
   COMM: 3,
-  EXIT: 4,
   FORK: 7,
   SAMPLE: 9,
   AUX: 11,
   LOST_SAMPLES: 13,
-  AUX_OUTPUT_HW_ID: 21,
+  /** the last that the kernel has */
   CALLCHAIN_DEFERRED: 22,
   FIRST_USER: 64,
   HEADER_ATTR: 64,
@@ -22,8 +21,8 @@ export const RECORD = {
   AUXTRACE: 71,
   HEADER_FEATURE: 80,
   COMPRESSED: 81,
-  FINISHED_INIT: 82,
   COMPRESSED2: 83,
+  /** the last that perf has */
   BPF_METADATA: 84,
 } as const;
 
