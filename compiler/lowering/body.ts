@@ -1,0 +1,28 @@
+/** What the translation of one function's instructions needs at hand. */
+import type { InsnFacts, Program, ProgramFacts } from "../program.ts";
+import type { Expr, Wasm } from "./emit.ts";
+import type { Frame } from "./frame.ts";
+import type { Unit } from "./unit.ts";
+
+export interface Body {
+  readonly unit: Unit;
+  readonly wasm: Wasm;
+  readonly program: Program;
+  /** null: an unchecked program */
+  readonly facts: ProgramFacts | null;
+  readonly frame: Frame;
+  /** checks of an unchecked program, null where the verifier has made them */
+  readonly guards: Guards | null;
+  /** what a function does before it returns or is replaced by a tail call: restores the stack pointer */
+  leave(): Expr[];
+}
+
+/** Run-time checks of unchecked programs (unchecked.ts). */
+export interface Guards {
+  /** The 32-bit address of an access that has been found good; the program faults where it is not. */
+  access(address: Expr, bytes: number, frame: Frame, insnIndex: number): Expr;
+  /** Takes one from the budget against endless loops. */
+  spend(insnIndex: number): Expr;
+}
+
+export const factsAt = (body: Body, insnIndex: number): InsnFacts | null => body.facts?.insns[insnIndex] ?? null;

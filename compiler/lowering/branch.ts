@@ -1,0 +1,46 @@
+/** The condition of a conditional jump, as an i32 that is not zero when the jump is taken. */
+import { BugError } from "../../base/errors.ts";
+import { CLASS, JMP, SRC } from "../../spec/isa.ts";
+import { type Insn, insnClass } from "../asm/instruction.ts";
+import type { Expr, Wasm } from "./emit.ts";
+import type { Frame } from "./frame.ts";
+
+export function lowerCondition(wasm: Wasm, frame: Frame, insn: Insn): Expr {
+  const is64 = insnClass(insn) === CLASS.JMP;
+  const isImmediate = (insn.opcode & SRC.X) === 0;
+  const { i32, i64 } = wasm.m;
+  const left = is64 ? frame.reg(insn.dst) : frame.reg32(insn.dst);
+  const right = isImmediate
+    ? is64
+      ? i64.const(BigInt(insn.imm))
+      : i32.const(insn.imm)
+    : is64
+      ? frame.reg(insn.src)
+      : frame.reg32(insn.src);
+  const w = is64 ? i64 : i32;
+  switch (insn.opcode & 0xf0) {
+    case JMP.JEQ:
+      return w.eq(left, right);
+    case JMP.JNE:
+      return w.ne(left, right);
+    case JMP.JGT:
+      return w.gt_u(left, right);
+    case JMP.JGE:
+      return w.ge_u(left, right);
+    case JMP.JLT:
+      return w.lt_u(left, right);
+    case JMP.JLE:
+      return w.le_u(left, right);
+    case JMP.JSGT:
+      return w.gt_s(left, right);
+    case JMP.JSGE:
+      return w.ge_s(left, right);
+    case JMP.JSLT:
+      return w.lt_s(left, right);
+    case JMP.JSLE:
+      return w.le_s(left, right);
+    case JMP.JSET:
+      return is64 ? i64.ne(i64.and(left, right), i64.const(0n)) : i32.and(left, right);
+  }
+  throw new BugError(`unknown jump ${insn.opcode}`);
+}

@@ -1,0 +1,105 @@
+/** Helpers that call back, as loops that call the callback's subprogram directly. */
+import { BugError } from "../../base/errors.ts";
+import { ERRNO } from "../../spec/index.ts";
+import { LIMITS } from "../../spec/limits.ts";
+import { type Body, factsAt } from "./body.ts";
+import type { Expr } from "./emit.ts";
+import { tagged } from "./pointer.ts";
+import { subprogramName } from "./unit.ts";
+
+/** bpf_loop(iterations, callback, context, flags). Kernel: bpf_loop() in kernel/bpf/bpf_iter.c. */
+export function lowerLoop(body: Body, insnIndex: number): Expr[] {
+  const { frame, wasm } = body;
+  const { m } = wasm;
+  const label = `loop${insnIndex}`;
+  const index = frame.temp(wasm.i64);
+  const limit = frame.temp(wasm.i64);
+  const result = callback(body, insnIndex, [index.get(), frame.reg(3)]);
+  const iterate = m.block(`${label}end`, [
+    index.set(m.i64.const(0n)),
+    m.loop(
+      label,
+      m.block(null, [
+        m.br(`${label}end`, m.i64.ge_u(index.get(), limit.get())),
+        ...result.before,
+        index.set(m.i64.add(index.get(), m.i64.const(1n))),
+        m.br(label, m.i64.eqz(result.value)),
+      ]),
+    ),
+  ]);
+  const tooMany = m.i64.gt_u(limit.tee(m.i64.extend_u(frame.reg32(1))), m.i64.const(BigInt(LIMITS.loopIterations)));
+  return [
+    m.if(
+      m.i64.ne(frame.reg(4), m.i64.const(0n)),
+      frame.setReg(0, m.i64.const(BigInt(-ERRNO.EINVAL))),
+      m.if(
+        tooMany,
+        frame.setReg(0, m.i64.const(BigInt(-ERRNO.E2BIG))),
+        m.block(null, [iterate, frame.setReg(0, index.get())]),
+      ),
+    ),
+  ];
+}
+
+/**
+ * bpf_for_each_map_elem(map, callback, context, flags): the callback gets map, key, value, context. It may delete or change
+ * elements, so the position after the element is taken before the call. Kernel: bpf_for_each_hash_elem().
+ */
+export function lowerForEach(body: Body, insnIndex: number): Expr[] {
+  const { frame, unit, wasm } = body;
+  const { m, i32, i64 } = wasm;
+  const label = `each${insnIndex}`;
+  const position = frame.temp(i32);
+  const after = frame.temp(i32);
+  const count = frame.temp(i64);
+  const map = (): Expr => frame.reg32(1);
+  const key = tagged(body, unit.library("map_position_key", [map(), position.get()]));
+  const value = tagged(body, unit.library("map_position_value", [map(), position.get()]));
+  const result = callback(body, insnIndex, [frame.reg(1), key, value, frame.reg(3)]);
+  const iterate = m.block(`${label}end`, [
+    count.set(m.i64.const(0n)),
+    position.set(unit.library("map_next", [map(), m.i32.const(0)])),
+    m.loop(
+      label,
+      m.block(null, [
+        m.br(`${label}end`, m.i32.eqz(position.get())),
+        after.set(unit.library("map_after", [map(), position.get()])),
+        count.set(m.i64.add(count.get(), m.i64.const(1n))),
+        ...result.before,
+        m.br(`${label}end`, m.i64.ne(result.value, m.i64.const(0n))),
+        position.set(unit.library("map_resume", [map(), after.get()])),
+        m.br(label),
+      ]),
+    ),
+  ]);
+  return [
+    m.if(
+      m.i64.ne(frame.reg(4), m.i64.const(0n)),
+      frame.setReg(0, m.i64.const(BigInt(-ERRNO.EINVAL))),
+      m.block(null, [iterate, frame.setReg(0, count.get())]),
+    ),
+  ];
+}
+
+/** Calls the subprogram that r2 names: the only one it can be, or a choice by its constant. */
+function callback(body: Body, insnIndex: number, values: readonly Expr[]): { before: Expr[]; value: Expr } {
+  const { frame, program, wasm } = body;
+  const { m, i64 } = wasm;
+  const callbacks = factsAt(body, insnIndex)?.callbacks ?? [];
+  if (callbacks.length === 0) throw new BugError(`no callback is known at instruction ${insnIndex}`);
+  const kept = [0, 1, 2, 3, 4].map((index) => {
+    const temp = frame.temp(i64);
+    return { temp, set: temp.set(values[index] ?? m.i64.const(0n)) };
+  });
+  const call = (target: number): Expr =>
+    m.call(
+      subprogramName(program.name, target),
+      kept.map((argument) => argument.temp.get()),
+      i64,
+    );
+  const [last, ...others] = callbacks;
+  let value = call(last!);
+  for (const target of others) value = m.if(m.i64.eq(frame.reg(2), m.i64.const(BigInt(target))), call(target), value);
+  const result = frame.temp(i64);
+  return { before: [...kept.map((argument) => argument.set), result.set(value)], value: result.get() };
+}

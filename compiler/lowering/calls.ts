@@ -1,0 +1,167 @@
+/**
+ * Calls: of subprograms, of helpers in the library or in TypeScript. The signature of a helper follows from its row, as the
+ * comment on top of spec/helpers.ts says. Callbacks are in callbacks.ts, tail calls in tail-call.ts.
+ */
+import { BugError, UnsupportedError } from "../../base/errors.ts";
+import {
+  type HelperSpec,
+  helperById,
+  IMPORT,
+  type LibraryName,
+  MAP_OPERATIONS,
+  MAP_TYPES,
+  type MapHelperName,
+  type MapStorage,
+  type NamedHelper,
+  type RetSpec,
+  WORKER,
+} from "../../spec/index.ts";
+import { PSEUDO_CALL } from "../../spec/isa.ts";
+import type { Insn } from "../asm/instruction.ts";
+import type { Program } from "../program.ts";
+import { type Body, factsAt } from "./body.ts";
+import { lowerForEach, lowerLoop } from "./callbacks.ts";
+import type { Expr, ValueType } from "./emit.ts";
+import { taggedOrNull } from "./pointer.ts";
+import { lowerTailCall } from "./tail-call.ts";
+import { subprogramName } from "./unit.ts";
+
+export function lowerCall(body: Body, insn: Insn, insnIndex: number): Expr[] {
+  if (insn.src === PSEUDO_CALL.SUBPROG) return lowerSubprogramCall(body, insnIndex + 1 + insn.imm, insnIndex);
+  const helper = supportedHelper(body.program, insn, insnIndex);
+  if (helper.home === "lowering") {
+    switch (helper.name) {
+      case "bpf_tail_call":
+        return lowerTailCall(body);
+      case "bpf_loop":
+        return lowerLoop(body, insnIndex);
+      case "bpf_for_each_map_elem":
+        return lowerForEach(body, insnIndex);
+    }
+    throw new BugError(`${helper.name} has no lowering`);
+  }
+  if (helper.home === "js") return lowerHostHelper(body, helper);
+  const name = helper.home === "map" ? mapOperation(body, helper, insnIndex) : (helper.name as LibraryName);
+  const call = body.unit.library(name, operands(body, helper, "whole"));
+  return [setResult(body, helper.ret, call)];
+}
+
+/** Throws UnsupportedError for what cannot be run; asked for every call before code is made. */
+export function supportedHelper(program: Program, insn: Insn, insnIndex: number): NamedHelper {
+  const where = { program: program.name, section: program.section, insnIndex };
+  if (insn.src === PSEUDO_CALL.KFUNC)
+    throw new UnsupportedError("UNSUPPORTED_KFUNC", `kfunc ${insn.imm}`, `kernel function with BTF id ${insn.imm}`, {
+      where,
+    });
+  const helper = helperById(insn.imm);
+  if (helper === undefined || helper.home === null) {
+    const name = helper?.name ?? `helper #${insn.imm}`;
+    throw new UnsupportedError("UNSUPPORTED_HELPER", name, `helper ${name} is not implemented`, { where });
+  }
+  return helper;
+}
+
+/** Whether a call may run code that takes stack of its own, so that CPU.sp must be right. */
+export function mayUseStack(insn: Insn): boolean {
+  if (insn.src !== PSEUDO_CALL.HELPER) return true;
+  const home = helperById(insn.imm)?.home;
+  return home === "js" || home === "lowering";
+}
+
+function lowerSubprogramCall(body: Body, target: number, insnIndex: number): Expr[] {
+  const { frame, guards, program, wasm } = body;
+  const call = wasm.m.call(
+    subprogramName(program.name, target),
+    [1, 2, 3, 4, 5].map((register) => frame.reg(register)),
+    wasm.i64,
+  );
+  const result = frame.setReg(0, call);
+  return guards === null ? [result] : [guards.spend(insnIndex), result];
+}
+
+function lowerHostHelper(body: Body, helper: NamedHelper): Expr[] {
+  const { unit, wasm } = body;
+  const { i32, i64 } = wasm.m;
+  const values = operands(body, helper, "halves");
+  const params: ValueType[] = values.map(() => wasm.i32);
+  if (helper.ret !== "u64") {
+    const result = helper.ret === "void" ? wasm.none : wasm.i32;
+    return [setResult(body, helper.ret, unit.hostCall(IMPORT.helper, helper.name, params, values, result))];
+  }
+  // No BigInt crosses the border: the 64-bit result is in the worker block.
+  const call = unit.hostCall(IMPORT.helper, helper.name, params, values, wasm.none);
+  return [call, setResult(body, "u64", i64.load(WORKER.result, 8, i32.add(unit.worker(), i32.const(0))))];
+}
+
+/** 64-bit scalars as one i64 ("whole") or as low and high i32 ("halves"); everything else is one i32. */
+function operands(body: Body, helper: HelperSpec, scalars: "whole" | "halves"): Expr[] {
+  const { frame } = body;
+  const { i32, i64 } = body.wasm.m;
+  const values: Expr[] = [];
+  helper.args.forEach((argument, index) => {
+    const register = index + 1;
+    if (argument.is === "func") return;
+    if (argument.is !== "anything" || argument.bits === 32) values.push(frame.reg32(register));
+    else if (scalars === "whole") values.push(frame.reg(register));
+    else values.push(frame.reg32(register), i32.wrap(i64.shr_u(frame.reg(register), i64.const(32n))));
+  });
+  return values;
+}
+
+/** r0 from a call's result, as its kind says. */
+export function setResult(body: Body, kind: RetSpec, value: Expr): Expr {
+  const { frame } = body;
+  const { i64 } = body.wasm.m;
+  switch (kind) {
+    case "void":
+      return value;
+    case "int":
+      return frame.setReg(0, i64.extend_s(value));
+    case "u32":
+      return frame.setReg(0, i64.extend_u(value));
+    case "u64":
+      return frame.setReg(0, value);
+  }
+  return frame.setReg(0, taggedOrNull(body, value));
+}
+
+function mapOperation(body: Body, helper: NamedHelper, insnIndex: number): LibraryName {
+  const name = helper.name as MapHelperName;
+  if (name === "bpf_perf_event_output") return perfOutput(body.program);
+  const map = factsAt(body, insnIndex)?.map ?? null;
+  const storage = map === null ? null : storageOf(body.program, map);
+  const operation = storage === null ? ANY_MAP[name] : MAP_OPERATIONS[storage][name];
+  if (operation !== undefined) return operation;
+  const what = map === null ? "a map that is not known" : `map ${body.program.maps[map]!.name}`;
+  throw new UnsupportedError("UNSUPPORTED_FEATURE", `${name} on ${what}`, `${name} on ${what} is not implemented`, {
+    where: { program: body.program.name, insnIndex },
+  });
+}
+
+/** Where the map is not the same on every path. Rings have only one storage. */
+const ANY_MAP: Readonly<Partial<Record<MapHelperName, LibraryName>>> = {
+  bpf_map_lookup_elem: "map_lookup",
+  bpf_map_update_elem: "map_update",
+  bpf_map_delete_elem: "map_delete",
+  bpf_ringbuf_output: "ringbuf_output",
+  bpf_ringbuf_reserve: "ringbuf_reserve",
+  bpf_ringbuf_query: "ringbuf_query",
+};
+
+function perfOutput(program: Program): LibraryName {
+  switch (program.type) {
+    case "socket_filter":
+    case "sched_cls":
+      return "perf_event_output_skb";
+    case "xdp":
+      return "perf_event_output_xdp";
+    default:
+      return "perf_event_output";
+  }
+}
+
+/** Null: bpfjit has no such map. */
+export function storageOf(program: Program, map: number): MapStorage | null {
+  const type = program.maps[map]?.type;
+  return MAP_TYPES.find((row) => row.name === type)?.storage ?? null;
+}

@@ -1,0 +1,97 @@
+/** The only file that knows binaryen: loads it when first needed (0.3–0.8 s, 100 MB), makes modules, optimises, encodes. */
+import type binaryen from "binaryen";
+import { BugError } from "../../base/errors.ts";
+
+export type Module = binaryen.Module;
+/** An expression of binaryen's tree. Each may be used once. */
+export type Expr = binaryen.ExpressionRef;
+export type ValueType = binaryen.Type;
+
+/** A module under construction with the types that go with it. */
+export interface Wasm {
+  readonly m: Module;
+  readonly i32: ValueType;
+  readonly i64: ValueType;
+  readonly none: ValueType;
+  readonly unreachable: ValueType;
+  params(types: readonly ValueType[]): ValueType;
+  /** functions of the library that the module started with: exported name → internal name */
+  readonly library: ReadonlyMap<string, string>;
+  /** Internal name of the table, null where there is none yet. */
+  firstTable(): string | null;
+}
+
+export type OptimizeLevel = 0 | 1 | 2 | 3;
+
+let loaded: Promise<typeof binaryen> | null = null;
+
+/** A module that starts with `library`'s functions (null: empty). It exports none of them. */
+export async function openModule(library: Uint8Array | null): Promise<Wasm> {
+  loaded ??= import("binaryen").then((module) => module.default);
+  const b = await loaded;
+  const features =
+    b.Features.Atomics |
+    b.Features.BulkMemory |
+    b.Features.BulkMemoryOpt |
+    b.Features.SignExt |
+    b.Features.MutableGlobals |
+    b.Features.TailCall |
+    b.Features.ReferenceTypes;
+  const m = library === null ? new b.Module() : b.readBinary(library);
+  m.setFeatures(features);
+  return {
+    m,
+    i32: b.i32,
+    i64: b.i64,
+    none: b.none,
+    unreachable: b.unreachable,
+    params: (types) => b.createType([...types]),
+    library: takeExports(b, m),
+    firstTable: () => (m.getNumTables() === 0 ? null : b.getTableInfo(m.getTableByIndex(0)).name),
+  };
+}
+
+function takeExports(b: typeof binaryen, m: Module): Map<string, string> {
+  const functions = new Map<string, string>();
+  for (let index = 0; index < m.getNumExports(); index++) {
+    const { name, value, kind } = b.getExportInfo(m.getExportByIndex(index));
+    if (kind === b.ExternalFunction) functions.set(name, value);
+  }
+  for (const name of functions.keys()) m.removeExport(name);
+  return functions;
+}
+
+/** Optimises in place. Level 0 only drops what nothing uses. */
+export async function optimizeModule(wasm: Wasm, level: OptimizeLevel): Promise<void> {
+  const b = await loaded!;
+  b.setOptimizeLevel(level);
+  b.setShrinkLevel(0);
+  // A program's main function is called from its batch loop: inlining it saves a call per event.
+  b.setAllowInliningFunctionsWithLoops(true);
+  if (level === 0) wasm.m.runPasses(["remove-unused-module-elements"]);
+  else wasm.m.optimize();
+}
+
+/** The binary; the module is disposed of. `names` keeps function names for profilers and stack traces. */
+export async function encodeModule(wasm: Wasm, names: boolean): Promise<Uint8Array> {
+  const b = await loaded!;
+  b.setDebugInfo(names);
+  const bytes = wasm.m.emitBinary();
+  wasm.m.dispose();
+  return bytes;
+}
+
+/** Throws BugError when binaryen finds the module invalid. Validation costs as much as a cheap pass. */
+export function validateModule(wasm: Wasm): void {
+  if (wasm.m.validate() === 0) throw new BugError("lowering made an invalid module");
+}
+
+/** The text of one function. */
+export async function functionText(wasm: Wasm, name: string): Promise<string> {
+  const b = await loaded!;
+  const text = b.emitText(wasm.m);
+  const start = text.indexOf(`\n (func $${name} `);
+  if (start < 0) return "";
+  const end = text.indexOf("\n )", start);
+  return text.slice(start + 1, end + 3);
+}

@@ -1,0 +1,192 @@
+/** One function of a program → a Wasm function: prologue, blocks in structured order, the statements of each. */
+import { BugError } from "../../base/errors.ts";
+import { CLASS, FRAME_POINTER, JMP, MODE } from "../../spec/isa.ts";
+import { LIMITS } from "../../spec/limits.ts";
+import { type Insn, insnClass, isWideImmediate } from "../asm/instruction.ts";
+import type { Program, ProgramFacts } from "../program.ts";
+import { lowerAlu } from "./alu.ts";
+import { lowerAtomic } from "./atomics.ts";
+import type { Body } from "./body.ts";
+import { lowerCondition } from "./branch.ts";
+import { lowerCall, mayUseStack } from "./calls.ts";
+import { type Block, buildCfg, type FunctionRange, jumpTarget } from "./cfg.ts";
+import type { Expr } from "./emit.ts";
+import { Frame, type FunctionRole, type Temp } from "./frame.ts";
+import { lowerWideImmediate } from "./immediate.ts";
+import { lowerLoad, lowerStore } from "./memory.ts";
+import { lowerPacketLoad } from "./packet.ts";
+import { TAG_BITS } from "./pointer.ts";
+import { sequence, wrap } from "./sequence.ts";
+import { structure } from "./structure.ts";
+import type { RunTimeGuards } from "./unchecked.ts";
+import type { Unit } from "./unit.ts";
+
+export interface FunctionInput {
+  readonly program: Program;
+  readonly facts: ProgramFacts | null;
+  readonly range: FunctionRange;
+  readonly role: FunctionRole;
+  readonly stackBytes: number;
+  readonly guards: RunTimeGuards | null;
+  /** its name in the module */
+  readonly name: string;
+}
+
+export function lowerFunction(unit: Unit, input: FunctionInput): void {
+  const lowering = new FunctionLowering(unit, input);
+  const { wasm } = unit;
+  const { frame } = lowering;
+  const body = lowering.run();
+  wasm.m.addFunction(input.name, wasm.params(frame.params), wasm.i64, [...frame.vars], body);
+}
+
+class FunctionLowering {
+  readonly frame: Frame;
+  readonly #input: FunctionInput;
+  readonly #body: Body;
+  readonly #usesStack: boolean;
+  readonly #storesStackPointer: boolean;
+  /** iterations that may_goto still allows; null: none is in the function */
+  readonly #mayGoto: Temp | null;
+
+  constructor(unit: Unit, input: FunctionInput) {
+    const { wasm } = unit;
+    this.#input = input;
+    const uses = scan(input.program, input.facts, input.range);
+    this.#usesStack = input.stackBytes > 0 || uses.framePointer;
+    this.#storesStackPointer = this.#usesStack && uses.calls;
+    this.frame = new Frame(wasm, input.role, input.stackBytes);
+    this.#mayGoto = uses.mayGoto ? this.frame.local(wasm.i32) : null;
+    this.#body = {
+      unit,
+      wasm,
+      program: input.program,
+      facts: input.facts,
+      frame: this.frame,
+      guards: input.guards,
+      leave: () => this.#leave(),
+    };
+  }
+
+  run(): Expr {
+    const { m } = this.#body.wasm;
+    const { program, facts, range } = this.#input;
+    const { cfg, ops } = structure(buildCfg(program, range, facts));
+    const code = wrap(m, ops, {
+      statements: (block) => this.#statements(cfg.blocks[block]!),
+      condition: (block) => this.#condition(cfg.blocks[block]!),
+      select: () => this.frame.select(),
+    });
+    return sequence(m, [...this.#prologue(), ...code, m.unreachable()]);
+  }
+
+  #prologue(): Expr[] {
+    const { frame } = this;
+    const { unit, wasm, program } = this.#body;
+    const { m } = wasm;
+    const { guards, role, stackBytes, range } = this.#input;
+    const code: Expr[] = [];
+    if (this.#usesStack) {
+      const top = unit.stackPointer();
+      code.push(frame.setBase(stackBytes === 0 ? top : m.i32.sub(top, m.i32.const(stackBytes))));
+      code.push(frame.initFramePointer());
+    }
+    if (guards !== null) {
+      if (role === "main") code.push(...guards.begin(frame.ctx(), m.i32.add(frame.base(), m.i32.const(stackBytes))));
+      code.push(...guards.enter(() => frame.base(), range.first));
+    }
+    if (this.#storesStackPointer) code.push(unit.setStackPointer(frame.base()));
+    if (role === "main") code.push(...this.#arguments(program));
+    if (this.#mayGoto !== null) code.push(this.#mayGoto.set(m.i32.const(LIMITS.loopIterations)));
+    return code;
+  }
+
+  /** r1 points to the ctx; of a raw program to its memory, whose length is r2 (both 0 without any). */
+  #arguments(program: Program): Expr[] {
+    const { frame } = this;
+    const { i64 } = this.#body.wasm.m;
+    if (program.type === "raw" && program.memoryBytes === 0) return [];
+    const code = [frame.setReg(1, i64.or(i64.extend_u(frame.ctx()), i64.const(TAG_BITS)))];
+    if (program.type === "raw") code.push(frame.setReg(2, i64.const(BigInt(program.memoryBytes))));
+    return code;
+  }
+
+  #leave(): Expr[] {
+    if (!this.#storesStackPointer) return [];
+    const { unit, wasm } = this.#body;
+    const top = wasm.m.i32.add(this.frame.base(), wasm.m.i32.const(this.#input.stackBytes));
+    return [unit.setStackPointer(top)];
+  }
+
+  #condition(block: Block): Expr {
+    if (block.exit.kind !== "branch") throw new BugError("a block without a branch has no condition");
+    const insn = this.#input.program.insns[block.exit.insnIndex]!;
+    this.frame.freeTemps();
+    if ((insn.opcode & 0xf0) !== JMP.JCOND || this.#mayGoto === null)
+      return lowerCondition(this.#body.wasm, this.frame, insn);
+    const { i32 } = this.#body.wasm.m;
+    return i32.lt_s(this.#mayGoto.tee(i32.sub(this.#mayGoto.get(), i32.const(1))), i32.const(0));
+  }
+
+  #statements(block: Block): Expr[] {
+    const { insns } = this.#input.program;
+    const code: Expr[] = [];
+    for (let index = block.first; index < block.end; index++) {
+      const insn = insns[index]!;
+      this.frame.freeTemps();
+      code.push(...this.#instruction(insn, index));
+      if (isWideImmediate(insn)) index++;
+    }
+    if (block.select !== null) code.push(this.frame.setSelect(block.select));
+    else if (block.exit.kind === "jump" || block.exit.kind === "branch") code.push(...this.#spend(block.end));
+    return code;
+  }
+
+  /** An unchecked program pays for each jump backwards. */
+  #spend(insnIndex: number): Expr[] {
+    const { guards, program, range } = this.#input;
+    if (guards === null || insnIndex >= range.end) return [];
+    const target = jumpTarget(program, insnIndex);
+    return target !== null && target <= insnIndex ? [guards.spend(insnIndex)] : [];
+  }
+
+  #instruction(insn: Insn, index: number): Expr[] {
+    const body = this.#body;
+    switch (insnClass(insn)) {
+      case CLASS.ALU:
+      case CLASS.ALU64:
+        return [lowerAlu(body.wasm, this.frame, insn)];
+      case CLASS.LD:
+        return isWideImmediate(insn) ? [lowerWideImmediate(body, index)] : lowerPacketLoad(body, insn);
+      case CLASS.LDX:
+        return [lowerLoad(body, insn, index)];
+      case CLASS.ST:
+        return [lowerStore(body, insn, index)];
+      case CLASS.STX:
+        return (insn.opcode & 0xe0) === MODE.ATOMIC ? lowerAtomic(body, insn, index) : [lowerStore(body, insn, index)];
+    }
+    if (insn.opcode === (CLASS.JMP | JMP.CALL)) return lowerCall(body, insn, index);
+    if (insn.opcode === (CLASS.JMP | JMP.EXIT)) return [...this.#leave(), body.wasm.m.return(this.frame.reg(0))];
+    throw new BugError(`instruction ${index} has no lowering: opcode ${insn.opcode}`);
+  }
+}
+
+/** What a function's reached instructions use. */
+function scan(
+  program: Program,
+  facts: ProgramFacts | null,
+  range: FunctionRange,
+): { readonly framePointer: boolean; readonly calls: boolean; readonly mayGoto: boolean } {
+  let framePointer = false;
+  let calls = false;
+  let mayGoto = false;
+  for (let index = range.first; index < range.end; index++) {
+    if (facts !== null && facts.insns[index] === null) continue;
+    const insn = program.insns[index]!;
+    if (insn.dst === FRAME_POINTER || insn.src === FRAME_POINTER) framePointer = true;
+    if (insn.opcode === (CLASS.JMP | JMP.CALL) && mayUseStack(insn)) calls = true;
+    if (insn.opcode === (CLASS.JMP | JMP.JCOND)) mayGoto = true;
+    if (isWideImmediate(insn)) index++;
+  }
+  return { framePointer, calls, mayGoto };
+}
