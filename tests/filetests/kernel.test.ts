@@ -16,7 +16,7 @@ describe.skipIf(problem !== null)(`file tests on the kernel${problem === null ? 
   });
   afterAll(() => oracle?.close());
 
-  describe.each(bpfFiles())("$path", ({ path, url }) => {
+  describe.each(bpfFiles())("%s", (path, url) => {
     for (const one of readCases(readFileSync(url, "utf8"), path)) {
       const reason = one.kernelDiffers ?? kernelCannot(one);
       test.skipIf(reason !== null)(`${one.name}${reason === null ? "" : ` (${reason})`}`, async () => {

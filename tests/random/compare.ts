@@ -1,7 +1,7 @@
 /**
  * The command that compares engines on random programs:
  *
- *     npm run build && node dist/tests/random/compare.js [--count 100000] [--seed 1] [--engine exec|reference]
+ *     npm run build && node dist/tests/random/compare.js [--count 100000] [--seed 1] [--engine exec|compiled|reference]
  *                                                        [--judge kernel|reference] [--show SEED] [--forms]
  *
  * Exit status 1 where a program differs or too many are refused. `--show` prints one program, `--forms` the coverage.
@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { printProgram } from "../../compiler/asm/index.ts";
 import { oracleProblem } from "../kernel/oracle.ts";
 import { compareEngines } from "./comparison.ts";
-import { execEngine, kernelEngine, type RandomEngine, referenceEngine } from "./engines.ts";
+import { compiledEngine, execEngine, kernelEngine, type RandomEngine, referenceEngine } from "./engines.ts";
 import { generateProgram } from "./generate.ts";
 
 const { values } = parseArgs({
@@ -65,6 +65,8 @@ function engineOf(name: string): RandomEngine {
       return kernelEngine();
     case "reference":
       return referenceEngine();
+    case "compiled":
+      return compiledEngine();
     case "exec":
       return execEngine(new URL("../../bin/bpfjit.js", import.meta.url).pathname);
     default:

@@ -2,6 +2,7 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
+import { createExecutor, type ExecRequest } from "../../api/exec.ts";
 import { toHex } from "../../base/index.ts";
 import { encodeInsns, type Insn } from "../../compiler/asm/index.ts";
 import * as isa from "../../spec/isa.ts";
@@ -63,7 +64,7 @@ export function execEngine(command: string): RandomEngine {
   return {
     name: "exec",
     run: async (programs) => {
-      for (const program of programs) child.stdin.write(`${JSON.stringify(execRequest(program))}\n`);
+      for (const program of programs) child.stdin.write(`${execLine(program)}\n`);
       const answers = new Map<number, ExecAnswer>();
       while (answers.size < programs.length) {
         const { value, done } = await lines.next();
@@ -89,21 +90,41 @@ interface ExecAnswer {
   readonly message?: string;
 }
 
+/** The same in this process: what the command runs on, without starting it. */
+export function compiledEngine(): RandomEngine {
+  const executor = createExecutor();
+  return {
+    name: "compiled",
+    run: async (programs) => {
+      const outcomes = await (await executor).run(programs.map(execProgram));
+      return programs.map((program, index): RandomOutcome => {
+        const outcome = outcomes[index]!;
+        if (!outcome.ok) return { problem: `${outcome.error.name}: ${outcome.error.message}` };
+        return { r0: outcome.r0, memory: toHex(outcome.memory).slice(2 * program.misalign) };
+      });
+    },
+    [Symbol.asyncDispose]: async () => (await executor).close(),
+  };
+}
+
 /**
  * Memory of exec is aligned. For a program that wants it otherwise, r1 is moved on first: the verifier sees that and
  * would refuse the atomics, so it runs unverified, every access checked.
  */
-function execRequest(program: RandomProgram): object {
-  const { seed, insns, memory, misalign } = program;
-  if (misalign === 0) return { id: seed, insns: toHex(encodeInsns(insns)), mem: toHex(memory), verify: true };
-  const add = isa.CLASS.ALU64 | isa.ALU.ADD;
-  const move = isa.CLASS.ALU64 | isa.ALU.MOV;
+function execProgram({ insns, memory, misalign }: RandomProgram): ExecRequest {
+  if (misalign === 0) return { insns: encodeInsns(insns), memory, verify: true };
   const prefix: Insn[] = [
-    { opcode: add, dst: 1, src: 0, off: 0, imm: misalign },
-    { opcode: move, dst: 2, src: 0, off: 0, imm: memory.length },
+    { opcode: isa.CLASS.ALU64 | isa.ALU.ADD, dst: 1, src: 0, off: 0, imm: misalign },
+    { opcode: isa.CLASS.ALU64 | isa.ALU.MOV, dst: 2, src: 0, off: 0, imm: memory.length },
   ];
-  const padding = "00".repeat(misalign);
-  return { id: seed, insns: toHex(encodeInsns([...prefix, ...insns])), mem: padding + toHex(memory), verify: false };
+  const padded = new Uint8Array(misalign + memory.length);
+  padded.set(memory, misalign);
+  return { insns: encodeInsns([...prefix, ...insns]), memory: padded, verify: false };
+}
+
+function execLine(program: RandomProgram): string {
+  const { insns, memory, verify } = execProgram(program);
+  return JSON.stringify({ id: program.seed, insns: toHex(insns), mem: toHex(memory), verify });
 }
 
 function execOutcome(program: RandomProgram, answer: ExecAnswer | undefined): RandomOutcome {

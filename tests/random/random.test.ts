@@ -3,10 +3,12 @@ import { describe, expect, test } from "vitest";
 import { oracleProblem } from "../kernel/oracle.ts";
 import { fingerprint, RECORDING, type Recording, readRecording, writeRecording } from "../kernel/recording.ts";
 import { type Comparison, compareEngines } from "./comparison.ts";
-import { kernelEngine, type RandomEngine, referenceEngine } from "./engines.ts";
+import { compiledEngine, kernelEngine, type RandomEngine, referenceEngine } from "./engines.ts";
 import { generateProgram } from "./generate.ts";
 
 const COUNT = Number(process.env.RANDOM_COUNT ?? 2000);
+/** Compiling costs more than running. */
+const COMPILED_COUNT = Math.ceil(COUNT / 4);
 const SEED = Number(process.env.RANDOM_SEED ?? 1);
 const RECORDED = new URL("recorded/random.json.gz", import.meta.url);
 const RECORDED_COUNT = 2000;
@@ -53,6 +55,17 @@ describe("kernel and reference interpreter agree", () => {
     600_000,
   );
 });
+
+test("compiled code and reference interpreter agree", async () => {
+  await using compiled = compiledEngine();
+  const result = await compareEngines({
+    seed: SEED,
+    count: COMPILED_COUNT,
+    judge: referenceEngine(),
+    engine: compiled,
+  });
+  expect(summary(result)).toEqual({ differences: [], refused: [] });
+}, 600_000);
 
 const summary = ({ differences, refused }: Comparison) => ({ differences, refused });
 

@@ -7,9 +7,11 @@ import {
   differences,
   fingerprint,
   RECORDING,
+  type Recording,
   readRecording,
   writeRecording,
 } from "../kernel/recording.ts";
+import { compiledEngine } from "../random/engines.ts";
 import { interpret } from "./interpret.ts";
 import { opcodeTests } from "./opcodes.ts";
 
@@ -38,6 +40,21 @@ describe("every opcode form on edge values", () => {
     if (RECORDING) writeRecording(RECORDED, theirs);
     expect(differences(ours(), theirs)).toEqual([]);
   });
+});
+
+test("compiled code agrees with it on edge values", async () => {
+  await using compiled = compiledEngine();
+  const theirs: Recording = {};
+  for (let from = 0; from < TESTS.length; from += 64) {
+    const batch = TESTS.slice(from, from + 64);
+    const programs = batch.map((one, index) => ({ ...one, seed: index, misalign: one.misalign ?? 0 }));
+    const outcomes = await compiled.run(programs);
+    batch.forEach(({ name }, index) => {
+      const outcome = outcomes[index]!;
+      theirs[name] = "problem" in outcome ? outcome.problem : fingerprint(outcome.r0, outcome.memory);
+    });
+  }
+  expect(differences(theirs, ours())).toEqual([]);
 });
 
 describe("what verified programs do not do", () => {

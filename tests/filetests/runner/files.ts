@@ -3,15 +3,10 @@ import { readdirSync } from "node:fs";
 
 const FOLDER = new URL("../", import.meta.url);
 
-export interface BpfFile {
-  /** below tests/filetests */
-  readonly path: string;
-  readonly url: URL;
-}
-
-export function bpfFiles(): BpfFile[] {
+/** Path below tests/filetests and where it lies: rows for describe.each(). */
+export function bpfFiles(): [path: string, url: URL][] {
   return readdirSync(FOLDER, { recursive: true, encoding: "utf8" })
     .filter((path) => path.endsWith(".bpf"))
     .sort()
-    .map((path) => ({ path, url: new URL(path, FOLDER) }));
+    .map((path) => [path, new URL(path, FOLDER)]);
 }

@@ -1,10 +1,11 @@
-/** The engines of this checkout. A part that is not built yet is null, and cases that need it are skipped by name. */
-import { existsSync } from "node:fs";
-import type { Program, UncheckedProgram, VerifiedProgram } from "../../../compiler/program.ts";
-import type { CompiledObject } from "../../../spec/artifact.ts";
+/** The engines of this checkout: verifier, reference interpreter, compiled code in a runtime of its own. */
+import { explainLowering, lowerObject } from "../../../compiler/lowering/index.ts";
+import type { Program } from "../../../compiler/program.ts";
+import { verify } from "../../../compiler/verifier/index.ts";
+import { createRuntime, type TestRunInput } from "../../../runtime/index.ts";
 import * as isa from "../../../spec/isa.ts";
 import { interpret } from "../../reference/interpret.ts";
-import type { Engines, RunEngine, RunResult, Verdict } from "./engines.ts";
+import type { Engines, RunEngine, RunResult } from "./engines.ts";
 import type { RunInput } from "./expectation.ts";
 
 /** Raw programs without helpers and maps, verified or not: memory faults come out the same. */
@@ -23,85 +24,31 @@ function isPlain(program: Program, insn: Program["insns"][number], index: number
   return insn.opcode !== (isa.CLASS.JMP | isa.JMP.CALL) || insn.src === isa.PSEUDO_CALL.SUBPROG;
 }
 
-interface VerifierModule {
-  verify(program: Program, options: { logLevel: number }): Verdict;
-}
-interface LoweringModule {
-  lowerObject(
-    object: {
-      name: string;
-      license: string;
-      maps: Program["maps"];
-      types: Record<string, never>;
-      programs: readonly (VerifiedProgram | UncheckedProgram)[];
-    },
-    options: { optimize: number },
-  ): Promise<CompiledObject>;
-}
-interface RuntimeModule {
-  createRuntime(options: { cpus: number }): {
-    link(compiled: CompiledObject): Promise<{
-      programs: ReadonlyMap<string, { testRun(input: object): { r0: bigint; dataOut: Uint8Array | null } }>;
-    }>;
-    close(): Promise<void>;
-  };
-}
-
-const HERE = new URL("../../../", import.meta.url);
-async function part<T>(path: string, member: string): Promise<T | null> {
-  const url = new URL(path, HERE);
-  if (!existsSync(url)) return null;
-  const module: Record<string, unknown> = await import(/* @vite-ignore */ url.href);
-  return member in module ? (module as T) : null;
-}
-
-const verifier = await part<VerifierModule>("compiler/verifier/index.ts", "verify");
-const lowering = await part<LoweringModule>("compiler/lowering/index.ts", "lowerObject");
-const runtime = await part<RuntimeModule>("runtime/index.ts", "createRuntime");
-
-/** What is missing, so that a case can say why it is skipped. */
-export const MISSING: ReadonlySet<"verifier" | "lowering" | "runtime"> = new Set([
-  ...(verifier === null ? (["verifier"] as const) : []),
-  ...(lowering === null ? (["lowering"] as const) : []),
-  ...(runtime === null ? (["runtime"] as const) : []),
-]);
-
-const lower = (program: VerifiedProgram | UncheckedProgram): Promise<CompiledObject> =>
-  lowering!.lowerObject(
-    { name: "filetest", license: program.license, maps: program.maps, types: {}, programs: [program] },
-    { optimize: 0 },
-  );
-
-const WASM: RunEngine = {
+/** Not optimised by binaryen: what fails here is ours, and there are many programs to run. */
+const COMPILED: RunEngine = {
   name: "compiled code",
   takes: () => true,
   run: async (program, input): Promise<RunResult> => {
-    const compiled = await lower(program);
-    const host = runtime!.createRuntime({ cpus: 1 });
+    const object = { name: "filetest", license: program.license, maps: program.maps, types: {}, programs: [program] };
+    const compiled = await lowerObject(object, { optimize: 0, validate: true });
+    const runtime = createRuntime({ cpus: 1, memory: { maximumBytes: 1 << 28 } });
     try {
-      const linked = await host.link(compiled);
-      const outcome = linked.programs.get(program.name)!.testRun(testInput(program, input));
+      const linked = await runtime.link(compiled);
+      const outcome = linked.programs[program.name]!.testRun(testInput(program, input));
       return { r0: outcome.r0, bytes: outcome.dataOut };
     } finally {
-      await host.close();
+      await runtime.close();
     }
   },
 };
 
-function testInput(program: Program, input: RunInput): object {
+function testInput(program: Program, input: RunInput): TestRunInput {
   if (program.type === "raw") return { dataIn: input.memory ?? new Uint8Array(program.memoryBytes) };
-  return {
-    ...(input.data !== null && { dataIn: input.data }),
-    ...(input.context !== null && { ctxIn: input.context }),
-  };
+  return { dataIn: input.data ?? undefined, ctxIn: input.context ?? undefined };
 }
 
 export const ENGINES: Engines = {
-  verify: (program, options) => verifier!.verify(program, options),
-  runs: lowering === null || runtime === null ? [REFERENCE] : [REFERENCE, WASM],
-  wat: async (program) => {
-    const { default: wabt } = await import("wabt");
-    const module = (await wabt()).readWasm((await lower(program)).wasm, { readDebugNames: true });
-    return module.toText({ foldExprs: true, inlineExport: false });
-  },
+  verify: (program, options) => verify(program, options),
+  runs: [REFERENCE, COMPILED],
+  wat: async (program) => (await explainLowering(program, { optimize: 0 })).wat,
 };
