@@ -1,35 +1,31 @@
 /**
  * Puts records into order of time. perf writes the buffers of the CPUs one after the other, round by round; within a buffer
- * time ascends. So what is queued falls into a few ascending runs, and a merge of runs is the order: by time, then as
- * queued, which is how perf orders them too.
+ * time ascends. So what is queued falls into a few ascending runs, and merging runs in pairs gives the order: by time, then
+ * as queued, which is how perf orders them too.
  *
  * After a round's end, everything up to the latest time of the round before it is final: a buffer that was read in this
- * round had been read in that one as well.
- * Kernel: tools/perf/util/ordered-events.h describes the rule.
+ * round had been read in that one as well. The consumer draws that limit.
  */
 
-/** Columns are read by the consumer directly: one entry a record. */
 export class RunQueue {
+  // columns: one entry a record
   times = new Float64Array(INITIAL);
   /** where the record lies */
   records = new Uint32Array(INITIAL);
   /** the consumer's own mark */
   marks = new Uint16Array(INITIAL);
+  /** after begin(): the entries that come next, in their order, as indices of the columns */
+  order = new Uint32Array(INITIAL);
+  /** how many of them */
+  ready = 0;
+  #spare = new Uint32Array(INITIAL);
   #count = 0;
   /** first entry of each run, in the order in which they were queued */
   #runs: number[] = [];
+  /** behind the last entry of each run that is within the limit */
+  #cuts: number[] = [];
   #latest = Number.NEGATIVE_INFINITY;
   #last = Number.POSITIVE_INFINITY;
-
-  // the merge under way
-  #limit = Number.NEGATIVE_INFINITY;
-  #heads: number[] = [];
-  #ends: number[] = [];
-  /** runs with entries left, as a binary heap by the time of their head */
-  #heap: number[] = [];
-  /** after next(): the slice of entries that follow */
-  start = 0;
-  end = 0;
 
   /** latest time that was ever queued */
   get latest(): number {
@@ -51,75 +47,40 @@ export class RunQueue {
     this.#count = index + 1;
   }
 
-  /** Begins to hand out entries up to and including `limit`. Nothing may be queued until finish(). */
+  /** Sets `order` to the entries up to and including `limit`. Nothing may be queued until finish(). */
   begin(limit: number): void {
-    this.#limit = limit;
-    this.#heads = this.#runs.slice();
-    this.#ends = this.#runs.map((_, run) => this.#runs[run + 1] ?? this.#count);
-    this.#heap = this.#runs.map((_, run) => run);
-    for (let at = (this.#heap.length >> 1) - 1; at >= 0; at--) this.#sink(at);
-  }
-
-  /** The next slice of at most `most` entries, which are in order; false where none is left within the limit. */
-  next(most: number): boolean {
-    const run = this.#heap[0];
-    if (run === undefined) return false;
-    const { times } = this;
-    const start = this.#heads[run]!;
-    if (times[start]! > this.#limit) return false;
-    const bound = this.#bound();
-    const stop = Math.min(this.#ends[run]!, start + most);
-    // The run goes on while it stays before every other; equal times go to the run that was queued first.
-    let at = start + 1;
-    const beats = this.#boundRun > run;
-    if (beats) while (at < stop && times[at]! <= bound) at++;
-    else while (at < stop && times[at]! < bound) at++;
-    this.start = start;
-    this.end = at;
-    this.#heads[run] = at;
-    if (at === this.#ends[run]) {
-      const last = this.#heap.pop()!;
-      if (this.#heap.length > 0) this.#heap[0] = last;
-    }
-    this.#sink(0);
-    return true;
-  }
-
-  #boundRun = 0;
-  /** Time of the head that comes next after the first run's, or the limit; sets #boundRun to its run. */
-  #bound(): number {
-    const left = this.#heap[1];
-    const right = this.#heap[2];
-    const other = left === undefined ? undefined : right === undefined || this.#before(left, right) ? left : right;
-    this.#boundRun = Number.POSITIVE_INFINITY;
-    if (other === undefined) return this.#limit;
-    const time = this.times[this.#heads[other]!]!;
-    if (time > this.#limit) return this.#limit;
-    this.#boundRun = other;
-    return time;
-  }
-
-  /** Ends the merge; what lies beyond the limit stays queued, in its order. */
-  finish(): void {
-    const heads = this.#heads;
-    const ends = this.#ends;
+    this.#cuts = this.#runs.map((start, run) => this.#cut(start, this.#end(run), limit));
+    let ends: number[] = [];
     let count = 0;
-    this.#runs = [];
-    for (let run = 0; run < heads.length; run++) {
-      const start = heads[run]!;
-      const end = ends[run]!;
-      if (start === end) continue;
-      if (count === 0 || this.times[start]! < this.times[count - 1]!) this.#runs.push(count);
-      this.times.copyWithin(count, start, end);
-      this.records.copyWithin(count, start, end);
-      this.marks.copyWithin(count, start, end);
-      count += end - start;
+    for (const [run, start] of this.#runs.entries()) {
+      const cut = this.#cuts[run]!;
+      if (cut === start) continue;
+      for (let entry = start; entry < cut; entry++) this.order[count++] = entry;
+      ends.push(count);
     }
+    this.ready = count;
+    while (ends.length > 1) ends = this.#mergePairs(ends);
+  }
+
+  /** Forgets what begin() gave; what lies beyond its limit stays queued, in its order. */
+  finish(): void {
+    const { times, records, marks } = this;
+    let count = 0;
+    const runs: number[] = [];
+    for (const [run, cut] of this.#cuts.entries()) {
+      const end = this.#end(run);
+      if (cut === end) continue;
+      if (count === 0 || times[cut]! < times[count - 1]!) runs.push(count);
+      times.copyWithin(count, cut, end);
+      records.copyWithin(count, cut, end);
+      marks.copyWithin(count, cut, end);
+      count += end - cut;
+    }
+    this.#runs = runs;
+    this.#cuts = [];
     this.#count = count;
-    this.#last = count === 0 ? Number.POSITIVE_INFINITY : this.times[count - 1]!;
-    this.#heads = [];
-    this.#ends = [];
-    this.#heap = [];
+    this.#last = count === 0 ? Number.POSITIVE_INFINITY : times[count - 1]!;
+    this.ready = 0;
   }
 
   /** The records that the runs begin with: no entry of a run was queued before its first. */
@@ -127,26 +88,52 @@ export class RunQueue {
     return this.#runs.map((start) => this.records[start]!);
   }
 
-  #before(a: number, b: number): boolean {
-    const timeA = this.times[this.#heads[a]!]!;
-    const timeB = this.times[this.#heads[b]!]!;
-    return timeA < timeB || (timeA === timeB && a < b);
+  #end(run: number): number {
+    return this.#runs[run + 1] ?? this.#count;
   }
 
-  #sink(from: number): void {
-    const heap = this.#heap;
-    let at = from;
-    for (;;) {
-      let least = at;
-      for (let child = 2 * at + 1; child <= 2 * at + 2 && child < heap.length; child++) {
-        if (this.#before(heap[child]!, heap[least]!)) least = child;
-      }
-      if (least === at) return;
-      const run = heap[at]!;
-      heap[at] = heap[least]!;
-      heap[least] = run;
-      at = least;
+  /** First entry of [start, end), which ascends, that is later than `limit`. */
+  #cut(start: number, end: number, limit: number): number {
+    let low = start;
+    let high = end;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.times[middle]! <= limit) low = middle + 1;
+      else high = middle;
     }
+    return low;
+  }
+
+  /** Merges neighbouring parts of `order`, which end at `ends`; an equal time goes to the left one. Returns the new ends. */
+  #mergePairs(ends: readonly number[]): number[] {
+    const { times } = this;
+    const from = this.order;
+    const to = this.#spare;
+    const merged: number[] = [];
+    for (let pair = 0; pair < ends.length; pair += 2) {
+      let left = ends[pair - 1] ?? 0;
+      const leftEnd = ends[pair]!;
+      let right = leftEnd;
+      const rightEnd = ends[pair + 1] ?? leftEnd;
+      let out = left;
+      while (left < leftEnd && right < rightEnd) {
+        const a = from[left]!;
+        const b = from[right]!;
+        if (times[b]! < times[a]!) {
+          to[out++] = b;
+          right++;
+        } else {
+          to[out++] = a;
+          left++;
+        }
+      }
+      while (left < leftEnd) to[out++] = from[left++]!;
+      while (right < rightEnd) to[out++] = from[right++]!;
+      merged.push(out);
+    }
+    this.order = to;
+    this.#spare = from;
+    return merged;
   }
 
   #grow(): void {
@@ -160,6 +147,8 @@ export class RunQueue {
     const marks = new Uint16Array(length);
     marks.set(this.marks);
     this.marks = marks;
+    this.order = new Uint32Array(length);
+    this.#spare = new Uint32Array(length);
   }
 }
 

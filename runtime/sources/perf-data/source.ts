@@ -105,6 +105,8 @@ class PerfDataSource implements EventSource {
   /** everything up to here is final when the round under way ends */
   #final = Number.NEGATIVE_INFINITY;
   #merging = false;
+  /** entries of the merge that are done */
+  #emitted = 0;
   #ended = false;
   #problem: unknown = null;
   /** the samples carry no time: they are in order as they are */
@@ -208,6 +210,7 @@ class PerfDataSource implements EventSource {
 
   #merge(limit: number): void {
     this.#queue.begin(limit);
+    this.#emitted = 0;
     this.#merging = true;
   }
 
@@ -351,23 +354,16 @@ class PerfDataSource implements EventSource {
 
   /** Writes the next batch of EVENT records; returns how many, 0 when the merge is at its end. */
   #emit(): number {
-    const queue = this.#queue;
-    let count = 0;
-    while (count < BATCH_EVENTS && queue.next(BATCH_EVENTS - count)) {
-      count = this.#emitSlice(queue.start, queue.end, count);
-    }
-    return count;
-  }
-
-  /** The entries [start, end) of the queue, as events from the batch's `count`-th on; returns the count after them. */
-  #emitSlice(start: number, end: number, count: number): number {
-    const { records, marks } = this.#queue;
+    const { records, marks, order, ready } = this.#queue;
     const plans = this.#plans;
     const cpuBlocks = this.#cpuBlocks;
     let { words } = this.#memory;
     let { byTid } = this.#tasks;
-    let out = (this.#batch >>> 2) + count * EVENT_WORDS;
-    for (let entry = start; entry < end; entry++) {
+    let out = this.#batch >>> 2;
+    let at = this.#emitted;
+    let count = 0;
+    for (; at < ready && count < BATCH_EVENTS; at++) {
+      const entry = order[at]!;
       const word = records[entry]! >>> 2;
       const mark = marks[entry]!;
       if (mark === TASK_MARK) {
@@ -397,6 +393,7 @@ class PerfDataSource implements EventSource {
       out += EVENT_WORDS;
       count++;
     }
+    this.#emitted = at;
     return count;
   }
 
