@@ -32,7 +32,13 @@ async function outcomes(
   programs: readonly { readonly random: RandomProgram; readonly program: LowerableProgram }[],
   optimize: OptimizeLevel,
 ): Promise<Outcome[]> {
-  const input = { name: "random", license: "GPL", maps: [], types: {}, programs: programs.map(({ program }) => program) };
+  const input = {
+    name: "random",
+    license: "GPL",
+    maps: [],
+    types: {},
+    programs: programs.map(({ program }) => program),
+  };
   const { wasm } = await lowerObject(input, { optimize, validate: true });
   const machine = new Machine();
   const exports = machine.instantiate(wasm);

@@ -1,0 +1,116 @@
+/** Control flow of any shape: random graphs, most of them irreducible, and shapes that nest deep or are large. */
+import { describe, expect, test } from "vitest";
+import { type Insn, parseAssembly, rawProgram } from "../../compiler/asm/index.ts";
+import { lowerObject, type OptimizeLevel } from "../../compiler/lowering/index.ts";
+import type { UncheckedProgram } from "../../compiler/program.ts";
+import { Random } from "../random/rng.ts";
+import { interpret } from "../reference/interpret.ts";
+import { Machine } from "./machine.ts";
+
+const COUNT = Number(process.env.RANDOM_COUNT ?? 150);
+
+const unchecked = (name: string, insns: readonly Insn[]): UncheckedProgram => ({
+  ...rawProgram(insns, 0),
+  name,
+  type: "raw",
+  unchecked: true,
+});
+
+async function run(programs: readonly UncheckedProgram[], optimize: OptimizeLevel): Promise<bigint[]> {
+  const { wasm } = await lowerObject({ name: "graphs", license: "GPL", maps: [], types: {}, programs }, { optimize });
+  const machine = new Machine();
+  const exports = machine.instantiate(wasm);
+  return programs.map((program) => machine.run(exports, program.name));
+}
+
+/** Every block folds its number into r0, spends one of r6 and jumps by a bit of r0 to blocks anywhere. */
+function randomGraph(random: Random, blocks: number): Insn[] {
+  const lines = ["r0 = 1", `r6 = ${random.between(5, 60)}`];
+  for (let block = 0; block < blocks; block++) {
+    const target = () => `b${random.below(blocks)}`;
+    lines.push(`b${block}:`, "r0 *= 31", `r0 += ${block}`, "r6 -= 1", "if r6 s< 1 goto done");
+    lines.push("r1 = r0", `r1 >>= ${random.below(20)}`, "r1 &= 1");
+    if (random.oneIn(4)) lines.push(`goto ${target()}`);
+    else if (random.oneIn(2)) lines.push(`if r1 == 0 goto ${target()}`);
+    else lines.push(`if r1 == 0 goto ${target()}`, `goto ${target()}`);
+  }
+  lines.push("done:", "exit");
+  return [...parseAssembly(lines.join("\n")).insns];
+}
+
+describe.each([0, 2] as const)("random graphs at level %i", (level) => {
+  test.each([3, 6, 12, 40])("of %i blocks", async (blocks) => {
+    const graphs = Array.from({ length: COUNT }, (_, index) => randomGraph(new Random(1000 * blocks + index), blocks));
+    const found = await run(
+      graphs.map((insns, index) => unchecked(`graph${index}`, insns)),
+      level,
+    );
+    const expected = graphs.map((insns) => interpret(insns, new Uint8Array(0)).r0);
+    expect(found).toEqual(expected);
+  });
+});
+
+/** Programs of about `insns` instructions, as text, by shape. */
+const SHAPES: Readonly<Record<string, (insns: number) => string[]>> = {
+  "a straight line": (insns) => ["r0 = 1", ...repeat(insns, (i) => [`r0 += ${i % 7}`]), "exit"],
+  "checks that all leave to one exit": (insns) => [
+    "r0 = 1",
+    ...repeat(insns / 2, () => ["r0 += 1", "if r0 == -1 goto out"]),
+    "out:",
+    "exit",
+  ],
+  "diamonds in a row": (insns) => [
+    "r0 = 1",
+    ...repeat(insns / 4, (i) => [`if r0 & 1 goto t${i}`, "r0 += 3", `goto j${i}`, `t${i}:`, "r0 += 5", `j${i}:`]),
+    "exit",
+  ],
+  "a ladder of clean-up labels": (insns) => [
+    "r0 = 1",
+    ...repeat(insns / 4, (i) => ["r0 += 1", `if r0 == -${i + 1} goto c${i}`]),
+    ...repeat(insns / 4, (i) => [`c${Math.floor(insns / 4) - 1 - i}:`, "r0 *= 3"]),
+    "exit",
+  ],
+  "checks nested in checks": (insns) => [
+    "r0 = 1",
+    ...repeat(insns / 3, (i) => [`if r0 == -${i + 1} goto e${i}`]),
+    ...repeat(insns / 3, (i) => ["r0 += 1", `e${Math.floor(insns / 3) - 1 - i}:`]),
+    "exit",
+  ],
+  "loops in a row": (insns) => [
+    "r0 = 1",
+    ...repeat(insns / 4, (i) => ["r1 = 2", `l${i}:`, "r0 += 1", "r1 -= 1", `if r1 != 0 goto l${i}`]),
+    "exit",
+  ],
+  "loops in loops": (insns) => [
+    "r0 = 1",
+    ...repeat(insns / 2, (i) => [`l${i}:`]),
+    ...repeat(insns / 2, (i) => ["r0 += 1", `if r0 == -${i + 1} goto l${Math.floor(insns / 2) - 1 - i}`]),
+    "exit",
+  ],
+  "jumps from the middle into everything": (insns) => [
+    "r0 = 1",
+    ...repeat(insns / 4, (i) => [
+      "r0 += 1",
+      `if r0 == -${i + 2} goto x${(i * 7919) % Math.floor(insns / 4)}`,
+      `x${i}:`,
+      "r0 *= 5",
+    ]),
+    "exit",
+  ],
+};
+
+function repeat(count: number, make: (index: number) => string[]): string[] {
+  return Array.from({ length: Math.floor(count) }, (_, index) => make(index)).flat();
+}
+
+describe("shapes", () => {
+  const sizes = (process.env.SHAPE_INSNS ?? "2000").split(",").map(Number);
+  const levels = (process.env.SHAPE_LEVELS ?? "0,2").split(",").map(Number) as OptimizeLevel[];
+  for (const size of sizes)
+    for (const level of levels)
+      test.each(Object.entries(SHAPES))(`%s: ${size} instructions at level ${level}`, async (_name, make) => {
+        const insns = parseAssembly(make(size).join("\n")).insns;
+        const [found] = await run([unchecked("shape", insns)], level);
+        expect(found).toBe(interpret(insns, new Uint8Array(0), { budget: 100_000_000 }).r0);
+      });
+});
