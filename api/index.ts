@@ -1,1 +1,45 @@
-export {};
+/** bpfjit: loads, verifies and runs clang's BPF objects. docs/embedding.md shows how. */
+export {
+  AttachError,
+  BpfError,
+  BugError,
+  CaptureError,
+  FaultError,
+  MapError,
+  ObjectError,
+  UnsupportedError,
+  UsageError,
+  VerifierError,
+} from "../base/index.ts";
+export type { Btf } from "../compiler/index.ts";
+export {
+  type AttachOptions,
+  type BpfMap,
+  bytesInput,
+  type CaptureInput,
+  createRuntime,
+  type EventSource,
+  type FireOptions,
+  fileInput,
+  formatEntries,
+  formatValue,
+  type Hook,
+  hexDump,
+  type Link,
+  type LinkedProgram,
+  openPerfData,
+  type PumpProgress,
+  type Runtime,
+  type RuntimeOptions,
+  streamInput,
+  type TaskInfo,
+  type TestRunInput,
+  type TestRunResult,
+  type Value,
+} from "../runtime/index.ts";
+export { createExecutor, type ExecOutcome, type ExecRequest, type Executor } from "./exec.ts";
+export { type CompileOptions, compile, type LoadOptions, load, readTargetBtf } from "./load.ts";
+export { TypedMap, type UpdateOptions } from "./map.ts";
+export { LoadedObject, type RunOptions, type RunSummary } from "./object.ts";
+export type { MapRecord, RecordOptions } from "./records.ts";
+export { type ProgramVerdict, type VerifyOptions, verifyObject } from "./verify.ts";

@@ -8,5 +8,16 @@ export type { PumpOptions, PumpProgress, PumpSummary, Relief } from "./pump.ts";
 export * from "./rings/index.ts";
 export { createRuntime, Runtime, type RuntimeOptions } from "./runtime.ts";
 export type * from "./source.ts";
+export * from "./sources/index.ts";
 export type { TaskInfo } from "./task.ts";
 export type { TestRunInput, TestRunResult } from "./test-run/context.ts";
+export {
+  formatEntries,
+  formatValue,
+  hexDump,
+  readValue,
+  type StructView,
+  type Value,
+  viewOf,
+  writeValue,
+} from "./values/index.ts";

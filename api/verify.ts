@@ -1,0 +1,94 @@
+/** The verdict of every program of an object, each on its own: what `bpfjit verify` prints. */
+import type { BpfError } from "../base/index.ts";
+import { type BpfObject, type Btf, type Program, readObject, sourceLineAt, verify } from "../compiler/index.ts";
+import type { AttachTypeName, ErrnoName, ProgramTypeName } from "../spec/index.ts";
+
+export interface VerifyOptions {
+  /** shown in messages */
+  readonly name?: string;
+  /** only these programs */
+  readonly programs?: readonly string[];
+  /** bits as in BPF_PROG_LOAD: 1 the log, 2 every state, 4 statistics */
+  readonly logLevel?: number;
+  readonly targetBtf?: Btf;
+}
+
+export interface ProgramVerdict {
+  readonly program: string;
+  readonly section: string;
+  readonly type: ProgramTypeName | null;
+  readonly attachType: AttachTypeName | null;
+  /**
+   * rejected: the kernel refuses it too; unsupported: the kernel may take it, bpfjit cannot judge or run it yet;
+   * unloadable: it fails before the verifier
+   */
+  readonly verdict: "accepted" | "rejected" | "unsupported" | "unloadable";
+  readonly errno: ErrnoName | null;
+  /** instruction slots after subprograms were appended */
+  readonly insns: number;
+  /** instructions that the verifier walked */
+  readonly processed: number;
+  readonly message: string | null;
+  readonly insnIndex: number | null;
+  readonly source: { readonly file: string; readonly line: number; readonly text: string } | null;
+  readonly log: string;
+}
+
+/** Throws ObjectError where nothing of the object can be read; a program's own failure is its verdict. */
+export function verifyObject(bytes: Uint8Array, options: VerifyOptions = {}): ProgramVerdict[] {
+  const object: BpfObject = readObject(bytes, {
+    ...(options.name !== undefined && { name: options.name }),
+    ...(options.targetBtf && { targetBtf: options.targetBtf }),
+  });
+  const verdicts: ProgramVerdict[] = [];
+  for (const outcome of object.programs) {
+    const name = outcome.ok ? outcome.program.name : outcome.name;
+    if (options.programs !== undefined && !options.programs.includes(name)) continue;
+    if (outcome.ok) verdicts.push(verifyProgram(outcome.program, options.logLevel ?? 0));
+    else {
+      verdicts.push({
+        ...NOTHING_PROCESSED,
+        program: outcome.name,
+        section: outcome.section,
+        type: outcome.type,
+        attachType: null,
+        verdict: "unloadable",
+        insns: outcome.insns,
+        ...describeFailure(outcome.error, null),
+      });
+    }
+  }
+  return verdicts;
+}
+
+const NOTHING_PROCESSED = { processed: 0, log: "" } as const;
+
+function verifyProgram(program: Program, logLevel: number): ProgramVerdict {
+  const result = verify(program, { logLevel });
+  const shared = {
+    program: program.name,
+    section: program.section,
+    type: program.type,
+    attachType: program.attachType,
+    insns: program.insns.length,
+    processed: result.processedInsns,
+    log: logLevel === 0 ? "" : result.log,
+  };
+  if (result.verdict === "accepted")
+    return { ...shared, verdict: "accepted", errno: null, message: null, insnIndex: null, source: null };
+  return { ...shared, verdict: result.verdict, ...describeFailure(result.error, program) };
+}
+
+function describeFailure(
+  error: BpfError,
+  program: Program | null,
+): Pick<ProgramVerdict, "errno" | "message" | "insnIndex" | "source"> {
+  const insnIndex = error.where.insnIndex ?? null;
+  const line = program !== null && insnIndex !== null ? sourceLineAt(program, insnIndex) : null;
+  return {
+    errno: error.errno,
+    message: error.message,
+    insnIndex,
+    source: line === null ? null : { file: line.file, line: line.line, text: line.text },
+  };
+}

@@ -1,0 +1,94 @@
+/** `bpfjit verify OBJ…`: the verdict of every program. One that fails hides no other, one object neither. */
+import pc from "picocolors";
+import { type ProgramVerdict, readTargetBtf, verifyObject } from "../../api/index.ts";
+import { BpfError } from "../../base/index.ts";
+import type { CommonOptions } from "../bpfjit.ts";
+import { EXIT, type ExitCode, exitCodeOf, worstExit } from "../exit.ts";
+import { parseCount, readInputFile } from "../input.ts";
+import { printError, printJson, printLine } from "../output.ts";
+
+interface VerifyOptions extends CommonOptions {
+  readonly prog?: readonly string[];
+  readonly logLevel: string;
+  readonly btf?: string;
+}
+
+export async function verify(objects: readonly string[], options: VerifyOptions): Promise<void> {
+  const logLevel = parseCount(options.logLevel, "--log-level", 0, 7);
+  const targetBtf = options.btf === undefined ? undefined : readTargetBtf(readInputFile(options.btf));
+  const codes: ExitCode[] = [];
+  for (const path of objects) {
+    try {
+      const verdicts = verifyObject(readInputFile(path), {
+        name: path,
+        logLevel,
+        ...(options.prog && { programs: options.prog }),
+        ...(targetBtf && { targetBtf }),
+      });
+      for (const verdict of verdicts) {
+        codes.push(EXIT_OF[verdict.verdict]);
+        if (options.json) printJson(toJson(path, verdict));
+        else printVerdict(path, verdict);
+      }
+    } catch (error) {
+      if (!(error instanceof BpfError)) throw error;
+      codes.push(exitCodeOf(error));
+      if (options.json && exitCodeOf(error) === EXIT.rejected) printJson(unloadableObject(path, error));
+      else printError(error, { debug: options.debug ?? false });
+    }
+  }
+  process.exitCode = worstExit(codes);
+}
+
+const EXIT_OF: Record<ProgramVerdict["verdict"], ExitCode> = {
+  accepted: EXIT.done,
+  rejected: EXIT.rejected,
+  unloadable: EXIT.rejected,
+  unsupported: EXIT.unsupported,
+};
+
+/** The contract of design section 9. */
+function toJson(object: string, verdict: ProgramVerdict): Record<string, unknown> {
+  return {
+    object,
+    program: verdict.program,
+    section: verdict.section,
+    type: verdict.type,
+    attachType: verdict.attachType,
+    verdict: verdict.verdict,
+    errno: verdict.errno,
+    insns: verdict.insns,
+    processed: verdict.processed,
+    message: verdict.message,
+    source: verdict.source,
+    insnIndex: verdict.insnIndex,
+    log: verdict.log === "" ? undefined : verdict.log,
+  };
+}
+
+function unloadableObject(object: string, error: BpfError): Record<string, unknown> {
+  return {
+    object,
+    program: null,
+    section: error.where.section ?? null,
+    type: null,
+    attachType: null,
+    verdict: "unloadable",
+    errno: error.errno,
+    insns: 0,
+    processed: 0,
+    message: error.message,
+    source: null,
+  };
+}
+
+function printVerdict(object: string, verdict: ProgramVerdict): void {
+  const paint = verdict.verdict === "accepted" ? pc.green : verdict.verdict === "unsupported" ? pc.yellow : pc.red;
+  printLine(
+    `${paint(verdict.verdict.padEnd(11))} ${object}: ${verdict.program} (${verdict.section}) ${pc.dim(`${verdict.insns} insns, ${verdict.processed} processed`)}`,
+  );
+  if (verdict.message !== null) printLine(`  ${verdict.errno === null ? "" : `${verdict.errno}: `}${verdict.message}`);
+  if (verdict.source !== null)
+    printLine(`  at ${verdict.source.file}:${verdict.source.line}\n  ${pc.dim("|")} ${verdict.source.text.trim()}`);
+  if (verdict.log !== "") printLine(verdict.log.trimEnd());
+}

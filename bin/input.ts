@@ -1,0 +1,34 @@
+/** Files and standard input of the command; what cannot be read is a UsageError. */
+import { readFileSync } from "node:fs";
+import { fromHex, UsageError } from "../base/index.ts";
+
+export function readInputFile(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new UsageError("INPUT_UNREADABLE", `cannot read ${path}: ${(cause as NodeJS.ErrnoException).code ?? cause}`, {
+      cause,
+    });
+  }
+}
+
+export async function readStandardInput(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+export function parseHexArgument(text: string, what: string): Uint8Array {
+  const bytes = fromHex(text);
+  if (bytes === null)
+    throw new UsageError("USAGE", `${what} is not hexadecimal`, { hint: "two digits a byte, no prefix" });
+  return bytes;
+}
+
+/** A whole number in [least, most], decimal or 0x…; else a UsageError that names the option. */
+export function parseCount(text: string, what: string, least: number, most: number): number {
+  const value = /^(\d+|0x[0-9a-f]+)$/i.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= least && value <= most))
+    throw new UsageError("USAGE", `${what} must be a whole number from ${least} to ${most}, not ${text}`);
+  return value;
+}

@@ -1,0 +1,39 @@
+/** The progress line of long work: on a terminal only, silent in a pipe. What is printed meanwhile goes above it. */
+import ora, { type Ora } from "ora";
+
+export interface ProgressState {
+  readonly events: number;
+  readonly records: number;
+  /** bytes of input */
+  readonly done: number;
+  readonly total: number | null;
+}
+
+export class Progress {
+  readonly #spinner: Ora | null;
+  readonly #started = performance.now();
+
+  constructor(wanted: boolean) {
+    this.#spinner = wanted && process.stderr.isTTY ? ora({ stream: process.stderr, discardStdin: false }) : null;
+  }
+
+  show({ events, records, done, total }: ProgressState): void {
+    if (this.#spinner === null) return;
+    const seconds = (performance.now() - this.#started) / 1000;
+    const share = total === null || total === 0 ? "" : ` · ${Math.floor((100 * done) / total)} %`;
+    this.#spinner.text = `${events.toLocaleString("en")} events · ${Math.round(events / seconds).toLocaleString("en")}/s · ${records} records${share}`;
+    if (!this.#spinner.isSpinning) this.#spinner.start();
+  }
+
+  /** Takes the line away while `print` writes to the same terminal. */
+  above(print: () => void): void {
+    if (this.#spinner?.isSpinning !== true) return print();
+    this.#spinner.clear();
+    print();
+    this.#spinner.render();
+  }
+
+  stop(): void {
+    this.#spinner?.stop();
+  }
+}
