@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { toHex } from "../../base/index.ts";
 import { encodeInsns, type Insn } from "../../compiler/asm/index.ts";
 import { commandRuns } from "./commands.ts";
@@ -85,9 +86,15 @@ function findProgram(): OracleProgram {
   return { path, problem: null };
 }
 
+/** Beside this file, or, where this runs from dist/tests/kernel, where it is in the checkout. */
+function sourceFile(): string {
+  const beside = fileURLToPath(new URL("oracle.c", import.meta.url));
+  return existsSync(beside) ? beside : fileURLToPath(new URL("../../../tests/kernel/oracle.c", import.meta.url));
+}
+
 /** Into the temporary folder, under the hash of the source; two tests that compile it at once both succeed. */
 function compile(): string | null {
-  const source = new URL("oracle.c", import.meta.url).pathname;
+  const source = sourceFile();
   const hash = createHash("sha256").update(readFileSync(source)).digest("hex").slice(0, 16);
   const folder = join(tmpdir(), `bpfjit-tests-${process.getuid?.() ?? 0}`);
   const path = join(folder, `oracle-${hash}`);

@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { printProgram } from "../../compiler/asm/index.ts";
 import { oracleProblem } from "../kernel/oracle.ts";
 import { compareEngines } from "./comparison.ts";
-import { compiledEngine, execEngine, kernelEngine, type RandomEngine, referenceEngine } from "./engines.ts";
+import { execEngine, kernelEngine, type RandomEngine, referenceEngine } from "./engines.ts";
 import { generateProgram } from "./generate.ts";
 
 const { values } = parseArgs({
@@ -32,8 +32,8 @@ if (values.show !== undefined) {
 async function compare(): Promise<number> {
   const problem = oracleProblem();
   const judgeName = values.judge ?? (problem === null ? "kernel" : "reference");
-  await using judge = engineOf(judgeName);
-  await using engine = engineOf(values.engine);
+  await using judge = await engineOf(judgeName);
+  await using engine = await engineOf(values.engine);
   const count = Number(values.count);
   const started = performance.now();
   const result = await compareEngines({
@@ -59,14 +59,14 @@ async function compare(): Promise<number> {
   return differences.length > 0 || refused.length * 1000 > count ? 1 : 0;
 }
 
-function engineOf(name: string): RandomEngine {
+async function engineOf(name: string): Promise<RandomEngine> {
   switch (name) {
     case "kernel":
       return kernelEngine();
     case "reference":
       return referenceEngine();
     case "compiled":
-      return compiledEngine();
+      return (await import("./compiled.ts")).compiledEngine();
     case "exec":
       return execEngine(new URL("../../bin/bpfjit.js", import.meta.url).pathname);
     default:

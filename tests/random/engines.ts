@@ -2,7 +2,7 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import { createExecutor, type ExecRequest } from "../../api/exec.ts";
+import type { ExecRequest } from "../../api/exec.ts";
 import { toHex } from "../../base/index.ts";
 import { encodeInsns, type Insn } from "../../compiler/asm/index.ts";
 import * as isa from "../../spec/isa.ts";
@@ -60,6 +60,8 @@ export function execEngine(command: string): RandomEngine {
   const child: ExecProcess = spawn(process.execPath, [command, "exec", "--batch"], {
     stdio: ["pipe", "pipe", "inherit"],
   });
+  // That it ended is found when its answers are read.
+  child.stdin.on("error", () => {});
   const lines = createInterface({ input: child.stdout, crlfDelay: Number.POSITIVE_INFINITY })[Symbol.asyncIterator]();
   return {
     name: "exec",
@@ -90,28 +92,11 @@ interface ExecAnswer {
   readonly message?: string;
 }
 
-/** The same in this process: what the command runs on, without starting it. */
-export function compiledEngine(): RandomEngine {
-  const executor = createExecutor();
-  return {
-    name: "compiled",
-    run: async (programs) => {
-      const outcomes = await (await executor).run(programs.map(execProgram));
-      return programs.map((program, index): RandomOutcome => {
-        const outcome = outcomes[index]!;
-        if (!outcome.ok) return { problem: `${outcome.error.name}: ${outcome.error.message}` };
-        return { r0: outcome.r0, memory: toHex(outcome.memory).slice(2 * program.misalign) };
-      });
-    },
-    [Symbol.asyncDispose]: async () => (await executor).close(),
-  };
-}
-
 /**
  * Memory of exec is aligned. For a program that wants it otherwise, r1 is moved on first: the verifier sees that and
  * would refuse the atomics, so it runs unverified, every access checked.
  */
-function execProgram({ insns, memory, misalign }: RandomProgram): ExecRequest {
+export function execProgram({ insns, memory, misalign }: RandomProgram): ExecRequest {
   if (misalign === 0) return { insns: encodeInsns(insns), memory, verify: true };
   const prefix: Insn[] = [
     { opcode: isa.CLASS.ALU64 | isa.ALU.ADD, dst: 1, src: 0, off: 0, imm: misalign },

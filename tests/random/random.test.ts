@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { oracleProblem } from "../kernel/oracle.ts";
 import { fingerprint, RECORDING, type Recording, readRecording, writeRecording } from "../kernel/recording.ts";
 import { type Comparison, compareEngines } from "./comparison.ts";
-import { compiledEngine, kernelEngine, type RandomEngine, referenceEngine } from "./engines.ts";
+import { compiledEngine } from "./compiled.ts";
+import { kernelEngine, type RandomEngine, referenceEngine } from "./engines.ts";
 import { generateProgram } from "./generate.ts";
 
 const COUNT = Number(process.env.RANDOM_COUNT ?? 2000);

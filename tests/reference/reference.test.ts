@@ -11,7 +11,7 @@ import {
   readRecording,
   writeRecording,
 } from "../kernel/recording.ts";
-import { compiledEngine } from "../random/engines.ts";
+import { compiledEngine } from "../random/compiled.ts";
 import { interpret } from "./interpret.ts";
 import { opcodeTests } from "./opcodes.ts";
 
