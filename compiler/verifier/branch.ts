@@ -19,7 +19,12 @@ export interface Edges {
    * Operands that contradict themselves on an outcome that cannot be, by the kernel's name of them. Their ranges are
    * forgotten, as in the kernel, which follows the path all the same.
    */
-  readonly violations: readonly { readonly name: string; readonly reason: string; readonly value: Scalar }[];
+  readonly violations: readonly Violation[];
+}
+export interface Violation {
+  readonly name: string;
+  readonly reason: string;
+  readonly value: Scalar;
 }
 
 /**
@@ -92,49 +97,46 @@ function constantBits(is32: boolean, a: Scalar): bigint | null {
   return mask === 0n ? value : null;
 }
 
-/** The same for a register compared with itself, of which nothing may be known. */
-export function isSelfBranchTaken(op: number, is32: boolean, a: Scalar): boolean | null {
-  switch (op) {
-    case JMP.JEQ:
-    case JMP.JGE:
-    case JMP.JLE:
-    case JMP.JSGE:
-    case JMP.JSLE:
-      return true;
-    case JMP.JNE:
-    case JMP.JGT:
-    case JMP.JLT:
-    case JMP.JSGT:
-    case JMP.JSLT:
-      return false;
-    case JMP.JSET: {
-      const constant = constantBits(is32, a);
-      if (constant !== null) return constant !== 0n;
-      const mayBeZero = is32 ? a.s32min <= 0 && a.s32max >= 0 : a.smin <= 0n && a.smax >= 0n;
-      return mayBeZero ? null : true;
-    }
-    default:
-      return null;
-  }
-}
-
 /** What both outcomes of `a op b` teach, for a jump that isBranchTaken() leaves open. Kernel: reg_set_min_max(). */
 export function refine(op: number, is32: boolean, a: Scalar, b: Scalar): Edges {
-  const violations: { name: string; reason: string; value: Scalar }[] = [];
-  const check = (name: string, value: Scalar): Scalar => {
-    const reason = contradiction(value);
-    if (reason === null) return value;
-    violations.push({ name, reason, value });
-    return forgetRanges(value);
-  };
+  const violations: Violation[] = [];
   const taken = refineEdge(op, is32, a, b);
   const fallthrough = refineEdge(NEGATED[op]!, is32, a, b);
   // The kernel's order, in which its log names them.
   return {
-    taken: { a: check("true_reg1", taken.a), b: check("true_reg2", taken.b) },
-    fallthrough: { a: check("false_reg1", fallthrough.a), b: check("false_reg2", fallthrough.b) },
+    taken: { a: soundOr(violations, "true_reg1", taken.a), b: soundOr(violations, "true_reg2", taken.b) },
+    fallthrough: {
+      a: soundOr(violations, "false_reg1", fallthrough.a),
+      b: soundOr(violations, "false_reg2", fallthrough.b),
+    },
     violations,
   };
+}
+
+/**
+ * The same for a register compared with itself. The kernel of 6.18 does not know that it is, and narrows one register in
+ * both roles, so that an impossible outcome leaves strange ranges. Both operands of an edge are that one register.
+ */
+export function refineSelf(op: number, is32: boolean, a: Scalar): Edges {
+  const violations: Violation[] = [];
+  const taken = refineSelfEdge(op, is32, a);
+  const fallthrough = refineSelfEdge(NEGATED[op]!, is32, a);
+  const takenOnce = soundOr(violations, "true_reg1", taken);
+  const takenTwice = soundOr(violations, "true_reg2", takenOnce);
+  const fallenOnce = soundOr(violations, "false_reg1", fallthrough);
+  const fallenTwice = soundOr(violations, "false_reg2", fallenOnce);
+  return {
+    taken: { a: takenTwice, b: takenTwice },
+    fallthrough: { a: fallenTwice, b: fallenTwice },
+    violations,
+  };
+}
+
+function soundOr(violations: Violation[], name: string, value: Scalar): Scalar {
+  const reason = contradiction(value);
+  if (reason === null) return value;
+  violations.push({ name, reason, value });
+  return forgetRanges(value);
 }
 
 function forgetRanges(value: Scalar): Scalar {
@@ -181,26 +183,37 @@ export const MIRRORED: Readonly<Record<number, number>> = {
 function refineEdge(op: number, is32: boolean, a: Scalar, b: Scalar): Edge {
   const first = draftOf(a);
   const second = draftOf(b);
+  assume(op, is32, first, second);
+  return { a: settle(first), b: settle(second) };
+}
+
+function refineSelfEdge(op: number, is32: boolean, a: Scalar): Scalar {
+  const draft = draftOf(a);
+  assume(op, is32, draft, draft);
+  return settle(draftOf(settle(draft)));
+}
+
+/** `a` and `b` may be the same draft. */
+function assume(op: number, is32: boolean, a: Bounds, b: Bounds): void {
   switch (op) {
     case JMP.JEQ:
-      if (is32) assumeEqual32(first, second);
-      else assumeEqual64(first, second);
-      break;
+      if (is32) assumeEqual32(a, b);
+      else assumeEqual64(a, b);
+      return;
     case JMP.JNE:
     case JMP.JSET:
     case NOT_JSET:
-      assumeOfConstant(op, is32, first, second);
-      break;
+      assumeOfConstant(op, is32, a, b);
+      return;
     case JMP.JGE:
     case JMP.JGT:
     case JMP.JSGE:
     case JMP.JSGT:
-      assumeOrder(MIRRORED[op]!, is32, second, first);
-      break;
+      assumeOrder(MIRRORED[op]!, is32, b, a);
+      return;
     default:
-      assumeOrder(op, is32, first, second);
+      assumeOrder(op, is32, a, b);
   }
-  return { a: settle(first), b: settle(second) };
 }
 
 function assumeEqual32(a: Bounds, b: Bounds): void {

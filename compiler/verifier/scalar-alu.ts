@@ -1,7 +1,7 @@
 /**
  * What arithmetic does to scalars: the transfer function of every ALU operation, in 64 and in 32 bits. Ranges follow the
- * kernel's rules, so that our log equals its. As in 6.18, nothing is known of quotients, remainders and swapped bytes.
- * Moves are in scalar-size.ts. Kernel: adjust_scalar_min_max_vals(), scalar_min_max_*(), scalar32_min_max_*().
+ * kernel's rules, so that our log equals its. As in 6.18, nothing is known of quotients and remainders.
+ * Moves and byte swaps are in scalar-size.ts. Kernel: adjust_scalar_min_max_vals(), scalar_min_max_*(), scalar32_min_max_*().
  */
 import { ALU } from "../../spec/isa.ts";
 import {

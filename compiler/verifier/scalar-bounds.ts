@@ -3,8 +3,19 @@
  * which becomes a scalar when nobody changes it any more. Deductions are the kernel's, in its order and as often, since
  * they are no fixpoint and the log shows the result. Kernel: reg_bounds_sync().
  */
-import { Bounds, S32_MAX, S32_MIN, S64_MAX, S64_MIN, type Scalar, U32_MAX, U64_MAX, UNKNOWN_SCALAR } from "./scalar.ts";
-import { type Tnum, tnumIntersect, tnumLow, tnumRange, tnumWithLow } from "./tnum.ts";
+import {
+  Bounds,
+  knownScalar,
+  S32_MAX,
+  S32_MIN,
+  S64_MAX,
+  S64_MIN,
+  type Scalar,
+  U32_MAX,
+  U64_MAX,
+  UNKNOWN_SCALAR,
+} from "./scalar.ts";
+import { isTnumMember, type Tnum, tnumIntersect, tnumLow, tnumRange, tnumStep, tnumWithLow } from "./tnum.ts";
 
 const LOW = 0xffff_ffffn;
 const HIGH = 0xffff_ffff_0000_0000n;
@@ -18,9 +29,7 @@ const lowSigned = (value: bigint): number => Number(value & LOW) | 0;
 /** The high 32 bits of a signed or unsigned bound, as an unsigned number. */
 const highUnsigned = (value: bigint): number => Number((value >> 32n) & LOW);
 
-// biome-ignore lint/complexity/useMathMinMax: Math.max() takes no bigints
 export const larger = (x: bigint, y: bigint): bigint => (x > y ? x : y);
-// biome-ignore lint/complexity/useMathMinMax: Math.min() takes no bigints
 export const smaller = (x: bigint, y: bigint): bigint => (x < y ? x : y);
 
 /** A copy that may be changed. */
@@ -89,12 +98,23 @@ export function narrowByBits32(draft: Bounds): void {
 /** Kernel: __update_reg_bounds(). */
 export function narrowByBits(draft: Bounds): void {
   const { value, mask } = draft.tnum;
-  if (mask === U64_MAX) return;
+  if (mask === U64_MAX && draft.umin < draft.umax) return;
   narrowByBits32(draft);
   raiseSmin(draft, asSigned(value | (mask & 0x8000_0000_0000_0000n)));
   lowerSmax(draft, asSigned(value | (mask & S64_MAX)));
   raiseUmin(draft, value);
   lowerUmax(draft, value | mask);
+  const only = onlyMemberInRange(draft);
+  if (only !== null) Object.assign(draft, knownScalar(only));
+}
+
+/** The number that alone has known bits and lies in the unsigned range; null where there may be several. Since 6.18.y. */
+function onlyMemberInRange(draft: Bounds): bigint | null {
+  const { tnum, umin, umax } = draft;
+  const next = tnumStep(tnum, umin);
+  if (isTnumMember(tnum, umin)) return next > umax ? umin : null;
+  if (next === (tnum.value | tnum.mask)) return next;
+  return next <= umax && tnumStep(tnum, next) > umax ? next : null;
 }
 
 function raiseSmin(draft: Bounds, bound: bigint): void {

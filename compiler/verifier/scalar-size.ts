@@ -3,8 +3,8 @@
  * Kernel: coerce_reg_to_size(), coerce_reg_to_size_sx(), coerce_subreg_to_size_sx(), zext_32_to_64().
  */
 import { isConstant, knownScalar, type Scalar, U32_MAX, U64_MAX, UNKNOWN_SCALAR } from "./scalar.ts";
-import { draftOf, settle, unbound32, zeroExtend } from "./scalar-bounds.ts";
-import { TNUM_UNKNOWN, tnumCast, tnumLow, tnumRange } from "./tnum.ts";
+import { draftOf, settle, unbound32, unbound64, zeroExtend } from "./scalar-bounds.ts";
+import { TNUM_UNKNOWN, tnumCast, tnumLow, tnumRange, tnumSwapBytes } from "./tnum.ts";
 
 /** The low `size` bytes (1, 2, 4, 8), zero-extended to 64 bits. */
 export function coerceToSize(a: Scalar, size: number): Scalar {
@@ -101,3 +101,19 @@ export function moveLowSigned(a: Scalar, size: number): Scalar {
   zeroExtend(draft);
   return settle(draft);
 }
+
+/**
+ * Byte swaps of the low 16, 32 or 64 `bits`, zero-extended: the bits keep what is known of them, ranges do not. Since
+ * 6.18.y. Kernel: scalar_byte_swap().
+ */
+export function swapBytes(a: Scalar, bits: number): Scalar {
+  const draft = draftOf(a);
+  draft.tnum = tnumSwapBytes(a.tnum, bits);
+  unbound32(draft);
+  unbound64(draft);
+  return bits === 64 ? settle(draft) : coerceToSize(draft, bits / 8);
+}
+
+/** Conversion to the byte order that a value has already: the low `bits`, zero-extended. */
+export const keepBytes = (a: Scalar, bits: number): Scalar =>
+  bits === 64 ? settle(draftOf(a)) : coerceToSize(a, bits / 8);

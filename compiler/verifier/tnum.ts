@@ -130,8 +130,33 @@ export const tnumLow = (a: Tnum): Tnum => make(a.value & U32, a.mask & U32);
 export const tnumWithLow = (a: Tnum, low: Tnum): Tnum =>
   make((a.value & ~U32) | (low.value & U32), (a.mask & ~U32) | (low.mask & U32));
 
+/** The low `bits` (16, 32, 64) with their bytes in reverse order, zero-extended. */
+export const tnumSwapBytes = (a: Tnum, bits: number): Tnum => make(swap(a.value, bits), swap(a.mask, bits));
+
+function swap(value: bigint, bits: number): bigint {
+  let swapped = 0n;
+  for (let at = 0; at < bits; at += 8) swapped = (swapped << 8n) | ((value >> BigInt(at)) & 0xffn);
+  return swapped;
+}
+
 /** Whether every member is a multiple of `size`, a power of two. */
 export const isTnumAligned = (a: Tnum, size: bigint): boolean => ((a.value | a.mask) & (size - 1n)) === ZERO_VALUE;
+
+/** The smallest member larger than `than`; the largest member where there is none. */
+export function tnumStep(a: Tnum, than: bigint): bigint {
+  const largest = a.value | a.mask;
+  if (than >= largest) return largest;
+  if (than < a.value) return a.value;
+  // Counts up within the unknown bits: the others are filled with ones, so that a carry passes through them, and so is
+  // everything below the highest bit in which `than` exceeds a member, since there the next step starts from zero.
+  const above = than - a.value;
+  const beyond = above & ~a.mask;
+  const filled = above | ((1n << BigInt(bitLength(beyond))) - 1n) | (U64 & ~a.mask);
+  return a.value | ((filled + 1n) & a.mask);
+}
+
+/** Whether `value` is a member. */
+export const isTnumMember = (a: Tnum, value: bigint): boolean => (value & ~a.mask) === a.value;
 
 /** Whether every member of `b` is one of `a`. */
 export const tnumContains = (a: Tnum, b: Tnum): boolean =>
