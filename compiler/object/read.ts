@@ -10,6 +10,7 @@ import type { Program } from "../program.ts";
 import { Btf } from "./btf/btf.ts";
 import { type BtfExt, readBtfExt } from "./btf/ext.ts";
 import { applyCoreRelocations } from "./core/relocate.ts";
+import { ctxType } from "./ctx-type.ts";
 import { readDataSections } from "./datasec.ts";
 import { DebugInfo } from "./debug.ts";
 import { isElf, parseElf } from "./elf.ts";
@@ -107,6 +108,7 @@ export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObj
     callbacks: exceptionCallbacks(btf, functions),
     types: options.types ?? {},
     btf,
+    ctxTypeOf: (program) => ctxType(btf, ext, target.btf, program),
   };
   return {
     name,
@@ -180,6 +182,7 @@ interface ProgramContext {
   readonly callbacks: ReadonlyMap<string, ObjectFunction | BpfError>;
   readonly types: Readonly<Record<string, ProgramTypeName>>;
   readonly btf: Btf | null;
+  readonly ctxTypeOf: (program: string) => CType | undefined;
 }
 
 function readProgram(fn: ObjectFunction, context: ProgramContext): ProgramOutcome {
@@ -195,6 +198,7 @@ function readProgram(fn: ObjectFunction, context: ProgramContext): ProgramOutcom
     const callback = context.callbacks.get(fn.name) ?? null;
     if (callback instanceof BpfError) throw callback;
     const linked = linkProgram(fn, context.link, callback);
+    const struct = type === "tracepoint" ? context.ctxTypeOf(fn.name) : undefined;
     return {
       ok: true,
       program: {
@@ -204,6 +208,7 @@ function readProgram(fn: ObjectFunction, context: ProgramContext): ProgramOutcom
         attachType: spec?.type === type ? spec.attachType : null,
         attachTarget: targetOf(section, spec),
         autoload: isLoaded,
+        ...(struct !== undefined && { ctxType: struct }),
         sleepable: spec?.sleepable ?? false,
         license: context.license,
         insns: linked.insns,
