@@ -13,21 +13,30 @@ export interface LayoutDifference {
 }
 
 /**
- * Fields that both name and that lie elsewhere, or that the program reads more bytes of than were recorded. Fields that
- * only one side has say nothing: structs leave out what they do not need, name the head `ent`, pad, and spell
- * system call arguments as `args`. A narrower field at the same offset is the low half of the recorded one.
- * vmlinux.h spells `__data_loc char[] NAME` as `__data_loc_NAME`.
+ * Fields that both name and that lie elsewhere, or that the program takes for wider than they are, reading into what lies
+ * behind. Fields that only one side has say nothing: structs leave out what they do not need, name the head `ent`, pad, and
+ * spell system call arguments as `args`. A narrower field at the same offset is the low half of the recorded one, a wider
+ * one over padding (`long` for a system call's number) is the same value. vmlinux.h spells `__data_loc char[] NAME` as `__data_loc_NAME`.
  */
 export function compareLayout(compiled: CType, recorded: CType): readonly LayoutDifference[] {
-  const there = new Map(fieldsOf(recorded).map((field) => [field.name, field]));
+  const fields = fieldsOf(recorded);
+  const there = new Map(fields.map((field) => [field.name, field]));
   const differences: LayoutDifference[] = [];
   for (const field of fieldsOf(compiled)) {
     const match = there.get(field.name) ?? there.get(field.name.replace(/^__(data|rel)_loc_/, ""));
     if (match === undefined) continue;
-    if (field.offsetBytes === match.offsetBytes && field.sizeBytes <= match.sizeBytes) continue;
+    if (field.offsetBytes === match.offsetBytes && !reachesBeyond(field, match, fields, recorded.size)) continue;
     differences.push({ field: match.name, expected: place(field), recorded: place(match) });
   }
   return differences;
+}
+
+/** Does `field` take in bytes behind `match` that are another field's, or beyond the record? */
+function reachesBeyond(field: Field, match: Field, fields: readonly Field[], recordBytes: number): boolean {
+  if (field.sizeBytes <= match.sizeBytes) return false;
+  const end = field.offsetBytes + field.sizeBytes;
+  const next = fields.some((other) => other.offsetBytes > match.offsetBytes && other.offsetBytes < end);
+  return next || end > recordBytes;
 }
 
 /** Throws CAPTURE_LAYOUT, naming every field that differs. `event` as in `sched/sched_switch`. */

@@ -90,6 +90,19 @@ describe("a program's ctx struct", () => {
     expect(compareLayout(struct([member("prio", 28, int(2))]), recorded)).toEqual([]);
   });
 
+  it("may take a field for as wide as its padding, but not for wider", () => {
+    const padded = parseFormat(
+      format(
+        "padded",
+        9,
+        "\tfield:int __syscall_nr;\toffset:8;\tsize:4;\tsigned:1;\n\tfield:int dfd;\toffset:16;\tsize:8;\tsigned:0;",
+      ),
+      "test",
+    ).type;
+    expect(compareLayout(struct([member("__syscall_nr", 8, int(8))]), padded)).toEqual([]);
+    expect(compareLayout(struct([member("__syscall_nr", 8, int(16))]), padded)).toHaveLength(1);
+  });
+
   it("is refused by field where they differ", () => {
     const compiled = struct([entry, member("pid", 28, int(4)), member("prio", 28, int(8))]);
     expect(compareLayout(compiled, recorded).map((difference) => difference.field)).toEqual(["pid", "prio"]);
