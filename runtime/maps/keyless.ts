@@ -2,8 +2,27 @@
 import { BpfMap, type MapValue } from "./map.ts";
 
 export abstract class KeylessMap extends BpfMap {
+  #reader: Disposable | null = null;
+
   /** One of its buffers is more than half full: time for a reader, or records may be lost. */
   abstract get moreThanHalfFull(): boolean;
+
+  /** Makes `reader` the one that takes the records; a second one would take them from the first: -EBUSY. */
+  attachReader(reader: Disposable): void {
+    this.requireOpen();
+    if (this.#reader !== null) throw this.error("EBUSY", "it has a reader already");
+    this.#reader = reader;
+  }
+  detachReader(reader: Disposable): void {
+    if (this.#reader === reader) this.#reader = null;
+  }
+  get hasReader(): boolean {
+    return this.#reader !== null;
+  }
+
+  protected override onClose(): void {
+    this.#reader?.[Symbol.dispose]();
+  }
 
   override get size(): number {
     return 0;

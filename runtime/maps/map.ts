@@ -190,8 +190,8 @@ export abstract class BpfMap {
   /** Gives the memory back. Programs that use the map must be closed before. A second close does nothing. */
   close(): void {
     if (this.#closed) return;
-    this.#closed = true;
     this.onClose();
+    this.#closed = true;
     for (const address of this.#owned) this.world.arena.free(address);
     this.#owned.length = 0;
   }
@@ -207,6 +207,7 @@ export abstract class BpfMap {
   protected abstract after(key: Uint8Array | null): Uint8Array | null;
   protected abstract removeAll(): void;
   protected abstract get deletable(): boolean;
+  /** Called by close() while the map still works. */
   protected onClose(): void {}
 
   /** A word of the descriptor. */

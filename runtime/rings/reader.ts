@@ -3,7 +3,6 @@
  * waking, the end. A record leaves the buffer when it has been handed out; the buffer itself is the queue, so a slow reader
  * fills it and nothing else.
  */
-import { UsageError } from "../../base/index.ts";
 import type { KeylessMap } from "../maps/keyless.ts";
 import { KeepAlive, WakeWord, type WakeWords } from "./wake.ts";
 
@@ -28,9 +27,6 @@ export interface ReaderOptions {
   readonly onLost?: ((count: bigint, cpu: number | null) => void) | undefined;
 }
 
-/** Maps with a reader: a second one would take records from the first. */
-const READ = new WeakSet<KeylessMap>();
-
 export abstract class RecordReader {
   readonly map: KeylessMap;
   protected readonly options: ReaderOptions;
@@ -43,12 +39,10 @@ export abstract class RecordReader {
   readonly #onAbort = (): void => this.close();
 
   constructor(map: KeylessMap, words: WakeWords, options: ReaderOptions) {
-    if (map.closed) throw new UsageError("CLOSED", `map ${map.name} is closed`);
-    if (READ.has(map)) throw new UsageError("USAGE", `map ${map.name} has a reader already`, { errno: "EBUSY" });
+    map.attachReader(this);
     this.map = map;
     this.options = options;
     this.#word = new WakeWord(map.world.arena, words);
-    READ.add(map);
     options.signal?.addEventListener("abort", this.#onAbort);
     if (options.signal?.aborted === true) this.close();
   }
@@ -131,7 +125,7 @@ export abstract class RecordReader {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    READ.delete(this.map);
+    this.map.detachReader(this);
     this.options.signal?.removeEventListener("abort", this.#onAbort);
     if (!this.map.closed) this.#word.signal();
     this.#relieve();
