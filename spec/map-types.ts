@@ -92,6 +92,7 @@ export const MAP_FLAG = {
   MMAPABLE: 1 << 10,
   PRESERVE_ELEMS: 1 << 11,
   INNER_MAP: 1 << 12,
+  LINK: 1 << 13,
 } as const;
 
 /** flags of an update. */
@@ -115,7 +116,7 @@ export interface MapSpec {
   readonly section: string | null;
   /** variables of a data map */
   readonly variables: readonly MapVariable[];
-  /** prog_array: initial slots, by the name of the program */
+  /** prog_array: initial slots, struct_ops: members; by the name of the program */
   readonly programs: readonly { readonly index: number; readonly program: string }[];
   /** map in map: template and initial slots by the name of the map */
   readonly inner: MapSpec | null;

@@ -32,7 +32,7 @@ export class MapTable {
 
   add(map: ObjectMap): number {
     const index = this.all.push(map) - 1;
-    if (map.spec.section === null && map.section !== null) this.#defined.set(map.offsetBytes, index);
+    if (map.section?.name === ".maps") this.#defined.set(map.offsetBytes, index);
     else if (map.section !== null) this.#bySection.set(map.section, index);
     return index;
   }
@@ -202,8 +202,8 @@ export function fillSlots(layout: Layout, table: MapTable, functions: readonly O
   }
 }
 
-/** `maps` are ascending by offset. */
-function mapAround(maps: readonly ObjectMap[], offset: number): ObjectMap | null {
+/** The map whose definition holds the pointer at `offset`. `maps` are ascending by offset. */
+export function mapAround<T extends ObjectMap>(maps: readonly T[], offset: number): T | null {
   let low = 0;
   let high = maps.length;
   while (low < high) {

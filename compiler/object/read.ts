@@ -20,6 +20,7 @@ import { type Layout, layOut } from "./layout.ts";
 import { type LinkContext, linkProgram } from "./link.ts";
 import { dataMap, fillSlots, type MapSources, readMaps } from "./maps.ts";
 import { recordRelocations } from "./relocations.ts";
+import { addStructOps } from "./struct-ops.ts";
 import { DEFAULT_KERNEL_VERSION, parseConfig, type Target } from "./target.ts";
 import { recordTypes } from "./types.ts";
 
@@ -93,6 +94,7 @@ export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObj
     externs.config === null
       ? null
       : maps.add(dataMap(sources, externs.configSection(".kconfig"), externs.config, true, null));
+  addStructOps(sources, maps, functions);
   recordRelocations(layout, functions, {
     mapAt: (offset) => maps.mapAt(offset),
     dataMapOf: (section) => maps.dataMapOf(section),

@@ -30,7 +30,6 @@ export interface RelocationPlan {
 }
 
 export const GLOBAL_FUNC = 0x12;
-export const LOCAL_FUNC = 0x02;
 export const LOCAL_SECTION = 0x03;
 export const GLOBAL_OBJECT = 0x11;
 export const GLOBAL_NONE = 0x10;

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { readBtf, readObject } from "../../compiler/object/index.ts";
 import { askOracle, differences, fixture, fixtureBytes, ORACLE, recordedAnswer } from "./libbpf.ts";
 
-const FIXTURES = ["subprograms", "maps", "data", "core"];
+const FIXTURES = ["subprograms", "maps", "data", "core", "struct-ops"];
 const EXAMPLES = fileURLToPath(new URL("../../examples/", import.meta.url));
 
 const readFixture = (name: string) =>

@@ -138,7 +138,8 @@ function describeMap(spec: MapSpec): MapLine {
     numa: spec.numaNode ?? 0,
     pinned: spec.pinned,
     inner: spec.inner !== null,
-    initial: spec.initial === null ? "" : toHex(spec.initial),
+    // Of struct_ops libbpf shows what it makes of it.
+    initial: spec.initial === null || spec.type === "struct_ops" ? "" : toHex(spec.initial),
   });
 }
 

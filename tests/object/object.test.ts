@@ -193,6 +193,24 @@ describe("maps", () => {
   });
 });
 
+describe("struct_ops", () => {
+  it("are maps whose members are programs", () => {
+    const [plain, linked] = read("struct-ops").maps;
+    expect(plain).toMatchObject({
+      name: "plain",
+      type: "struct_ops",
+      flags: 0,
+      valueType: { name: "tcp_congestion_ops" },
+      programs: [
+        { index: 0, program: "threshold" },
+        { index: 2, program: "undo" },
+      ],
+    });
+    expect(linked).toMatchObject({ name: "linked", flags: 1 << 13, programs: [{ index: 2, program: "undo" }] });
+    expect(programOf(read("struct-ops"), "undo")).toMatchObject({ sleepable: true, attachTarget: "undo" });
+  });
+});
+
 describe("kernel mirrors", () => {
   it("are no record types", () => {
     const { types } = read("core");
