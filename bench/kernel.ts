@@ -39,7 +39,7 @@ export class KernelEngine {
     const binary = join(folder, "run");
     const source = fileURLToPath(new URL("../../bench/kernel/run.c", import.meta.url));
     try {
-      execFileSync(process.env["CC"] ?? "cc", ["-O2", "-o", binary, source], { stdio: ["ignore", "ignore", "pipe"] });
+      execFileSync(process.env.CC ?? "cc", ["-O2", "-o", binary, source], { stdio: ["ignore", "ignore", "pipe"] });
     } catch (cause) {
       rmSync(folder, { recursive: true, force: true });
       throw new UsageError("USAGE", "the kernel baselines need Linux, its headers and a C compiler", { cause });
@@ -79,7 +79,7 @@ export class KernelEngine {
     const index = Number(await this.#ask(`map ${type.id} ${map.keySize} ${map.valueSize} ${entries} ${flags}`));
     if (type.name === "perf_event_array") await this.#ask(`perf ${index} ${PERF_PAGES}`);
     if (events === null) {
-      if (map.initial !== null && map.initial.some((byte) => byte !== 0))
+      if (map.initial?.some((byte) => byte !== 0))
         await this.#ask(`init ${index} ${toHex(map.initial)}`);
       return index;
     }

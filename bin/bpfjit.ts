@@ -74,11 +74,11 @@ function buildProgram(): Command {
     .option("--opt <level>", "optimisation of the Wasm text shown, 0 to 3", "0")
     .action(async (object, options) => (await import("./commands/inspect.ts")).inspect(object, options));
 
-  //BENCH   command("bench [workload...]", "the benchmark table")
-  //BENCH     .option("--baseline <engines>", "compare with: kernel-loop, kernel-repeat, js-helpers, js (comma separated)")
-  //BENCH     .option("--samples <n>", "samples a workload and engine", "11")
-  //BENCH     .option("--list", "only list the workloads")
-  //BENCH     .action(async (workloads, options) => (await import("./commands/bench.ts")).bench(workloads, options));
+  command("bench [workload...]", "the benchmark table")
+    .option("--baseline <engines>", "compare with: kernel-loop, kernel-repeat, js-helpers, js (comma separated)")
+    .option("--samples <n>", "samples a workload and engine", "11")
+    .option("--list", "only list the workloads")
+    .action(async (workloads, options) => (await import("./commands/bench.ts")).bench(workloads, options));
 
   return program;
 }

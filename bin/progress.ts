@@ -27,7 +27,10 @@ export class Progress {
 
   /** Takes the line away while `print` writes to the same terminal. */
   above(print: () => void): void {
-    if (this.#spinner?.isSpinning !== true) return print();
+    if (this.#spinner?.isSpinning !== true) {
+      print();
+      return;
+    }
     this.#spinner.clear();
     print();
     this.#spinner.render();

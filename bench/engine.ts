@@ -1,0 +1,64 @@
+/** bpfjit as an engine of the benchmark: a workload's program on a hook, a batch of generated events in the arena. */
+import { type LoadedObject, load } from "../api/index.ts";
+import { BugError } from "../base/index.ts";
+import { EVENT } from "../spec/index.ts";
+import { EVENT_BYTES, EVENT_COUNT } from "./events.ts";
+import type { Workload } from "./workloads.ts";
+
+/** The hook that the section names of bench/workloads/workloads.bpf.c say. */
+const HOOK = "bench/event";
+
+export class BpfjitEngine {
+  readonly #object: LoadedObject;
+  readonly #events: number;
+  readonly #drain: () => number;
+
+  private constructor(object: LoadedObject, events: number, drain: () => number) {
+    this.#object = object;
+    this.#events = events;
+    this.#drain = drain;
+  }
+
+  static async start(objectPath: string, workload: Workload, payload: Uint8Array): Promise<BpfjitEngine> {
+    const object = await load(objectPath, { programs: [workload.program] });
+    const { runtime } = object;
+    const { arena, idleTask } = runtime.world;
+    const hook = runtime.hooks.get("tracepoint", HOOK);
+    hook.attach(object.program(workload.program));
+    const reading = workload.output === null ? null : object.openRecords(() => {});
+    const contexts = arena.allocate(payload.length, 64);
+    const events = arena.allocate(EVENT_COUNT * EVENT.bytes, 64);
+    arena.bytes.set(payload, contexts);
+    const cpu = arena.cpu(0);
+    const { view } = arena;
+    for (let i = 0; i < EVENT_COUNT; i++) {
+      const at = events + i * EVENT.bytes;
+      view.setUint32(at + EVENT.ctx, contexts + i * EVENT_BYTES, true);
+      view.setUint32(at + EVENT.cpu, cpu, true);
+      view.setBigUint64(at + EVENT.time, 1_000_000_000n + BigInt(i), true);
+      view.setUint32(at + EVENT.task, idleTask, true);
+      view.setUint32(at + EVENT.hook, hook.address, true);
+      view.setUint32(at + EVENT.size, EVENT_BYTES, true);
+    }
+    return new BpfjitEngine(object, events, () => reading?.drain() ?? 0);
+  }
+
+  /** ns an event over `batches` batches. Readers drain between them and are not timed, as in the kernel's baseline. */
+  run(batches: number): number {
+    let elapsedNs = 0n;
+    for (let batch = 0; batch < batches; batch++) {
+      for (let done = 0; done < EVENT_COUNT; ) {
+        const started = process.hrtime.bigint();
+        const ran = this.#object.runtime.hooks.fireBatch(this.#events + done * EVENT.bytes, EVENT_COUNT - done);
+        elapsedNs += process.hrtime.bigint() - started;
+        if (this.#drain() === 0 && ran === 0) throw new BugError("the batch driver stands still");
+        done += ran;
+      }
+    }
+    return Number(elapsedNs) / (batches * EVENT_COUNT);
+  }
+
+  close(): void {
+    this.#object.close();
+  }
+}

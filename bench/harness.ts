@@ -1,0 +1,153 @@
+/**
+ * Runs workloads on engines, sample by sample in turn, so that a machine whose speed drifts does not favour one engine; what
+ * comes out are medians.
+ */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { UsageError } from "../base/index.ts";
+import { type Program, readObject } from "../compiler/index.ts";
+import { BpfjitEngine } from "./engine.ts";
+import { EVENT_COUNT, generateEvents } from "./events.ts";
+import { KernelEngine } from "./kernel.ts";
+import { median } from "./statistics.ts";
+import { THROUGHPUT, ThroughputEngine } from "./throughput.ts";
+import { WORKLOADS, type Workload } from "./workloads.ts";
+
+export const BASELINES = ["kernel-loop", "kernel-repeat"] as const;
+export type Baseline = (typeof BASELINES)[number];
+export type EngineName = "bpfjit" | Baseline;
+
+export interface BenchRow {
+  readonly workload: string;
+  readonly engine: EngineName;
+  readonly nsPerEvent: number;
+  readonly eventsPerSecond: number;
+  readonly workers: number;
+  readonly samples: number;
+  /** of the samples, ns an event */
+  readonly fastest: number;
+  readonly slowest: number;
+}
+
+export interface BenchOptions {
+  /** names; empty: all */
+  readonly workloads: readonly string[];
+  readonly baselines: readonly Baseline[];
+  readonly samples: number;
+  /** called when a workload is done, with the rows of its engines */
+  readonly onRows: (rows: readonly BenchRow[]) => void;
+  readonly onProgress: (text: string) => void;
+}
+
+const OBJECT = asset("bench/workloads/workloads.bpf.o");
+const CAPTURE = asset("examples/captures/sched.perf.data");
+/** Section of the events in the kernel's variant. */
+const EVENTS_MAP = ".bss";
+/** Batches a sample of bpfjit, and runs a sample of the kernel: a few ms each. */
+const BATCHES = 24;
+/** Rings are drained behind a run, so that they must hold what it writes. */
+const OUTPUT_REPEAT = 2;
+const REPEAT = 16;
+/** Before the first sample: V8 compiles a hot module optimised after some ms. */
+const WARM_UP_BATCHES = 200;
+
+export const workloadNames = (): string[] => [...WORKLOADS, ...THROUGHPUT].map(({ name }) => name);
+
+export async function runBench(options: BenchOptions): Promise<void> {
+  const unknown = options.workloads.find((name) => !workloadNames().includes(name));
+  if (unknown !== undefined)
+    throw new UsageError("USAGE", `there is no workload ${unknown}`, {
+      hint: `there are ${workloadNames().join(", ")}`,
+    });
+  const wanted = (name: string): boolean => options.workloads.length === 0 || options.workloads.includes(name);
+  const kernel = options.baselines.length === 0 ? null : KernelEngine.start();
+  try {
+    for (const workload of WORKLOADS)
+      if (wanted(workload.name)) options.onRows(await runWorkload(workload, kernel, options));
+    for (const workload of THROUGHPUT) {
+      if (!wanted(workload.name)) continue;
+      options.onProgress(workload.name);
+      const engine = new ThroughputEngine(asset(`examples/${workload.object}.bpf.o`), CAPTURE);
+      const samples: number[] = [];
+      await engine.run();
+      for (let sample = 0; sample < options.samples; sample++) samples.push((await engine.run()).nsPerEvent);
+      options.onRows([row(workload.name, "bpfjit", samples)]);
+    }
+  } finally {
+    kernel?.close();
+  }
+}
+
+async function runWorkload(
+  workload: Workload,
+  kernel: KernelEngine | null,
+  options: BenchOptions,
+): Promise<BenchRow[]> {
+  options.onProgress(workload.name);
+  const payload = generateEvents();
+  const bpfjit = await BpfjitEngine.start(OBJECT, workload, payload);
+  try {
+    const engines: {
+      readonly name: EngineName;
+      readonly sample: () => number | Promise<number>;
+      readonly samples: number[];
+    }[] = [{ name: "bpfjit", sample: () => bpfjit.run(BATCHES), samples: [] }];
+    for (const baseline of options.baselines) {
+      engines.push({ name: baseline, sample: await kernelSample(kernel!, baseline, workload, payload), samples: [] });
+    }
+    bpfjit.run(WARM_UP_BATCHES);
+    for (let sample = 0; sample < options.samples; sample++)
+      for (const engine of engines) engine.samples.push(await engine.sample());
+    return engines.map((engine) => row(workload.name, engine.name, engine.samples));
+  } finally {
+    bpfjit.close();
+  }
+}
+
+/** kernel-loop: the body EVENT_COUNT times inside bpf_loop; kernel-repeat: one event a run, which costs some ns by itself. */
+async function kernelSample(
+  kernel: KernelEngine,
+  baseline: Baseline,
+  workload: Workload,
+  payload: Uint8Array,
+): Promise<() => Promise<number>> {
+  const isLoop = baseline === "kernel-loop";
+  const handle = await kernel.load(programNamed(`${isLoop ? "kernel" : "once"}_${workload.program}`), {
+    bytes: payload,
+    map: EVENTS_MAP,
+  });
+  if (isLoop)
+    return async () => (await kernel.run(handle, workload.output === null ? REPEAT : OUTPUT_REPEAT)) / EVENT_COUNT;
+  return async () => kernel.run(handle, workload.output === null ? 1_000_000 : EVENT_COUNT);
+}
+
+let programs: Map<string, Program> | null = null;
+
+/** Of one reading of the object, so that all programs share its maps. */
+function programNamed(name: string): Program {
+  programs ??= new Map(
+    readObject(readFileSync(OBJECT), { name: OBJECT }).programs.flatMap((outcome) =>
+      outcome.ok ? [[outcome.program.name, outcome.program] as const] : [],
+    ),
+  );
+  return programs.get(name)!;
+}
+
+function row(workload: string, engine: EngineName, samples: readonly number[]): BenchRow {
+  const nsPerEvent = median(samples);
+  return {
+    workload,
+    engine,
+    nsPerEvent,
+    eventsPerSecond: 1e9 / nsPerEvent,
+    workers: 1,
+    samples: samples.length,
+    fastest: Math.min(...samples),
+    slowest: Math.max(...samples),
+  };
+}
+
+/** A file of the package, from dist/bench/. */
+function asset(path: string): string {
+  return fileURLToPath(new URL(`../../${path}`, import.meta.url));
+}
