@@ -8,6 +8,7 @@ import type { Hooks } from "./hooks.ts";
 import { monotonicNs, nextTurn } from "./host.ts";
 import { Room } from "./room.ts";
 import type { EventBatch, EventSource, SourceLoss, SourceProgress, SourceWorld, WantedHook } from "./source.ts";
+import { requireLayout as requireFields } from "./sources/layout.ts";
 import type { World } from "./world.ts";
 
 /** What the pump waits for: a RecordReader of runtime/rings/ is one. */
@@ -172,15 +173,16 @@ const offers = (source: EventSource, hook: WantedHook): boolean =>
 
 /** Programs were compiled for one layout of an event, the input may have another. Kernel: perf_event_attach_bpf_prog(). */
 function requireLayout(hooks: Hooks, source: EventSource): void {
-  for (const { kind, name, ctxBytes } of source.events ?? []) {
-    if (ctxBytes === null) continue;
+  for (const { kind, name, ctxBytes, type } of source.events ?? []) {
     for (const { program } of hooks.get(kind, name).links) {
-      const read = program.manifest.ctxBytes ?? 0;
-      if (read <= ctxBytes) continue;
+      const { manifest } = program;
+      if (manifest.ctxType !== undefined && type) requireFields(manifest.name, manifest.ctxType, name, type);
+      const read = manifest.ctxBytes ?? 0;
+      if (ctxBytes === null || read <= ctxBytes) continue;
       throw new AttachError(
         "ATTACH_TYPE",
-        `program ${program.manifest.name} reads ${read} bytes of ctx, events of ${name} in ${source.name} have ${ctxBytes}`,
-        { where: { program: program.manifest.name }, errno: "EACCES" },
+        `program ${manifest.name} reads ${read} bytes of ctx, events of ${name} in ${source.name} have ${ctxBytes}`,
+        { where: { program: manifest.name }, errno: "EACCES" },
       );
     }
   }
