@@ -91,6 +91,10 @@ export interface HelperSpec {
   readonly audience: HelperAudience;
   readonly home: HelperHome;
   readonly since: string;
+  /** pointers into the packet may be passed for memory (the kernel's pkt_access) */
+  readonly packetAccess?: true;
+  /** may move the packet: pointers into it are void after the call. Kernel: bpf_helper_changes_pkt_data() */
+  readonly changesPacket?: true;
 }
 
 const MAP = { is: "constMapPtr" } as const;
@@ -113,6 +117,7 @@ export const HELPERS = [
     audience: "all",
     home: "map",
     since: "3.19",
+    packetAccess: true,
   },
   {
     id: 2,
@@ -123,6 +128,7 @@ export const HELPERS = [
     audience: "all",
     home: "map",
     since: "3.19",
+    packetAccess: true,
   },
   {
     id: 3,
@@ -133,6 +139,7 @@ export const HELPERS = [
     audience: "all",
     home: "map",
     since: "3.19",
+    packetAccess: true,
   },
   {
     id: 4,
@@ -193,6 +200,7 @@ export const HELPERS = [
     audience: "all",
     home: "lowering",
     since: "4.2",
+    changesPacket: true,
   },
   {
     id: 14,

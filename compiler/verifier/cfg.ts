@@ -153,6 +153,7 @@ class Walk {
 
   noteCall(slot: number, insn: Insn): void {
     const { notes } = this.env;
+    if (isHelperCall(insn) && helperById(insn.imm)?.changesPacket) this.env.subprogramOf(slot).changesPacket = true;
     if (!callsCallback(insn)) return;
     notes.callsCallback[slot] = 1;
     notes.forceCheckpoint[slot] = 1;

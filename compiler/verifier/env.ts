@@ -76,6 +76,8 @@ export class Env {
   /** history entry of the instruction under way, once it has one */
   historyEntry: HistoryEntry | null = null;
   lastId = 0;
+  /** by slot of a bpf_loop call: its callback, null once there were several or flags. See callback.ts */
+  readonly inlinedLoops = new Map<number, number | null>();
 
   processedInsns = 0;
   processedJumps = 0;

@@ -1,12 +1,107 @@
-/** Calls of helpers. */
-
+/** Calls of helpers: who may call it, with which arguments, and what it leaves behind. Kernel: check_helper_call(). */
 import { helperName, isKernelHelper } from "../../spec/helper-names.ts";
+import { type HelperAudience, helperById, type NamedHelper } from "../../spec/helpers.ts";
+import type { ProgramTypeName } from "../../spec/program-types.ts";
 import type { Insn } from "../asm/instruction.ts";
+import { clearCallerSaved } from "./call-registers.ts";
+import { checkForEach, checkLoop } from "./callback.ts";
+import { TAIL_CALL } from "./cfg.ts";
 import type { Env } from "./env.ts";
 import type { Step } from "./explore.ts";
-import { reject, unsupported } from "./failure.ts";
+import { reject, Unsupported, unsupported } from "./failure.ts";
+import { checkFormat } from "./format.ts";
+import { CallArguments, checkArguments } from "./helper-arguments.ts";
+import { helperResult } from "./helper-result.ts";
+import { requireCompatibleMap } from "./map-compatibility.ts";
+import { forgetPackets } from "./packet.ts";
+import { checkNoLeak, releaseReference } from "./references.ts";
+import { clobberBytes } from "./stack-write.ts";
+import { tailCallReturns } from "./tail-call.ts";
 
 export function checkHelperCall(env: Env, insn: Insn): Step {
-  if (!isKernelHelper(insn.imm)) reject(env, "EINVAL", `invalid func unknown#${insn.imm}`);
-  return unsupported(`helper ${helperName(insn.imm)}`);
+  const helper = requireHelper(env, insn.imm);
+  const call = new CallArguments(helper);
+  checkArguments(env, call);
+  if (call.map) env.facts.map(env.insnIndex, env.maps, call.map);
+  if (call.written) clobberBytes(env, call.written.frame, call.written.off, call.written.size);
+  if (call.releasedId !== 0 && !releaseReference(env, call.releasedId)) {
+    reject(env, "EINVAL", `func ${helper.name}#${helper.id} reference has not been acquired before`);
+  }
+  checkSpecial(env, call);
+  clearCallerSaved(env);
+  env.setRegister(0, helperResult(env, call));
+  requireCompatibleMap(env, call.map, helper);
+  if (helper.id === TAIL_CALL && env.state.frames.length > 1) {
+    tailCallReturns(env);
+    return "next";
+  }
+  if (helper.changesPacket && helper.id !== TAIL_CALL) forgetPackets(env.state);
+  env.insnIndex++;
+  return "next";
+}
+
+function requireHelper(env: Env, id: number): NamedHelper {
+  if (!isKernelHelper(id)) reject(env, "EINVAL", `invalid func unknown#${id}`);
+  const helper = helperById(id);
+  if (!helper) {
+    throw new Unsupported("UNSUPPORTED_HELPER", helperName(id), `bpfjit cannot judge ${helperName(id)} yet`);
+  }
+  if (!isAllowed(helper.audience, env.program.type)) {
+    reject(env, "EINVAL", `program of this type cannot use helper ${helper.name}#${id}`);
+  }
+  if (helper.gplOnly && !isGpl(env)) {
+    reject(env, "EINVAL", "cannot call GPL-restricted function from non-GPL compatible program");
+  }
+  return helper;
+}
+
+const TRACING: readonly ProgramTypeName[] = [
+  "kprobe",
+  "tracepoint",
+  "perf_event",
+  "raw_tracepoint",
+  "raw_tracepoint_writable",
+  "tracing",
+];
+const NETWORKING: readonly ProgramTypeName[] = ["socket_filter", "sched_cls", "sched_act", "xdp", "cgroup_skb"];
+
+function isAllowed(audience: HelperAudience, type: ProgramTypeName): boolean {
+  if (audience === "all") return true;
+  return audience.some(
+    (who) =>
+      who === type ||
+      (who === "tracing" && TRACING.includes(type)) ||
+      (who === "networking" && NETWORKING.includes(type)),
+  );
+}
+
+/** Kernel: license_is_gpl_compatible(). */
+const GPL_LICENSES: ReadonlySet<string> = new Set([
+  "GPL",
+  "GPL v2",
+  "GPL and additional rights",
+  "Dual BSD/GPL",
+  "Dual MIT/GPL",
+  "Dual MPL/GPL",
+]);
+const isGpl = (env: Env): boolean => env.program.type === "raw" || GPL_LICENSES.has(env.program.license);
+
+/** What single helpers want beyond their argument kinds. */
+function checkSpecial(env: Env, call: CallArguments): void {
+  switch (call.helper.name) {
+    case "bpf_tail_call":
+      checkNoLeak(env, "tail_call");
+      return;
+    case "bpf_for_each_map_elem":
+      checkForEach(env, call);
+      return;
+    case "bpf_loop":
+      checkLoop(env, call);
+      return;
+    case "bpf_snprintf":
+      checkFormat(env);
+      return;
+    default:
+      if (call.helper.args.some((arg) => arg.is === "func")) unsupported(`callbacks of ${call.helper.name}`);
+  }
 }

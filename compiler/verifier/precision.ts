@@ -17,6 +17,13 @@ export function requestPrecision(env: Env, register: number): void {
   followBack(env, env.state, demand);
 }
 
+/** The value of the scalar spilled in this slot mattered. */
+export function requestSlotPrecision(env: Env, frame: number, slot: number): void {
+  const demand = new Demand(env.state.frames.length - 1);
+  demand.setSlot(slot, frame);
+  followBack(env, env.state, demand);
+}
+
 /**
  * `state` is about to be pruned since `old` covers it: what `old` needed precisely, the checkpoints that `state` came
  * from must know precisely too. Returns whether a checkpoint changed. Kernel: propagate_precision().

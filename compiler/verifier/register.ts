@@ -43,8 +43,8 @@ export const isSocketPointer = (type: number): boolean =>
   type === REG.SOCKET || type === REG.SOCK_COMMON || type === REG.TCP_SOCK || type === REG.XDP_SOCK;
 
 /** `range` of a packet pointer that is known to lie beyond, or at, the packet's end. */
-export const BEYOND_PACKET_END = -1;
-export const AT_PACKET_END = -2;
+export const AT_PACKET_END = -1;
+export const BEYOND_PACKET_END = -2;
 
 /** How a scalar hangs on others of its id: equal, or equal but for `delta`, added in 64 or in 32 bits. */
 export const LINK = { EQUAL: 0, ADD32: 1, ADD64: 2 } as const;

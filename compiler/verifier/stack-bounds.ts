@@ -8,7 +8,7 @@ import { maskText } from "./scalar-text.ts";
 import { EMPTY_SLOT, type Frame, slotIndexOf } from "./state.ts";
 
 const VARIABLE_LIMIT = BigInt(LIMITS.variableOffset);
-const KIND_TEXT = { read: " read from", write: " write to", helper: " indirect access to" } as const;
+const KIND_TEXT = { read: " read from", write: " write to" } as const;
 
 /** First and last offset (inclusive), from the frame pointer, that the first byte of the access can have. */
 export interface StackRange {

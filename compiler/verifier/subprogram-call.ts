@@ -26,6 +26,7 @@ export function enterFrame(env: Env, state: State, callSite: number, subprogram:
   if (index >= LIMITS.callFrames) reject(env, "E2BIG", `the call stack of ${index + 1} frames is too deep`);
   const frame = newFrame(callSite, index, subprogram);
   state.frames.push(frame);
+  env.allScratched = true;
   return frame;
 }
 

@@ -2,7 +2,7 @@
 import { sourceLineAt } from "../program.ts";
 import { insnText } from "./disassembly.ts";
 import type { Env } from "./env.ts";
-import { forgetScratched, hasScratched, scratchedText, stateText } from "./print.ts";
+import { hasScratched, scratchedText, stateText } from "./print.ts";
 
 export class Trace {
   readonly #env: Env;
@@ -29,7 +29,6 @@ export class Trace {
     if (!env.log.traces) return;
     if (this.#printsWholeState && env.log.tracesAll) {
       env.log.line(`\nfrom ${env.previousIndex} to ${env.insnIndex}:${stateText(env.state, env.state.frame)}`);
-      forgetScratched(env);
       this.#printsWholeState = false;
     }
     if (hasScratched(env)) printState(env);

@@ -1,0 +1,222 @@
+/**
+ * The arguments of a helper, one by one against the kinds of spec/helpers.ts. What they say of each other (the map whose
+ * key it is, the size of which memory) is collected in CallArguments. Kernel: check_func_arg(), check_reg_type().
+ */
+
+import type { ArgSpec, NamedHelper } from "../../spec/helpers.ts";
+import { LIMITS } from "../../spec/limits.ts";
+import { MAP_FLAG, type MapSpec } from "../../spec/map-types.ts";
+import { requireUnmodified } from "./ctx.ts";
+import type { Env } from "./env.ts";
+import { reject, unsupported } from "./failure.ts";
+import { requireConstantString } from "./format.ts";
+import { checkHelperMemory } from "./helper-memory.ts";
+import { constantMapKey } from "./map-key.ts";
+import { requireReadable } from "./operands.ts";
+import { mayWritePacket } from "./packet.ts";
+import { requestPrecision } from "./precision.ts";
+import { FLAG, isPacketPointer, REG, type RegState, typeName } from "./register.ts";
+import { constantOf, isZero } from "./scalar.ts";
+import type { Frame } from "./state.ts";
+
+/** Bytes of a stack frame that the helper fills. */
+export interface StackBytes {
+  readonly frame: Frame;
+  readonly off: number;
+  readonly size: number;
+}
+
+/** What is known of a call when its arguments are checked. Kernel: struct bpf_call_arg_meta. */
+export class CallArguments {
+  readonly helper: NamedHelper;
+  map: MapSpec | null = null;
+  mapUid = 0;
+  /** the key, where it is a constant and the map an array */
+  constantKey: bigint | null = null;
+  /** uninitialised stack memory that is given to be filled */
+  written: StackBytes | null = null;
+  /** largest value of the last size argument */
+  largestSize = 0n;
+  allocatedBytes = 0;
+  subprogram = -1;
+  releasedId = 0;
+
+  constructor(helper: NamedHelper) {
+    this.helper = helper;
+  }
+}
+
+export function checkArguments(env: Env, call: CallArguments): void {
+  for (const [index, arg] of call.helper.args.entries()) checkArgument(env, call, arg, index + 1);
+  checkMapAccess(env, call);
+}
+
+/** Maps that programs may not write, and the constant index of a tail call. Kernel: record_func_map(), record_func_key(). */
+function checkMapAccess(env: Env, call: CallArguments): void {
+  const { name } = call.helper;
+  const writes = ["bpf_map_delete_elem", "bpf_map_update_elem", "bpf_map_push_elem", "bpf_map_pop_elem"].includes(name);
+  if (writes && call.map && call.map.flags & MAP_FLAG.RDONLY_PROG) reject(env, "EACCES", "write into map forbidden");
+  if (name !== "bpf_tail_call") return;
+  if (call.map!.type !== "prog_array") reject(env, "EINVAL", "expected prog array map for tail call");
+  const index = constantOf(env.register(3).value);
+  if (env.register(3).type === REG.SCALAR && index !== null && index < BigInt(call.map!.maxEntries)) {
+    requestPrecision(env, 3);
+  }
+}
+
+function checkArgument(env: Env, call: CallArguments, arg: ArgSpec, register: number): void {
+  requireReadable(env, register);
+  if (arg.is === "anything") return;
+  const reg = env.register(register);
+  if (isPacketPointer(reg.type) && !(call.helper.packetAccess && mayWritePacket(env))) {
+    reject(env, "EACCES", "helper access to the packet is not allowed");
+  }
+  const isNull = reg.type === REG.SCALAR && isZero(reg.value);
+  if (isNull && allowsNull(arg)) requestPrecision(env, register);
+  else {
+    requireType(env, arg, register, reg);
+    requireOffset(env, arg, register, reg);
+  }
+  if (reg.refId !== 0 && arg.is === "ringbufMem") call.releasedId = reg.refId;
+  checkKind(env, call, arg, register, reg, isNull);
+}
+
+const allowsNull = (arg: ArgSpec): boolean =>
+  arg.is === "stackOrNull" || ("maybeNull" in arg && arg.maybeNull === true);
+
+const MEMORY_TYPES: readonly number[] = [
+  REG.STACK,
+  REG.PACKET,
+  REG.PACKET_META,
+  REG.MAP_KEY,
+  REG.MAP_VALUE,
+  REG.MEM,
+  REG.MEM | FLAG.RINGBUF,
+];
+/** What else the kernel names in its list of types of memory. */
+const MEMORY_NAMES: readonly string[] = [...MEMORY_TYPES.map(typeName), "buf", "trusted_ptr_"];
+
+function expectedTypes(arg: ArgSpec): { readonly types: readonly number[]; readonly names?: readonly string[] } {
+  switch (arg.is) {
+    case "mapKey":
+    case "mapValue":
+    case "mem":
+      return { types: MEMORY_TYPES, names: MEMORY_NAMES };
+    case "constSize":
+    case "constSizeOrZero":
+    case "constAllocSizeOrZero":
+      return { types: [REG.SCALAR] };
+    case "constMapPtr":
+      return { types: [REG.MAP_PTR] };
+    case "ctx":
+      return { types: [REG.CTX] };
+    case "func":
+      return { types: [REG.FUNC] };
+    case "stackOrNull":
+      return { types: [REG.STACK] };
+    case "constStr":
+      return { types: [REG.MAP_VALUE] };
+    case "ringbufMem":
+      return { types: [REG.MEM | FLAG.RINGBUF] };
+    default:
+      return unsupported(`arguments of kind ${arg.is}`);
+  }
+}
+
+/** Kernel: check_reg_type(). */
+function requireType(env: Env, arg: ArgSpec, register: number, reg: RegState): void {
+  const { types, names = types.map(typeName) } = expectedTypes(arg);
+  let { type } = reg;
+  if ("readOnly" in arg && arg.readOnly) type &= ~FLAG.RDONLY;
+  if (allowsNull(arg)) type &= ~FLAG.MAYBE_NULL;
+  if (types.includes(type)) return;
+  reject(env, "EACCES", `R${register} type=${typeName(reg.type)} expected=${names.join(", ")}`);
+}
+
+/** Kernel: check_func_arg_reg_off(). */
+function requireOffset(env: Env, arg: ArgSpec, register: number, reg: RegState): void {
+  if (arg.is === "ringbufMem" && reg.off !== 0) {
+    reject(env, "EINVAL", `R${register} must have zero offset when passed to release func or trusted arg to kfunc`);
+  }
+  const isPlainMemory = MEMORY_TYPES.includes(reg.type & ~FLAG.RDONLY) || reg.type === REG.SCALAR;
+  if (arg.is === "ringbufMem" || !isPlainMemory) requireUnmodified(env, register, reg);
+}
+
+function checkKind(
+  env: Env,
+  call: CallArguments,
+  arg: ArgSpec,
+  register: number,
+  reg: RegState,
+  isNull: boolean,
+): void {
+  switch (arg.is) {
+    case "constMapPtr":
+      call.map = reg.map;
+      call.mapUid = reg.mapUid;
+      return;
+    case "mapKey":
+      checkHelperMemory(env, call, register, call.map!.keySize, { writes: false, zeroAllowed: false });
+      call.constantKey = constantMapKey(env, call.map!, reg);
+      return;
+    case "mapValue":
+      if (isNull) return;
+      checkHelperMemory(env, call, register, call.map!.valueSize, {
+        writes: arg.uninit === true,
+        zeroAllowed: false,
+        fills: arg.uninit === true,
+      });
+      return;
+    case "mem":
+      if (arg.size !== undefined) unsupported("memory arguments of fixed size");
+      return;
+    case "constSize":
+      checkSize(env, call, register, false);
+      return;
+    case "constSizeOrZero":
+      checkSize(env, call, register, true);
+      return;
+    case "constAllocSizeOrZero":
+      checkAllocation(env, call, register, reg);
+      return;
+    case "constStr":
+      requireConstantString(env, register, reg);
+      return;
+    case "func":
+      call.subprogram = reg.subprogram;
+      return;
+    default:
+      return;
+  }
+}
+
+/** The size of the memory that the argument before points to. Kernel: check_mem_size_reg(). */
+function checkSize(env: Env, call: CallArguments, register: number, zeroAllowed: boolean): void {
+  const { value } = env.register(register);
+  call.largestSize = value.umax;
+  if (value.smin < 0n) {
+    reject(env, "EACCES", `R${register} min value is negative, either use unsigned or 'var &= const'`);
+  }
+  if (value.umin === 0n && !zeroAllowed) {
+    reject(env, "EACCES", `R${register} invalid zero-sized read: u64=[${value.umin},${BigInt.asIntN(64, value.umax)}]`);
+  }
+  if (value.umax >= BigInt(LIMITS.variableSize)) {
+    reject(env, "EACCES", `R${register} unbounded memory access, use 'var &= const' or 'if (var < const)'`);
+  }
+  const memory = call.helper.args[register - 2];
+  const writes = memory?.is === "mem" && !memory.readOnly;
+  checkHelperMemory(env, call, register - 1, Number(value.umax), {
+    writes,
+    zeroAllowed,
+    // Memory of a length that is not known need not be filled to its end.
+    fills: memory?.is === "mem" && memory.uninit === true && constantOf(value) !== null,
+  });
+  requestPrecision(env, register);
+}
+
+function checkAllocation(env: Env, call: CallArguments, register: number, reg: RegState): void {
+  const size = constantOf(reg.value);
+  if (size === null) reject(env, "EACCES", `R${register} is not a known constant'`);
+  call.allocatedBytes = Number(BigInt.asUintN(32, size));
+  requestPrecision(env, register);
+}

@@ -1,0 +1,79 @@
+/** Memory that a helper is given, by the type of pointer. Kernel: check_helper_mem_access(), check_stack_range_initialized(). */
+import type { Env } from "./env.ts";
+import { reject } from "./failure.ts";
+import type { CallArguments } from "./helper-arguments.ts";
+import { checkMapAccess, checkMapAccessType } from "./map-value.ts";
+import { checkPacketAccess } from "./packet.ts";
+import { checkRegion } from "./region.ts";
+import { baseType, isReadOnly, NOT_INIT, REG, type RegState, typeName } from "./register.ts";
+import { isConstant, isZero } from "./scalar.ts";
+import { checkStackBounds, frameOf, stackRange } from "./stack-bounds.ts";
+import { scratchSlot, scrubSpill } from "./stack-write.ts";
+import { BYTE, byteKind, isSpilled, SLOT_BYTES, slotIndexOf, withByteKind } from "./state.ts";
+
+export interface MemoryUse {
+  readonly writes: boolean;
+  readonly zeroAllowed: boolean;
+  /** the helper initialises all of it */
+  readonly fills?: boolean;
+}
+
+export function checkHelperMemory(env: Env, call: CallArguments, register: number, size: number, use: MemoryUse): void {
+  const reg = env.register(register);
+  switch (baseType(reg.type)) {
+    case REG.PACKET:
+    case REG.PACKET_META:
+      checkPacketAccess(env, register, reg, reg.off, size, use.zeroAllowed);
+      return;
+    case REG.MAP_KEY:
+      if (use.writes) reject(env, "EACCES", `R${register} cannot write into ${typeName(reg.type)}`);
+      checkRegion(env, register, reg, reg.off, size, reg.map!.keySize, false);
+      return;
+    case REG.MAP_VALUE:
+      checkMapAccessType(env, reg, reg.off, size, use.writes);
+      checkMapAccess(env, register, reg, reg.off, size, use.zeroAllowed);
+      return;
+    case REG.MEM:
+      if (use.writes && isReadOnly(reg.type)) {
+        reject(env, "EACCES", `R${register} cannot write into ${typeName(reg.type)}`);
+      }
+      checkRegion(env, register, reg, reg.off, size, reg.memSize, use.zeroAllowed);
+      return;
+    case REG.STACK:
+      checkStackMemory(env, call, register, reg, size, use);
+      return;
+  }
+  if (use.zeroAllowed && size === 0 && reg.type === REG.SCALAR && isZero(reg.value)) return;
+  reject(env, "EACCES", `R${register} type=${typeName(reg.type)} expected=${typeName(REG.STACK)}`);
+}
+
+function checkStackMemory(
+  env: Env,
+  call: CallArguments,
+  register: number,
+  reg: RegState,
+  size: number,
+  use: MemoryUse,
+): void {
+  if (size === 0 && !use.zeroAllowed) reject(env, "EACCES", "invalid zero-sized read");
+  checkStackBounds(env, register, reg, reg.off, size, use.writes ? "write" : "read");
+  const frame = frameOf(env, reg);
+  const { min, max } = stackRange(reg, reg.off);
+  if (use.fills && isConstant(reg.value)) {
+    call.written = { frame, off: min, size };
+    return;
+  }
+  env.stackLiveness.readRange(env, frame, min, max + size);
+  if (!use.writes) return;
+  for (let at = min; at < max + size; at++) {
+    const index = slotIndexOf(at);
+    const slot = frame.slot(index);
+    const byte = (-at - 1) % SLOT_BYTES;
+    const kind = byteKind(slot.kinds, byte);
+    if (kind === BYTE.MISC) continue;
+    scratchSlot(env, frame, index);
+    // A pointer or number that was spilled there may be overwritten in part.
+    if (isSpilled(slot)) frame.setSlot(index, { kinds: scrubSpill(slot.kinds), reg: NOT_INIT });
+    else frame.setSlot(index, { kinds: withByteKind(slot.kinds, byte, BYTE.MISC), reg: slot.reg });
+  }
+}

@@ -1,0 +1,74 @@
+/** What a helper returns in r0. Kernel: check_helper_call(), the return types; do_refine_retval_range(). */
+import type { Env } from "./env.ts";
+import { unsupported } from "./failure.ts";
+import type { CallArguments } from "./helper-arguments.ts";
+import { acquireReference } from "./references.ts";
+import { FLAG, NOT_INIT, pointerReg, REG, type Reg, type RegState, scalarReg, UNKNOWN } from "./register.ts";
+import { S64_MAX, type Scalar } from "./scalar.ts";
+import { draftOf, settle } from "./scalar-bounds.ts";
+
+export function helperResult(env: Env, call: CallArguments): RegState {
+  const { helper } = call;
+  switch (helper.ret) {
+    case "int":
+    case "u32":
+    case "u64":
+      return integerResult(call);
+    case "void":
+      return NOT_INIT;
+    case "mapValueOrNull":
+      return mapValue(env, call);
+    case "ringbufMemOrNull":
+      return ringRecord(env, call);
+    default:
+      return unsupported(`results of ${helper.name}`);
+  }
+}
+
+/** The string reads return an error or a length up to the size they were given. */
+const BOUNDED_BY_SIZE: ReadonlySet<string> = new Set([
+  "bpf_get_stack",
+  "bpf_get_task_stack",
+  "bpf_probe_read_str",
+  "bpf_probe_read_kernel_str",
+  "bpf_probe_read_user_str",
+]);
+const MOST_ERRNO = 4095;
+
+function integerResult(call: CallArguments): RegState {
+  if (!BOUNDED_BY_SIZE.has(call.helper.name)) return UNKNOWN;
+  return scalarReg(signedRange(-MOST_ERRNO, call.largestSize));
+}
+
+function signedRange(min: number, max: bigint): Scalar {
+  const draft = draftOf(UNKNOWN.value);
+  draft.smin = BigInt(min);
+  draft.s32min = min;
+  draft.smax = max > S64_MAX ? S64_MAX : max;
+  draft.s32max = Number(BigInt.asIntN(32, max));
+  return settle(draft);
+}
+
+function mapValue(env: Env, call: CallArguments): RegState {
+  const neverNull = call.constantKey !== null && call.constantKey < BigInt(call.map!.maxEntries);
+  const value = pointerReg(REG.MAP_VALUE | (neverNull ? 0 : FLAG.MAYBE_NULL));
+  value.map = call.map;
+  value.mapUid = call.mapUid;
+  if (!neverNull) value.id = env.newId();
+  return innerMap(env, call, value);
+}
+
+/** Values of a map of maps are maps. Kernel: mark_ptr_not_null_reg() turns them, once they are known not to be null. */
+function innerMap(_env: Env, call: CallArguments, value: Reg): RegState {
+  if (call.map!.type === "array_of_maps" || call.map!.type === "hash_of_maps") unsupported("maps in maps");
+  return value;
+}
+
+function ringRecord(env: Env, call: CallArguments): RegState {
+  const record = pointerReg(REG.MEM | FLAG.RINGBUF | FLAG.MAYBE_NULL);
+  record.memSize = call.allocatedBytes;
+  // The id for the null check is drawn first, then replaced by the reference's.
+  env.newId();
+  record.id = record.refId = acquireReference(env);
+  return record;
+}
