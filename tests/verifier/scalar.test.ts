@@ -13,7 +13,7 @@ import {
   UNKNOWN_SCALAR,
 } from "../../compiler/verifier/scalar.ts";
 import { alu } from "../../compiler/verifier/scalar-alu.ts";
-import { draftOf, settle } from "../../compiler/verifier/scalar-bounds.ts";
+import { draftOf, larger, settle, smaller } from "../../compiler/verifier/scalar-bounds.ts";
 import {
   coerceToSize,
   coerceToSizeSigned,
@@ -144,7 +144,7 @@ interface Walker {
   members: bigint[];
 }
 
-const WALKS = 300;
+const WALKS = 200;
 const STEPS = 60;
 const MEMBERS = 12;
 
@@ -175,8 +175,8 @@ function newWalker(random: Random): Walker {
   const base = random.u64() >> BigInt(random.below(64));
   const members = Array.from({ length: MEMBERS }, () => spread(random, base));
   if (random.oneIn(3)) return { scalar: UNKNOWN_SCALAR, members };
-  const low = members.reduce((x, y) => (x < y ? x : y));
-  const high = members.reduce((x, y) => (x > y ? x : y));
+  const low = members.reduce(smaller);
+  const high = members.reduce(larger);
   const draft = draftOf(UNKNOWN_SCALAR);
   draft.umin = low;
   draft.umax = high;
