@@ -22,7 +22,7 @@ export const RUNTIME = {
  * Where user addresses end and kernel addresses begin, as probe reads tell them apart (x86-64 with four page table levels;
  * the bound for the kernel is wider, so that addresses of an arm64 capture count as the kernel's too).
  */
-export const USER_ADDRESS_END = 0x8000_0000_0000n;
+export const USER_ADDRESS_END = 0x7fff_ffff_f000n;
 export const KERNEL_ADDRESS_START = 0xffff_0000_0000_0000n;
 
 /**

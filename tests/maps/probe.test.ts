@@ -67,7 +67,7 @@ describe("probe reads", () => {
     expect(result(5)).toEqual([0, 0, 0, 0, 0xee]);
     expect(world.library.bpf_probe_read_kernel(to, 4, 0n)).toBe(-ERRNO.ERANGE);
     expect(world.library.bpf_probe_read_kernel_str(to, 4, USER)).toBe(-ERRNO.ERANGE);
-    expect(world.library.bpf_probe_read(to, 4, 0x8000_0000_0000n)).toBe(-ERRNO.ERANGE);
+    expect(world.library.bpf_probe_read(to, 4, 0x7fff_ffff_f000n)).toBe(-ERRNO.ERANGE);
     expect(world.library.bpf_probe_read(to, 4, 0n)).toBe(-ERRNO.EFAULT);
     expect(world.library.bpf_probe_read_user(to, 4, KERNEL)).toBe(-ERRNO.EFAULT);
     expect(world.library.bpf_probe_read_user(to, 4, tagged(place(world, BYTES)))).toBe(-ERRNO.EFAULT);
