@@ -26,13 +26,13 @@ export function repeatCapture(file: Uint8Array, times: number): Uint8Array {
 
   const places = timePlaces(view, dataOffset, dataSize, sampleType);
   const stamps = places.map((place) => view.getBigUint64(dataOffset + place, true));
-  const first = stamps.reduce((a, b) => Math.min(b, a));
-  const last = stamps.reduce((a, b) => Math.max(b, a));
+  const sorted = stamps.toSorted((a, b) => (a < b ? -1 : 1));
+  const span = sorted.at(-1)! - sorted[0]! + 1n;
   const data = file.subarray(dataOffset, dataOffset + dataSize);
   for (let copy = 0; copy < times; copy++) {
     const at = dataOffset + copy * dataSize;
     out.set(data, at);
-    const shift = BigInt(copy) * (last - first + 1n);
+    const shift = BigInt(copy) * span;
     places.forEach((place, index) => {
       outView.setBigUint64(at + place, stamps[index]! + shift, true);
     });

@@ -79,8 +79,7 @@ export class KernelEngine {
     const index = Number(await this.#ask(`map ${type.id} ${map.keySize} ${map.valueSize} ${entries} ${flags}`));
     if (type.name === "perf_event_array") await this.#ask(`perf ${index} ${PERF_PAGES}`);
     if (events === null) {
-      if (map.initial?.some((byte) => byte !== 0))
-        await this.#ask(`init ${index} ${toHex(map.initial)}`);
+      if (map.initial?.some((byte) => byte !== 0)) await this.#ask(`init ${index} ${toHex(map.initial)}`);
       return index;
     }
     const chunk = 65_536;
