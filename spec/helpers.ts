@@ -15,7 +15,8 @@ import type { ProgramTypeName } from "./program-types.ts";
 
 /** Argument kinds are the kernel's ARG_*; modifiers its type flags. */
 export type ArgSpec =
-  | { readonly is: "anything"; readonly bits: 32 | 64 }
+  /** `unchecked`: need not hold a value at all (what the format does not ask for) */
+  | { readonly is: "anything"; readonly bits: 32 | 64; readonly unchecked?: true }
   | {
       readonly is:
         | "constMapPtr"
@@ -102,6 +103,7 @@ const KEY = { is: "mapKey" } as const;
 const CTX = { is: "ctx" } as const;
 const ANY32 = { is: "anything", bits: 32 } as const;
 const ANY64 = { is: "anything", bits: 64 } as const;
+const UNCHECKED64 = { is: "anything", bits: 64, unchecked: true } as const;
 const MEM_IN = { is: "mem", readOnly: true } as const;
 const MEM_OUT = { is: "mem", uninit: true } as const;
 const SIZE = { is: "constSize" } as const;
@@ -164,7 +166,7 @@ export const HELPERS = [
   {
     id: 6,
     name: "bpf_trace_printk",
-    args: [MEM_IN, SIZE, ANY64, ANY64, ANY64],
+    args: [MEM_IN, SIZE, UNCHECKED64, UNCHECKED64, UNCHECKED64],
     ret: "int",
     gplOnly: true,
     audience: "all",

@@ -102,7 +102,8 @@ function jumpEffect(insn: Insn): Effect {
       return { reads: bit(0), writes: 0 };
     case JMP.CALL: {
       const helper = insn.src === PSEUDO_CALL.HELPER ? helperById(insn.imm) : undefined;
-      const reads = helper ? ((1 << (helper.args.length + 1)) - 1) & ~1 : ARGUMENTS;
+      const checked = helper?.args.filter((arg) => !(arg.is === "anything" && arg.unchecked)).length;
+      const reads = checked === undefined ? ARGUMENTS : ((1 << (checked + 1)) - 1) & ~1;
       return { reads, writes: CALLER_SAVED };
     }
     default:
