@@ -36,7 +36,9 @@ export class Runtime {
   readonly #world: World;
   readonly #home: ProgramHome;
   readonly #objects = new Set<LinkedObject>();
-  #closed = false;
+  /** sources being run */
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #abort = new AbortController();
 
   constructor(options: RuntimeOptions) {
     this.#world = new World({
@@ -54,7 +56,7 @@ export class Runtime {
     return this.#world.arena.cpus;
   }
   get closed(): boolean {
-    return this.#closed;
+    return this.#abort.signal.aborted;
   }
   /** for sources, readers and maps of this runtime */
   get world(): World {
@@ -65,6 +67,7 @@ export class Runtime {
   async link(compiled: CompiledObject, options: LinkOptions = {}): Promise<LinkedObject> {
     this.#requireOpen();
     const object = await linkObject(this.#home, compiled, options);
+    for (const known of this.#objects) if (known.closed) this.#objects.delete(known);
     this.#objects.add(object);
     return object;
   }
@@ -75,15 +78,24 @@ export class Runtime {
     return createMap(this.#world, spec);
   }
 
-  /** Runs a source's events through the hooks that have links, to its end. */
-  run(source: EventSource, options: PumpOptions = {}): Promise<PumpSummary> {
+  /** Runs a source's events through the hooks that have links, to its end. Closing the runtime ends it. */
+  async run(source: EventSource, options: PumpOptions = {}): Promise<PumpSummary> {
     this.#requireOpen();
-    return pump({ world: this.#world, hooks: this.hooks }, source, options);
+    const closing = this.#abort.signal;
+    const signal = options.signal === undefined ? closing : AbortSignal.any([closing, options.signal]);
+    const run = pump({ world: this.#world, hooks: this.hooks }, source, { ...options, signal });
+    this.#running.add(run);
+    try {
+      return await run;
+    } finally {
+      this.#running.delete(run);
+    }
   }
 
+  /** Ends what runs and closes every object. A source is closed at its next batch: asyncDispose waits for that. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.closed) return;
+    this.#abort.abort();
     for (const object of this.#objects) object.close();
     this.#objects.clear();
   }
@@ -94,9 +106,10 @@ export class Runtime {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
+    await Promise.allSettled(this.#running);
   }
 
   #requireOpen(): void {
-    if (this.#closed) throw new UsageError("CLOSED", "the runtime is closed");
+    if (this.closed) throw new UsageError("CLOSED", "the runtime is closed");
   }
 }

@@ -1,7 +1,7 @@
 /** The whole way: text assembly, verifier, lowering, link, run. */
 import { describe, expect, it } from "vitest";
 import { createRuntime } from "../../runtime/index.ts";
-import { compile } from "./compile.ts";
+import { compileWith } from "./compile.ts";
 
 const u32 = (value: number): Uint8Array => new Uint8Array(Uint32Array.of(value).buffer);
 const u64 = (value: unknown): bigint => Buffer.from(value as Uint8Array).readBigUInt64LE(0);
@@ -46,7 +46,7 @@ function payload(key: number): Uint8Array {
 describe("end to end", () => {
   it("counts events in a hash map", async () => {
     await using runtime = createRuntime();
-    await using object = await runtime.link(await compile(COUNT_BY_KEY));
+    await using object = await runtime.link(await compileWith({}, COUNT_BY_KEY));
     using link = object.programs.count!.attach();
     const hook = runtime.hooks.get("tracepoint", "test/event");
     for (const key of [5, 9, 5, 5]) hook.fire(payload(key));

@@ -173,7 +173,7 @@ const XDP_CONTEXTS: readonly (readonly [packetBytes: number, ...fields: number[]
   [4000, 100, 4000, 0, 0, 0, 0],
 ];
 
-const CASES: readonly Case[] = [
+const CONTEXT_CASES: readonly Case[] = [
   {
     name: "a socket filter sees the packet behind its Ethernet header",
     text: program("socket_filter", `${note(SOCKET_FIELDS)}  r0 = 5\n  exit\n`),
@@ -283,6 +283,26 @@ out:
   },
 ];
 
+/** LD_ABS and LD_IND: a load outside the packet ends the program with 0. */
+const LEGACY_LOADS: readonly Case[] = ["socket_filter", "sched_cls"].flatMap((type) =>
+  [
+    ["the first bytes", "r0 = *(u16 *)skb[0]"],
+    ["a word", "r0 = *(u32 *)skb[3]"],
+    ["at an offset in a register", "r7 = 2\n  r0 = *(u8 *)skb[r7 + 1]"],
+    ["the last byte", "r0 = *(u8 *)skb[18]"],
+    ["behind the end", "r0 = *(u8 *)skb[19]"],
+    ["across the end", "r0 = *(u32 *)skb[16]"],
+    ["from the network header", "r0 = *(u32 *)skb[-0x100000]"],
+    ["from the link header", "r0 = *(u32 *)skb[-0x200000]"],
+    ["behind the link header", "r0 = *(u32 *)skb[-0x1fffff]"],
+  ].map(([what, load]) => ({
+    name: `${type} loads ${what}`,
+    text: program(type, `  r6 = r1\n  r0 = 99\n  ${load}\n  exit\n`),
+    inputs: [{ dataIn: `${ETHERNET}88b50102030405` }, { dataIn: `${ETHERNET}88b5` }],
+  })),
+);
+
+const CASES = [...CONTEXT_CASES, ...LEGACY_LOADS];
 const DATA_OUT_BYTES = 80_000;
 
 function jobsOf({ text, inputs }: Case): KernelJob[] {
