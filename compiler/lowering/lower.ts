@@ -1,7 +1,7 @@
 /** One program → its functions in the module, and what its manifest says. */
 import { UnsupportedError } from "../../base/errors.ts";
 import type { ProgramManifest } from "../../spec/index.ts";
-import { CLASS, JMP, PSEUDO_CALL, PSEUDO_LD } from "../../spec/isa.ts";
+import { CLASS, JMP, PSEUDO_CALL, PSEUDO_LD, SIZE_BYTES } from "../../spec/isa.ts";
 import { isWideImmediate } from "../asm/instruction.ts";
 import type { Program, ProgramFacts, UncheckedProgram, VerifiedProgram } from "../program.ts";
 import { addBatch } from "./batch.ts";
@@ -72,10 +72,23 @@ export function describeProgram(program: LowerableProgram): ProgramManifest {
     autoload: program.autoload,
     insns: program.insns.length,
     ...(program.type === "raw" ? { memoryBytes: program.memoryBytes } : {}),
+    ...(isTracepoint(program) ? { ctxBytes: ctxBytesRead(program) } : {}),
+    ...(isTracepoint(program) && program.ctxType !== undefined ? { ctxType: program.ctxType } : {}),
     helpers: [...helpers].sort(),
     maps: [...maps].sort((a, b) => a - b),
     records: [],
   };
+}
+
+const isTracepoint = (program: Program): boolean => program.type === "tracepoint" || program.type === "raw_tracepoint";
+
+/** Where the last byte of the ctx that some path reads lies. Kernel: check_ctx_access(), max_ctx_offset. */
+function ctxBytesRead(program: LowerableProgram): number {
+  const facts = factsOf(program);
+  return program.insns.reduce((most, insn, index) => {
+    const offset = facts?.insns[index]?.ctxOffset ?? null;
+    return offset === null ? most : Math.max(most, offset + SIZE_BYTES[insn.opcode & 0x18]!);
+  }, 0);
 }
 
 export const factsOf = (program: LowerableProgram): ProgramFacts | null =>
