@@ -7,10 +7,7 @@ import * as isa from "../../spec/isa.ts";
 import { insnClass, isWideImmediate } from "../asm/instruction.ts";
 import type { Program, ProgramFacts } from "../program.ts";
 
-/**
- * How a block ends. `insnIndex` is the jump's own instruction; the block's range excludes it where the jump is translated
- * with the edges (jump, branch) and includes it where it is a statement (exit).
- */
+/** How a block ends. The block's range excludes the jump or exit itself; `insnIndex` is a conditional jump's. */
 export type BlockEnd =
   | { readonly kind: "exit" }
   /** nothing valid follows */
@@ -163,7 +160,7 @@ function readBlock(
       return { block: { first, end: index, select: null, exit }, next: index + 1 };
     }
     if (insn.opcode === (isa.CLASS.JMP | isa.JMP.EXIT))
-      return { block: { first, end: index + 1, select: null, exit: { kind: "exit" } }, next: index + 1 };
+      return { block: { first, end: index, select: null, exit: { kind: "exit" } }, next: index + 1 };
     index += slotsAt(program, index);
     if (index < range.end && leaders[index - range.first] === 1)
       return { block: { first, end: index, select: null, exit: { kind: "jump", to: index } }, next: index };

@@ -73,6 +73,8 @@ class FunctionLowering {
     const { program, facts, range } = this.#input;
     const { cfg, ops } = structure(buildCfg(program, range, facts));
     const code = wrap(m, ops, {
+      none: this.#body.wasm.none,
+      exit: () => sequence(m, [...this.#leave(), m.return(this.frame.reg(0))]),
       statements: (block) => this.#statements(cfg.blocks[block]!),
       condition: (block) => this.#condition(cfg.blocks[block]!),
       select: () => this.frame.select(),
@@ -166,7 +168,6 @@ class FunctionLowering {
         return (insn.opcode & 0xe0) === MODE.ATOMIC ? lowerAtomic(body, insn, index) : [lowerStore(body, insn, index)];
     }
     if (insn.opcode === (CLASS.JMP | JMP.CALL)) return lowerCall(body, insn, index);
-    if (insn.opcode === (CLASS.JMP | JMP.EXIT)) return [...this.#leave(), body.wasm.m.return(this.frame.reg(0))];
     throw new BugError(`instruction ${index} has no lowering: opcode ${insn.opcode}`);
   }
 }

@@ -1,13 +1,16 @@
 /** Structured operations (structure.ts) → binaryen's tree, with an explicit stack. */
 import { BugError } from "../../base/errors.ts";
-import type { Expr, Module } from "./emit.ts";
+import type { Expr, Module, ValueType } from "./emit.ts";
 import type { Label, Op } from "./structure.ts";
 
 /** The code of the graph's blocks. */
 export interface BlockCode {
+  readonly none: ValueType;
   statements(block: number): readonly Expr[];
   /** not zero: the branch is taken */
   condition(block: number): Expr;
+  /** returns from the function */
+  exit(): Expr;
   /** the dispatch variable */
   select(): Expr;
 }
@@ -17,6 +20,9 @@ const CHILDREN = 1000;
 /** Labels of one br_table; V8 refuses more than 65520. */
 const TABLE_LABELS = 60_000;
 
+/** Nesting from which on it matters that typing a block is quadratic. */
+const DEEP = 100;
+
 interface OpenConstruct {
   readonly op: Op;
   readonly children: Expr[];
@@ -24,6 +30,9 @@ interface OpenConstruct {
 }
 
 export function wrap(m: Module, ops: readonly Op[], code: BlockCode): Expr[] {
+  // binaryen types a block that holds unreachable code by searching all of it for jumps out, which is quadratic in blocks
+  // nested in blocks. In a deep function what ends a run is therefore made conditional, on a constant.
+  const ending = nesting(ops) > DEEP ? (end: Expr): Expr => m.if(m.i32.const(1), end) : (end: Expr): Expr => end;
   let children: Expr[] = [];
   const open: OpenConstruct[] = [];
   const negated = (condition: Expr, negate: boolean): Expr => (negate ? m.i32.eqz(condition) : condition);
@@ -37,7 +46,7 @@ export function wrap(m: Module, ops: readonly Op[], code: BlockCode): Expr[] {
         break;
       case "end": {
         const construct = open.pop()!;
-        const made = close(m, construct, children);
+        const made = close(m, construct, children, code.none);
         children = construct.children;
         children.push(made);
         break;
@@ -45,41 +54,57 @@ export function wrap(m: Module, ops: readonly Op[], code: BlockCode): Expr[] {
       case "code":
         for (const statement of code.statements(op.block)) children.push(statement);
         break;
+      case "exit":
+        children.push(ending(code.exit()));
+        break;
       case "br":
-        children.push(m.br(labelName(op.label)));
+        children.push(ending(m.br(labelName(op.label))));
         break;
       case "brIf":
         children.push(m.br(labelName(op.label), negated(code.condition(op.block), op.negate)));
         break;
       case "brTable":
-        children.push(...dispatch(m, op.labels, code.select));
+        for (const part of dispatch(m, op.labels, code.select)) children.push(ending(part));
         break;
       case "unreachable":
-        children.push(m.unreachable());
+        children.push(ending(m.unreachable()));
         break;
     }
   }
   return children;
 }
 
-function close(m: Module, construct: OpenConstruct, children: readonly Expr[]): Expr {
+/** Constructs open at once, at most. */
+function nesting(ops: readonly Op[]): number {
+  let open = 0;
+  let deepest = 0;
+  for (const op of ops) {
+    if (op.op === "block" || op.op === "loop" || op.op === "if") deepest = Math.max(deepest, ++open);
+    else if (op.op === "end") open--;
+  }
+  return deepest;
+}
+
+function close(m: Module, construct: OpenConstruct, children: readonly Expr[], none: ValueType): Expr {
   const { op } = construct;
-  if (op.op === "block") return sequence(m, children, labelName(op.label));
+  if (op.op === "block") return m.block(labelName(op.label), grouped(m, children), none);
   if (op.op === "loop") return m.loop(labelName(op.label), sequence(m, children));
   if (op.op === "if") return m.if(construct.condition, sequence(m, children));
   throw new BugError(`${op.op} cannot be closed`);
 }
 
 /** A block of any number of children. */
-export function sequence(m: Module, children: readonly Expr[], label: string | null = null): Expr {
+export const sequence = (m: Module, children: readonly Expr[]): Expr => m.block(null, grouped(m, children));
+
+function grouped(m: Module, children: readonly Expr[]): readonly Expr[] {
   let list = children;
   while (list.length > CHILDREN) {
-    const grouped: Expr[] = [];
+    const groups: Expr[] = [];
     for (let index = 0; index < list.length; index += CHILDREN)
-      grouped.push(m.block(null, list.slice(index, index + CHILDREN)));
-    list = grouped;
+      groups.push(m.block(null, list.slice(index, index + CHILDREN)));
+    list = groups;
   }
-  return m.block(label, list);
+  return list;
 }
 
 const labelName = (label: Label): string => `${label.isLoop ? "loop" : "block"}${label.block}`;

@@ -26,6 +26,7 @@ export type Op =
   | { readonly op: "br"; readonly label: Label }
   | { readonly op: "brIf"; readonly block: number; readonly negate: boolean; readonly label: Label }
   | { readonly op: "brTable"; readonly labels: readonly Label[] }
+  | { readonly op: "exit" }
   | { readonly op: "unreachable" };
 
 export interface Structured {
@@ -182,6 +183,7 @@ class Structurer {
     const exit = this.#cfg.blocks[block]!.exit;
     switch (exit.kind) {
       case "exit":
+        code.push({ op: "exit" });
         return -1;
       case "trap":
         code.push({ op: "unreachable" });
