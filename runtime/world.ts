@@ -3,7 +3,7 @@
  * helpers in TypeScript see. Everything that runs programs goes through here, so that a run that breaks off (a trap, a
  * fault, an error thrown by an embedder's callback) leaves a world in which the next run works.
  */
-import { BpfError, BugError, FaultError, joinU64, UsageError } from "../base/index.ts";
+import { BugError, FaultError, joinU64, UsageError } from "../base/index.ts";
 import {
   CPU,
   CPU_STACK_BYTES,
@@ -13,6 +13,7 @@ import {
   EVENT_FLAG,
   FAULT,
   type HelperHost,
+  HOOK,
   LINK,
   TASK,
   WORKER,
@@ -27,6 +28,12 @@ export interface WorldOptions extends ArenaOptions {
   /** gets the lines of bpf_trace_printk */
   readonly trace?: ((line: string) => void) | undefined;
 }
+
+/**
+ * Runs one inside the other (a callback of a helper fires a hook); a deeper one does not start and counts as a miss. The
+ * kernel starts not even the second on one CPU.
+ */
+const NESTING_LIMIT = 16;
 
 /** Memory that came with events: what a source says of it. */
 export type ForeignMemory = Pick<EventSource, "readForeign">;
@@ -118,19 +125,20 @@ export class World implements HelperHost {
    * readers to drain (WORKER.yield).
    */
   runEvents(address: number, count: number): number {
+    if (this.#depth >= NESTING_LIMIT) return this.#miss(address, count);
     return this.#guarded(() => this.library.run_events(address, count) >>> 0);
   }
 
   /**
-   * Runs one program on an EVENT, with no link, and returns r0, unsigned. EBUSY where a run under way left too little of
-   * the CPU's stack.
+   * Runs one program on an EVENT, with no link, and returns r0, unsigned. EBUSY where runs under way left too little of
+   * the CPU's stack, or are too many.
    */
   runProgram(index: number, event: number): bigint {
     const { view, worker } = this;
     const cpu = view.getUint32(event + EVENT.cpu, true);
     const room = view.getUint32(cpu + CPU.sp, true) - view.getUint32(cpu + CPU.stackFloor, true);
-    if (room < CPU_STACK_RESERVE_BYTES) {
-      throw new UsageError("USAGE", "the virtual CPU's stack is in use by runs under way", { errno: "EBUSY" });
+    if (room < CPU_STACK_RESERVE_BYTES || this.#depth >= NESTING_LIMIT) {
+      throw new UsageError("USAGE", "runs under way leave no room for one more inside them", { errno: "EBUSY" });
     }
     const main = this.table.get(index) as ((ctx: number) => bigint) | null;
     if (main === null) throw new BugError(`slot ${index} of the table is empty`);
@@ -201,6 +209,20 @@ export class World implements HelperHost {
     return known >= wanted ? wanted : -ERRNO.EFAULT;
   }
 
+  /** Counts what does not run as misses of its links. */
+  #miss(address: number, count: number): number {
+    const { view } = this;
+    for (let event = address; event < address + count * EVENT.bytes; event += EVENT.bytes) {
+      const hook = view.getUint32(event + EVENT.hook, true);
+      const first = view.getUint32(hook + HOOK.links, true);
+      const end = first + view.getUint32(hook + HOOK.linkCount, true) * LINK.bytes;
+      for (let link = first; link < end; link += LINK.bytes) {
+        view.setBigUint64(link + LINK.misses, view.getBigUint64(link + LINK.misses, true) + 1n, true);
+      }
+    }
+    return count;
+  }
+
   #guarded<Result>(call: () => Result, program: string | null = null): Result {
     // The outermost run starts from an idle world, so there is nothing to keep.
     const outer = this.#depth === 0 ? null : new Ambient(this, this.#cpuBlocks());
@@ -225,8 +247,7 @@ export class World implements HelperHost {
       return new FaultError(code as "MEMORY_FAULT", message, { where: { ...where, program: name }, cause });
     }
     // Wasm's own traps, and its stack overflow. Whatever else is thrown comes from a callback and is the embedder's.
-    const isTrap = cause instanceof WebAssembly.RuntimeError || cause instanceof RangeError;
-    if (!isTrap || cause instanceof BpfError) return cause;
+    if (!isTrap(cause)) return cause;
     const where = name === null ? {} : { program: name };
     return new BugError(`program ${name ?? "(unknown)"} trapped: ${cause.message}`, {
       code: "PROGRAM_TRAPPED",
@@ -259,6 +280,12 @@ export class World implements HelperHost {
       view.setBigUint64(cpu + CPU.cookie, 0n, true);
     }
   }
+}
+
+/** V8 says in words only that its stack overflowed. */
+function isTrap(cause: unknown): cause is Error {
+  if (cause instanceof WebAssembly.RuntimeError) return true;
+  return cause instanceof RangeError && cause.message.includes("call stack");
 }
 
 /** The state of runs under way, to be put back when an inner run is over. */
