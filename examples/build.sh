@@ -2,7 +2,7 @@
 # Rebuilds the objects beside their sources. CLANG and STRIP choose the tools (clang 19 built what is committed).
 set -eu
 cd "$(dirname "$0")"
-for source in *.bpf.c; do
+for source in *.bpf.c http/*.bpf.c; do
   object="${source%.c}.o"
   "${CLANG:-clang-19}" -g -O2 --target=bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-variable \
     -Wno-missing-field-initializers -ffile-prefix-map="$PWD=." -c "$source" -o "$object"
