@@ -168,6 +168,9 @@ export function emitAtomic(b: Builder): void {
   // What the instruction writes: r0 by compare and exchange, the source by the others that fetch.
   const source = operation === ATOMIC.CMPXCHG || !(operation & ATOMIC.FETCH) ? b.read() : b.write();
   const { base, off } = atomicPlace(b, isa.SIZE_BYTES[size]!);
+  // Linux 6.18 takes what such an instruction reads from the stack for known where another path knew it (its precision
+  // tracking stops there; later kernels go on), and removes branches that do run. A byte it knows nothing of helps.
+  if (base === FRAME && operation & ATOMIC.FETCH) b.storeImm(SIZE.B, FRAME, off, b.random.between(1, 127));
   if (operation === ATOMIC.CMPXCHG && b.random.oneIn(2)) b.load(size, 0, base, off);
   b.emit(CLASS.STX | MODE.ATOMIC | size, base, source, off, operation);
 }
