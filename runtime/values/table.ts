@@ -3,7 +3,7 @@
  * Text in lines, in the order given unless the values are plain counts, which go from the largest down.
  */
 import { toHex } from "../../base/index.ts";
-import type { CType } from "../../spec/index.ts";
+import type { CType, MapVariable } from "../../spec/index.ts";
 import { formatHistogram, histogramOf, readHistogram } from "./histogram.ts";
 import { readValue } from "./read.ts";
 import { formatValue } from "./text.ts";
@@ -15,9 +15,12 @@ export interface MapEntry {
   readonly value: Uint8Array | readonly Uint8Array[];
 }
 
+/** A MapSpec is one. */
 export interface MapTypes {
   readonly keyType: CType | null;
   readonly valueType: CType | null;
+  /** of a data map: its value is shown variable by variable */
+  readonly variables?: readonly MapVariable[];
 }
 
 export interface TableOptions {
@@ -28,13 +31,20 @@ export interface TableOptions {
 /** `(empty)` where there are no entries. */
 export function formatEntries(types: MapTypes, entries: readonly MapEntry[], options: TableOptions = {}): string {
   if (entries.length === 0) return "(empty)";
-  const { valueType } = types;
+  const { valueType, variables = [] } = types;
   const rows = entries.flatMap(perCpuRows);
+  if (variables.length > 0) return rows.map((row) => formatVariables(variables, row.value)).join("\n\n");
   if (valueType !== null && histogramOf(valueType) !== null && rows.every((row) => fits(valueType, row.value))) {
     return formatHistograms(types, valueType, rows, options);
   }
-  return formatTable(types, isCount(valueType) ? byCount(rows, valueType!) : rows);
+  const shown = rows.length > ROWS_WITH_ZEROS ? rows.filter((row) => !isZero(row.value)) : rows;
+  const table = formatTable(types, isCount(valueType) ? byCount(shown, valueType!) : shown);
+  const hidden = rows.length - shown.length;
+  return hidden === 0 ? table : `${table}\n… and ${hidden} that are zero`;
 }
+
+/** A longer table leaves out what is all zero: most of a large array. */
+const ROWS_WITH_ZEROS = 16;
 
 interface Row {
   readonly key: Uint8Array;
@@ -47,8 +57,19 @@ interface Row {
 function perCpuRows(entry: MapEntry): Row[] {
   if (entry.value instanceof Uint8Array) return [{ key: entry.key, cpu: null, value: entry.value }];
   const rows = entry.value.map((value, cpu) => ({ key: entry.key, cpu, value }));
-  const used = rows.filter((row) => row.value.some((byte) => byte !== 0));
+  const used = rows.filter((row) => !isZero(row.value));
   return used.length > 0 ? used : rows.slice(0, 1);
+}
+
+const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
+
+/** A line a variable: its name and value. */
+function formatVariables(variables: readonly MapVariable[], bytes: Uint8Array): string {
+  const lines = variables.map(({ name, offsetBytes, sizeBytes, type }) => [
+    name,
+    formatBytes(type, bytes.subarray(offsetBytes, offsetBytes + sizeBytes)),
+  ]);
+  return layOut([["variable", "value"], ...lines], [false, false]);
 }
 
 function formatHistograms(types: MapTypes, valueType: CType, rows: readonly Row[], options: TableOptions): string {

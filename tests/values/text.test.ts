@@ -107,6 +107,28 @@ describe("formatEntries", () => {
     );
   });
 
+  it("leaves zeros out of long tables and says how many", () => {
+    const entries = Array.from({ length: 40 }, (_, index) => ({
+      key: bytesOf(U32, index),
+      value: bytesOf(U64, index === 7 ? 3n : 0n),
+    }));
+    expect(formatEntries({ keyType: U32, valueType: U64 }, entries)).toBe(
+      ["key  value", "  7      3", "… and 39 that are zero"].join("\n"),
+    );
+    expect(formatEntries({ keyType: U32, valueType: U64 }, entries.slice(0, 2))).toContain("  1      0");
+  });
+
+  it("shows data maps variable by variable", () => {
+    const variables = [
+      { name: "dropped", offsetBytes: 0, sizeBytes: 8, type: U64 },
+      { name: "unknown", offsetBytes: 8, sizeBytes: 2, type: null },
+    ];
+    const entry = { key: bytesOf(U32, 0), value: Uint8Array.of(5, 0, 0, 0, 0, 0, 0, 0, 1, 2) };
+    expect(formatEntries({ keyType: U32, valueType: null, variables }, [entry])).toBe(
+      ["variable  value", "dropped   5", "unknown   0102"].join("\n"),
+    );
+  });
+
   it("falls back to hexadecimal without types, or where the bytes are not of the type", () => {
     const entries = [{ key: Uint8Array.of(1, 2), value: Uint8Array.of(3) }];
     expect(formatEntries({ keyType: null, valueType: null }, entries)).toBe("key   value\n0102  03");
