@@ -1,6 +1,7 @@
 /** Hooks and links: order, counters, what does not fit, detaching at any time. */
 import { describe, expect, it } from "vitest";
 import { createRuntime, type LinkedProgram, type Runtime } from "../../runtime/index.ts";
+import { CPU, CPU_STACK_RESERVE_BYTES } from "../../spec/index.ts";
 import { compile } from "./compile.ts";
 import { handMadeObject, OP } from "./module.ts";
 
@@ -137,6 +138,22 @@ describe("a hook", () => {
     const link = xdp!.attach({ hook: runtime.hooks.get("xdp", "eth0") });
     runtime.hooks.get("xdp", "eth0").fire(new Uint8Array(60));
     expect(link.runs).toBe(1);
+  });
+
+  it("counts a miss where the CPU's stack has no room", async () => {
+    await using runtime = createRuntime();
+    const { programs, written } = await digits(runtime, 1);
+    const link = programs[0]!.attach();
+    const hook = runtime.hooks.get("tracepoint", "test/event");
+    const { view, arena } = runtime.world;
+    const cpu = arena.cpu(0);
+    const top = view.getUint32(cpu + CPU.sp, true);
+    view.setUint32(cpu + CPU.sp, view.getUint32(cpu + CPU.stackFloor, true) + CPU_STACK_RESERVE_BYTES - 8, true);
+    hook.fire(new Uint8Array(8));
+    expect(() => programs[0]!.testRun()).toThrow(expect.objectContaining({ errno: "EBUSY" }));
+    view.setUint32(cpu + CPU.sp, top, true);
+    hook.fire(new Uint8Array(8));
+    expect([link.misses, link.runs, written()]).toEqual([1, 1, 1]);
   });
 
   it("gives back what firing takes", async () => {
