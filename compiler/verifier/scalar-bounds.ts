@@ -15,6 +15,7 @@ import {
   U64_MAX,
   UNKNOWN_SCALAR,
 } from "./scalar.ts";
+import { settleSmall } from "./scalar-small.ts";
 import { isTnumMember, type Tnum, tnumIntersect, tnumLow, tnumRange, tnumStep, tnumWithLow } from "./tnum.ts";
 
 const LOW = 0xffff_ffffn;
@@ -63,6 +64,17 @@ export function zeroExtend(draft: Bounds): void {
 
 /** Deduces what each part of the draft says of the others, and hands it out as a scalar. */
 export function settle(draft: Bounds): Scalar {
+  if (isSettledConstant(draft)) return draft;
+  return settleSmall(draft) ?? settleAny(draft);
+}
+
+function isSettledConstant({ tnum, smin, smax, umin, umax, s32min, s32max, u32min, u32max }: Bounds): boolean {
+  if (tnum.mask !== 0n || umin !== umax || umin !== tnum.value || smin !== smax) return false;
+  return s32min === s32max && u32min === u32max && (u32min | 0) === s32min;
+}
+
+/** settle() without its short ways. */
+export function settleAny(draft: Bounds): Scalar {
   narrowByBits(draft);
   // A round is a function of the draft alone: once one changes nothing, the next would not either.
   if (deduce(draft) && deduce(draft)) deduce(draft);

@@ -5,15 +5,20 @@
 import { describe, expect, test } from "vitest";
 import { isBranchTaken, refine, refineSelf } from "../../compiler/verifier/branch.ts";
 import {
+  type Bounds,
   contains,
   isConstant,
   isUnknown,
   knownScalar,
+  S32_MAX,
+  S64_MAX,
   type Scalar,
+  sameScalar,
+  U32_MAX,
   UNKNOWN_SCALAR,
 } from "../../compiler/verifier/scalar.ts";
 import { alu } from "../../compiler/verifier/scalar-alu.ts";
-import { draftOf, larger, settle, smaller } from "../../compiler/verifier/scalar-bounds.ts";
+import { draftOf, larger, settle, settleAny, smaller } from "../../compiler/verifier/scalar-bounds.ts";
 import {
   coerceToSize,
   coerceToSizeSigned,
@@ -21,6 +26,7 @@ import {
   moveLowSigned,
   swapBytes,
 } from "../../compiler/verifier/scalar-size.ts";
+import { settleSmall } from "../../compiler/verifier/scalar-small.ts";
 import { scalarText } from "../../compiler/verifier/scalar-text.ts";
 import { ALU, JMP } from "../../spec/isa.ts";
 import { Random } from "../random/rng.ts";
@@ -260,3 +266,49 @@ describe("constants and unknowns", () => {
     expect(scalarText(fallthrough.a)).toBe("scalar(smin=smin32=0,smax=umax=smax32=umax32=254,var_off=(0x0; 0xff))");
   });
 });
+
+describe("the short way for values below 2^31", () => {
+  const seed = Number(process.env.SCALAR_SEED ?? 1);
+  test(`comes out where the long one does, seed ${seed}`, () => {
+    const random = new Random(seed);
+    let taken = 0;
+    for (let i = 0; i < 40_000; i++) {
+      const draft = smallDraft(random);
+      const short = settleSmall(draft);
+      if (short === null) continue;
+      taken++;
+      const long = settleAny(draftOf(draft));
+      if (!sameScalar(short, long)) expect.fail(`${scalarText(draft)}: ${scalarText(short)}, not ${scalarText(long)}`);
+    }
+    expect(taken).toBeGreaterThan(20_000);
+  });
+});
+
+/** Bits and ranges that mostly have a number in common, some of them unsettled, some unknown above. */
+function smallDraft(random: Random): Bounds {
+  const number = (): number =>
+    random.oneIn(2) ? random.below(1 << random.between(1, 10)) : random.u32() >>> random.between(1, 31);
+  const witness = number();
+  const inRange = random.oneIn(10) ? number() : witness;
+  const below = (): number => Math.max(0, inRange - number());
+  const above = (): number => Math.min(S32_MAX, inRange + number());
+  const unknownAbove = random.oneIn(3) ? 0xffff_ffff_0000_0000n : random.oneIn(3) ? 0xffff_ffffn : 0n;
+  const mask = BigInt(number()) | unknownAbove;
+  const draft = draftOf(UNKNOWN_SCALAR);
+  draft.tnum = { value: BigInt(witness) & ~mask, mask };
+  draft.umin = BigInt(below());
+  draft.umax = BigInt(above());
+  if (random.oneIn(2)) {
+    draft.smin = BigInt(random.oneIn(2) ? below() : -number());
+    draft.smax = random.oneIn(3) ? S64_MAX >> BigInt(random.below(10)) : BigInt(above());
+  }
+  if (random.oneIn(2)) {
+    draft.s32min = random.oneIn(2) ? below() : -number();
+    draft.s32max = above();
+  }
+  if (random.oneIn(2)) {
+    draft.u32min = below();
+    draft.u32max = random.oneIn(2) ? above() : U32_MAX - random.below(100);
+  }
+  return draft;
+}
