@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { HELPER_IMPLEMENTATIONS } from "../../helpers/index.ts";
-import { askKernel, type KernelJob, kernelAvailable, recordedAnswers } from "../runtime/kernel.ts";
+import { askKernel, isRecordedKernel, type KernelJob, recordedAnswers } from "../runtime/kernel.ts";
 import { TestHost } from "./host.ts";
 
 /** A number is an argument as it stands; a string or bytes stand for the address of a copy. */
@@ -273,7 +273,7 @@ describe("bpf_snprintf", () => {
     },
   );
 
-  it.skipIf(!kernelAvailable)("the recorded answers are this kernel's", () => {
+  it.skipIf(!isRecordedKernel)("the recorded answers are this kernel's", () => {
     expect(kernelAnswers()).toEqual(recorded);
   });
 

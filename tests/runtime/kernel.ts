@@ -4,6 +4,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { release } from "node:os";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -70,13 +71,17 @@ export function askKernel(jobs: readonly KernelJob[]): KernelAnswer[] {
 /** r0 = 0; exit */
 const NOTHING = "b7000000000000009500000000000000";
 
-export const kernelAvailable: boolean = (() => {
+const kernelAvailable: boolean = (() => {
   try {
     return askKernel([{ type: 1, license: "GPL", insns: NOTHING, maps: [], runs: [] }])[0]?.load === 0;
   } catch {
     return false;
   }
 })();
+
+/** The recorded answers are those of this version; others may differ in what they take. */
+const RECORDED_RELEASE = "6.18.";
+export const isRecordedKernel: boolean = kernelAvailable && release().startsWith(RECORDED_RELEASE);
 
 /** Answers recorded in `file`; with UPDATE=1 the kernel's own, which then are recorded. */
 export function recordedAnswers<Answer>(file: URL, ask: () => Answer): Answer {
