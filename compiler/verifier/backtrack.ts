@@ -5,7 +5,8 @@ import { ALU, ATOMIC, CLASS, JMP, MODE, PSEUDO_CALL, SRC } from "../../spec/isa.
 import { LIMITS } from "../../spec/limits.ts";
 import { type Insn, isWideImmediate } from "../asm/instruction.ts";
 import { isSubprogramCall, TAIL_CALL } from "./cfg.ts";
-import type { Demand } from "./demand.ts";
+import { type Demand, demandText } from "./demand.ts";
+import { insnText } from "./disassembly.ts";
 import type { Env } from "./env.ts";
 import { HISTORY, type HistoryEntry, type Place } from "./state.ts";
 
@@ -25,6 +26,10 @@ export function backtrackInsn(
 ): boolean {
   const insn = env.insns[index]!;
   if (insn.opcode === 0) return true;
+  if (env.log.tracesAll) {
+    const demands = demandText(demand, demand.frame);
+    env.log.line(`mark_precise: frame${demand.frame}: ${demands} before ${index}: ${insnText(env, index)}`);
+  }
   syncLinkedDemand(demand, entry);
   const followed = followInsn(env, demand, insn, index, subsequent, entry);
   if (followed === "done") syncLinkedDemand(demand, entry);

@@ -8,7 +8,7 @@ import { Rejection } from "./failure.ts";
 import { pushHistory } from "./history.ts";
 import { propagatePrecision } from "./precision.ts";
 import { stateText } from "./print.ts";
-import { edit, NOT_INIT, REG, withoutId } from "./register.ts";
+import { edit, NOT_INIT, REG } from "./register.ts";
 import { EMPTY_SLOT, frameInsnIndex, mapRegisters, type State } from "./state.ts";
 
 /** A state kept for comparison. Kernel: struct bpf_verifier_state_list */
@@ -46,7 +46,7 @@ export function isCovered(env: Env): boolean {
     if (checkpoint.state.branches > 0 && found === "loop of other states") adds = adds && !tooSoonInLoop(env, forced);
     if (adds) checkpoint.misses++;
     if (isWorthKeeping(env, slot, checkpoint)) known[kept++] = checkpoint;
-    else env.exploredStates--;
+    else evict(env, checkpoint.state);
   }
   known.length = kept;
   env.mostStatesPerInsn = Math.max(env.mostStatesPerInsn, count);
@@ -127,6 +127,14 @@ function isWorthKeeping(env: Env, slot: number, checkpoint: Checkpoint): boolean
   return checkpoint.misses <= checkpoint.hits * patience + patience;
 }
 
+/** Not compared with any more; it is kept in mind as long as paths lead on from it. */
+function evict(env: Env, state: State): void {
+  env.exploredStates--;
+  if (state.branches === 0) return;
+  state.evicted = true;
+  env.evictedStates++;
+}
+
 function prune(env: Env, old: State, state: State, inLoop: boolean): void {
   if (env.notes.jumpPoint[env.insnIndex]) pushHistory(env);
   propagatePrecision(env, old, state);
@@ -136,7 +144,7 @@ function prune(env: Env, old: State, state: State, inLoop: boolean): void {
 function addCheckpoint(env: Env, known: Checkpoint[]): void {
   env.totalStates++;
   env.exploredStates++;
-  env.peakStates = Math.max(env.peakStates, env.exploredStates);
+  env.peakStates = Math.max(env.peakStates, env.exploredStates + env.evictedStates);
   env.jumpsAtCheckpoint = env.processedJumps;
   env.insnsAtCheckpoint = env.processedInsns;
   const { state } = env;
@@ -147,7 +155,6 @@ function addCheckpoint(env: Env, known: Checkpoint[]): void {
     imprecise.precise = false;
     return imprecise;
   });
-  clearSingularIds(state);
   const kept = state.copy();
   env.scc.enter(kept);
   state.parent = kept;
@@ -155,16 +162,6 @@ function addCheckpoint(env: Env, known: Checkpoint[]): void {
   state.depth = kept.depth + 1;
   state.history = [];
   known.unshift({ state: kept, hits: 0, misses: 0, cleaned: false });
-}
-
-/** An id that only one scalar has links nothing. Kernel: bpf_clear_singular_ids(). */
-function clearSingularIds(state: State): void {
-  const counts = new Map<number, number>();
-  mapRegisters(state, (reg) => {
-    if (reg.type === REG.SCALAR && reg.id !== 0) counts.set(reg.id, (counts.get(reg.id) ?? 0) + 1);
-    return reg;
-  });
-  mapRegisters(state, (reg) => (reg.type === REG.SCALAR && counts.get(reg.id) === 1 ? withoutId(reg) : reg));
 }
 
 /** Forgets what nothing reads any more, once all paths from the state are explored. Kernel: clean_live_states(). */

@@ -56,6 +56,13 @@ export class Demand {
   }
 }
 
+/** As the log shows it: `regs=r1,r2 stack=-8,-16`. */
+export function demandText(demand: Demand, frame: number): string {
+  const registers = demand.registers(frame).map((r) => `r${r}`);
+  const slots = demand.slots(frame).map((s) => -(s + 1) * 8);
+  return `regs=${registers.join(",")} stack=${slots.join(",")}`;
+}
+
 function bits(mask: number, from: number): number[] {
   const found: number[] = [];
   for (let rest = mask; rest !== 0; rest &= rest - 1) found.push(from + 31 - Math.clz32(rest & -rest));

@@ -12,6 +12,8 @@ export function exploreProgram(env: Env): void {
   env.state = new State([frame]);
   env.insnIndex = 0;
   explore(env);
+  // Only the path that failed is wanted, and none did.
+  if (!env.log.tracesAll) env.log.truncate(0);
 }
 
 /** r1: the memory, r2: how many bytes it has; both 0 where there is none. */

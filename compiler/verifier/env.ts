@@ -86,6 +86,8 @@ export class Env {
   jumpsAtCheckpoint = 0;
   totalStates = 0;
   exploredStates = 0;
+  /** checkpoints that are out of use but have open paths */
+  evictedStates = 0;
   peakStates = 0;
   mostStatesPerInsn = 0;
 

@@ -15,6 +15,7 @@ import { widenImprecise } from "./widen.ts";
 export function checkExit(env: Env): Step {
   checkNoLeak(env, "BPF_EXIT instruction in main prog");
   if (env.state.frames.length > 1) {
+    env.stackLiveness.update(env.state);
     returnToCaller(env);
     return "returned";
   }

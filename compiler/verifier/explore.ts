@@ -41,8 +41,9 @@ export function explore(env: Env): void {
     if (env.notes.jumpPoint[insnIndex]) pushHistory(env);
     trace.before();
     env.facts.seen[insnIndex] = 1;
-    const insn = env.insns[insnIndex]!;
-    const step = checkInsn(env, insn, trace);
+    env.stackLiveness.begin(insnIndex);
+    const step = checkInsn(env, env.insns[insnIndex]!, trace);
+    env.stackLiveness.commit();
     env.previousIndex = insnIndex;
     if (step === "returned") trace.pathChanged();
     if (step === "ended" && !nextPath(env, trace)) return;
@@ -51,6 +52,7 @@ export function explore(env: Env): void {
 
 function nextPath(env: Env, trace: Trace): boolean {
   env.allScratched = true;
+  env.stackLiveness.update(env.state);
   endPath(env);
   trace.pathChanged();
   return popPath(env);
@@ -135,6 +137,7 @@ function checkLoadSpecial(env: Env, insn: Insn): Step {
 function checkJump(env: Env, insn: Insn, trace: Trace): Step {
   const operation = insn.opcode & 0xf0;
   const short = (insn.opcode & 7) === CLASS.JMP;
+  const slot = env.insnIndex;
   env.processedJumps++;
   switch (operation) {
     case JMP.CALL:
@@ -155,7 +158,7 @@ function checkJump(env: Env, insn: Insn, trace: Trace): Step {
       return "next";
     default:
       checkConditionalJump(env, insn);
-      trace.afterJump();
+      trace.afterJump(slot);
       return "next";
   }
 }

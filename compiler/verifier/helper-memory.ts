@@ -63,7 +63,7 @@ function checkStackMemory(
     call.written = { frame, off: min, size };
     return;
   }
-  env.stackLiveness.readRange(env, frame, min, max + size);
+  env.stackLiveness.readRange(frame, min, max + size);
   if (!use.writes) return;
   for (let at = min; at < max + size; at++) {
     const index = slotIndexOf(at);

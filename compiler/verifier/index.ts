@@ -59,7 +59,7 @@ function run(env: Env): void {
   findLiveRegisters(env);
   findComponents(env);
   env.scc = new SccVisits(env);
-  env.stackLiveness = new StackLiveness();
+  env.stackLiveness = new StackLiveness(env);
   exploreProgram(env);
   checkStackDepth(env);
 }

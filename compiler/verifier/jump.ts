@@ -14,8 +14,10 @@ import { learnPacketRange, packetBranchTaken } from "./packet.ts";
 import { pushPath } from "./paths.ts";
 import { requestPrecision } from "./precision.ts";
 import { baseType, isAnyPacketPointer, knownReg, mayBeNull, REG, type RegState, withValue } from "./register.ts";
-import { constantOf } from "./scalar.ts";
+import { constantOf, type Scalar } from "./scalar.ts";
+import { draftOf, settle } from "./scalar-bounds.ts";
 import { HISTORY, type Place, type State } from "./state.ts";
+import { tnumIntersect } from "./tnum.ts";
 
 const VARIABLE_LIMIT = BigInt(LIMITS.variableOffset);
 
@@ -99,8 +101,8 @@ function splitPaths(env: Env, insn: Insn, operation: number, fromRegister: boole
   const right = fromRegister ? fallen.registers[insn.src]! : knownReg(BigInt.asUintN(64, BigInt(insn.imm)));
   if (left.type === REG.SCALAR && right.type === REG.SCALAR) {
     refine(env, insn, operation, fromRegister, in32Bits, { left, right }, { jumped, fallen });
-    if (fromRegister) syncBoth(env, insn.src, jumped, fallen, places);
-    syncBoth(env, insn.dst, jumped, fallen, places);
+    if (fromRegister) syncBoth(insn.src, jumped, fallen, places);
+    syncBoth(insn.dst, jumped, fallen, places);
   }
   if (!in32Bits && fromRegister) learnNotNull(insn, operation, left, right, jumped, fallen);
   const comparesWithNull = operation === JMP.JEQ || operation === JMP.JNE;
@@ -139,18 +141,38 @@ function refine(
   { jumped, fallen }: { readonly jumped: State; readonly fallen: State },
 ): void {
   const edges = refineScalars(operation, in32Bits, left.value, right.value);
+  if (fromRegister && insn.src === insn.dst) {
+    // Both operands are the one register, which learns what each of them would.
+    jumped.registers[insn.dst] = withValue(left, intersect(edges.taken.a, edges.taken.b));
+    fallen.registers[insn.dst] = withValue(left, intersect(edges.fallthrough.a, edges.fallthrough.b));
+    return;
+  }
   jumped.registers[insn.dst] = withValue(left, edges.taken.a);
   fallen.registers[insn.dst] = withValue(left, edges.fallthrough.a);
-  if (!fromRegister || insn.src === insn.dst) return;
+  if (!fromRegister) return;
   jumped.registers[insn.src] = withValue(right, edges.taken.b);
   fallen.registers[insn.src] = withValue(right, edges.fallthrough.b);
   env.scratchRegister(insn.src);
 }
 
-function syncBoth(env: Env, register: number, jumped: State, fallen: State, places: readonly Place[]): void {
+function intersect(a: Scalar, b: Scalar): Scalar {
+  const draft = draftOf(a);
+  draft.tnum = tnumIntersect(a.tnum, b.tnum);
+  if (b.smin > draft.smin) draft.smin = b.smin;
+  if (b.smax < draft.smax) draft.smax = b.smax;
+  if (b.umin > draft.umin) draft.umin = b.umin;
+  if (b.umax < draft.umax) draft.umax = b.umax;
+  draft.s32min = Math.max(a.s32min, b.s32min);
+  draft.s32max = Math.min(a.s32max, b.s32max);
+  draft.u32min = Math.max(a.u32min, b.u32min);
+  draft.u32max = Math.min(a.u32max, b.u32max);
+  return settle(draft);
+}
+
+function syncBoth(register: number, jumped: State, fallen: State, places: readonly Place[]): void {
   for (const state of [fallen, jumped]) {
     const reg = state.registers[register]!;
-    if (reg.type === REG.SCALAR && reg.id !== 0) syncLinked(env, state, reg, places);
+    if (reg.type === REG.SCALAR && reg.id !== 0) syncLinked(state, reg, places);
   }
 }
 

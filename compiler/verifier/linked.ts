@@ -49,16 +49,13 @@ function collectPlace(state: State, place: Place, id: number, places: Place[]): 
 }
 
 /** Carries what is known of `known` over to the scalars in `places` that are linked to it. */
-export function syncLinked(env: Env, state: State, known: RegState, places: readonly Place[]): void {
+export function syncLinked(state: State, known: RegState, places: readonly Place[]): void {
   for (const place of places) {
     const reg = registerAt(state, place);
     if (reg.type !== REG.SCALAR || reg === known || reg.id !== known.id || known.id === 0) continue;
     // An addition in 32 bits and one in 64 bits have no fixed distance.
     if (reg.link !== LINK.EQUAL && known.link !== LINK.EQUAL && reg.link !== known.link) continue;
     setRegisterAt(state, place, derived(reg, known));
-    if (state !== env.state) continue;
-    if (place.inRegister) env.scratchRegister(place.index);
-    else env.scratchedSlots.add(place.index);
   }
 }
 

@@ -64,7 +64,7 @@ export class SccVisits {
   #propagate(visit: Visit): void {
     for (let round = 0; visit.backedges.length > 0; round++) {
       if (round > MOST_ROUNDS) {
-        for (const backedge of visit.backedges) forceAllPrecise(backedge.state);
+        for (const backedge of visit.backedges) forceAllPrecise(this.#env, backedge.state);
         return;
       }
       let changed = false;

@@ -5,8 +5,9 @@
  */
 import { BugError } from "../../base/errors.ts";
 import { backtrackInsn } from "./backtrack.ts";
-import { Demand } from "./demand.ts";
+import { Demand, demandText } from "./demand.ts";
 import type { Env } from "./env.ts";
+import { stateText } from "./print.ts";
 import { markPrecise, REG, type RegState } from "./register.ts";
 import { type Frame, isSpilledScalar, type State } from "./state.ts";
 
@@ -30,12 +31,21 @@ export function requestSlotPrecision(env: Env, frame: number, slot: number): voi
  */
 export function propagatePrecision(env: Env, old: State, state: State): boolean {
   const demand = new Demand(state.frames.length - 1);
-  for (const [f, frame] of old.frames.entries()) {
-    for (let r = 0; r < 10; r++) if (isPreciseScalar(frame.registers[r]!)) demand.setRegister(r, f);
+  for (let f = old.frames.length - 1; f >= 0; f--) {
+    const frame = old.frames[f]!;
+    const names: string[] = [];
+    for (let r = 0; r < 10; r++) {
+      if (!isPreciseScalar(frame.registers[r]!)) continue;
+      demand.setRegister(r, f);
+      names.push(`r${r}`);
+    }
     for (let s = 0; s < frame.stack.length; s++) {
       const slot = frame.stack[s]!;
-      if (isSpilledScalar(slot) && slot.reg.precise) demand.setSlot(s, f);
+      if (!isSpilledScalar(slot) || !slot.reg.precise) continue;
+      demand.setSlot(s, f);
+      names.push(`fp${-(s + 1) * 8}`);
     }
+    if (names.length > 0 && env.log.tracesAll) env.log.line(`frame ${f}: propagating ${names.join(",")}`);
   }
   return followBack(env, state, demand);
 }
@@ -51,6 +61,10 @@ function followBack(env: Env, start: State, demand: Demand): boolean {
   let subsequent = -1;
   let skip = true;
   for (;;) {
+    if (env.log.tracesAll) {
+      const place = `last_idx ${last} first_idx ${state.firstIndex} subseq_idx ${subsequent} `;
+      env.log.line(`mark_precise: frame${demand.frame}: ${place}`);
+    }
     if (last < 0) return meetAtEntry(state, demand) || changed;
     let used = state.history.length;
     for (let index = last; ; ) {
@@ -59,7 +73,7 @@ function followBack(env: Env, start: State, demand: Demand): boolean {
         const top = used > 0 ? state.history[used - 1]! : null;
         const entry = top !== null && top.insnIndex === index ? top : null;
         if (!backtrackInsn(env, demand, index, subsequent, entry)) {
-          forceAllPrecise(start);
+          forceAllPrecise(env, start);
           return true;
         }
       }
@@ -73,13 +87,13 @@ function followBack(env: Env, start: State, demand: Demand): boolean {
     }
     const { parent } = state;
     if (parent === null) break;
-    if (markDemanded(parent, demand)) changed = true;
+    if (markDemanded(env, parent, demand)) changed = true;
     if (demand.isEmpty) return changed;
     subsequent = state.firstIndex;
     last = parent.lastIndex;
     state = parent;
   }
-  forceAllPrecise(start);
+  forceAllPrecise(env, start);
   return true;
 }
 
@@ -95,7 +109,7 @@ function previousStep(state: State, index: number, used: number): { index: numbe
 }
 
 /** Marks the demanded scalars of a checkpoint; what is precise already, or no scalar, needs no further search. */
-function markDemanded(state: State, demand: Demand): boolean {
+function markDemanded(env: Env, state: State, demand: Demand): boolean {
   let changed = false;
   for (let f = demand.frame; f >= 0; f--) {
     const frame = state.frames[f];
@@ -115,6 +129,10 @@ function markDemanded(state: State, demand: Demand): boolean {
         frame.setSlot(s, { kinds: slot.kinds, reg: markPrecise(slot.reg) });
         changed = true;
       }
+    }
+    if (env.log.tracesAll) {
+      const demands = demandText(demand, f);
+      env.log.line(`mark_precise: frame${f}: parent state ${demands}: ${stateText(state, frame)}`);
     }
   }
   return changed;
@@ -136,19 +154,29 @@ function meetAtEntry(state: State, demand: Demand): boolean {
 }
 
 /** The search failed: everything in the checkpoints of this path counts as precise. Kernel: mark_all_scalars_precise(). */
-export function forceAllPrecise(start: State): void {
+export function forceAllPrecise(env: Env, start: State): void {
+  if (env.log.tracesAll) {
+    env.log.line(`mark_precise: frame${start.frameIndex}: falling back to forcing all scalars precise`);
+  }
   for (let state = start.parent; state !== null; state = state.parent) {
-    for (const frame of state.frames) forceFramePrecise(frame);
+    for (const frame of state.frames) forceFramePrecise(env, frame);
   }
 }
 
-function forceFramePrecise(frame: Frame): void {
+function forceFramePrecise(env: Env, frame: Frame): void {
+  const note = (name: string): void => {
+    if (env.log.tracesAll) env.log.line(`force_precise: frame${frame.index}: forcing ${name} to be precise`);
+  };
   for (let r = 0; r < 10; r++) {
     const reg = frame.registers[r]!;
-    if (reg.type === REG.SCALAR && !reg.precise) frame.registers[r] = markPrecise(reg);
+    if (reg.type !== REG.SCALAR || reg.precise) continue;
+    frame.registers[r] = markPrecise(reg);
+    note(`r${r}`);
   }
   for (let s = 0; s < frame.stack.length; s++) {
     const slot = frame.stack[s]!;
-    if (isSpilledScalar(slot) && !slot.reg.precise) frame.stack[s] = { kinds: slot.kinds, reg: markPrecise(slot.reg) };
+    if (!isSpilledScalar(slot) || slot.reg.precise) continue;
+    frame.stack[s] = { kinds: slot.kinds, reg: markPrecise(slot.reg) };
+    note(`fp${-(s + 1) * 8}`);
   }
 }

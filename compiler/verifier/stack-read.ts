@@ -16,7 +16,7 @@ export function readStack(env: Env, reg: RegState, off: number, size: number, re
   const { min, max } = stackRange(reg, off);
   const frame = frameOf(env, reg);
   if (min === max && isConstant(reg.value)) return readFixed(env, frame, min, size, register);
-  env.stackLiveness.readRange(env, frame, min, max + size);
+  env.stackLiveness.readRange(frame, min, max + size);
   return joinBytes(env, frame, min, max + size);
 }
 
@@ -24,7 +24,7 @@ function readFixed(env: Env, frame: Frame, off: number, size: number, register: 
   const index = slotIndexOf(off);
   const slot = frame.slot(index);
   scratchSlot(env, frame, index);
-  env.stackLiveness.readRange(env, frame, off, off + size);
+  env.stackLiveness.readRange(frame, off, off + size);
   if (!isSpilled(slot)) return register < 0 ? null : joinBytes(env, frame, off, off + size);
   const spilledBytes = spillSize(slot);
   let loaded: RegState = slot.reg;

@@ -35,7 +35,7 @@ function writeFixed(env: Env, frame: Frame, off: number, size: number, register:
   const value = register >= 0 ? env.register(register) : storedImmediate(env);
   scratchSlot(env, frame, index);
   const atSlotStart = off % SLOT_BYTES === 0;
-  if (size === SLOT_BYTES) env.stackLiveness.written(env, frame, index);
+  if (size === SLOT_BYTES) env.stackLiveness.written(frame, index);
   let remembered = true;
   if (value !== null && value.type === REG.SCALAR && atSlotStart) {
     spillScalar(env, frame, index, value, size, register);

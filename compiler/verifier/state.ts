@@ -110,6 +110,8 @@ export class State {
   parent: State | null = null;
   /** paths from here that are not explored to their end yet */
   branches = 1;
+  /** a checkpoint that new states are not compared with any more */
+  evicted = false;
   insnIndex = 0;
   firstIndex = 0;
   lastIndex = -1;

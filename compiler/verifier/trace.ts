@@ -31,7 +31,7 @@ export class Trace {
       env.log.line(`\nfrom ${env.previousIndex} to ${env.insnIndex}:${stateText(env.state, env.state.frame)}`);
       this.#printsWholeState = false;
     }
-    if (hasScratched(env)) printState(env);
+    if (hasScratched(env)) printState(env, env.insnIndex);
     printSource(env);
     const start = env.log.position;
     env.log.line(`${env.insnIndex}: ${insnText(env, env.insnIndex)}`);
@@ -39,16 +39,17 @@ export class Trace {
     env.insnTextLength = env.insnEnd - start;
   }
 
-  afterJump(): void {
-    if (this.#env.log.traces) printState(this.#env);
+  /** `slot`: of the jump; the path may be elsewhere already. */
+  afterJump(slot: number): void {
+    if (this.#env.log.traces) printState(this.#env, slot);
   }
 }
 
 /** The changed part of the state: behind the instruction where nothing was printed since. Kernel: print_insn_state(). */
-export function printState(env: Env): void {
+function printState(env: Env, slot: number): void {
   const { log } = env;
   if (env.insnEnd >= 0 && env.insnEnd === log.position) log.alignState(env.insnTextLength);
-  else log.write(`${env.insnIndex}:`);
+  else log.write(`${slot}:`);
   log.line(scratchedText(env));
 }
 
