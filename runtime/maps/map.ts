@@ -107,10 +107,9 @@ export abstract class BpfMap {
     return this.#frozen;
   }
 
-  /** From now on the user cannot write it. Kernel: BPF_MAP_FREEZE; a second time is -EBUSY. */
+  /** From now on the user cannot write it. Kernel: BPF_MAP_FREEZE; a second time is -EPERM. */
   freeze(): void {
-    this.requireOpen();
-    if (this.#frozen) throw this.error("EBUSY", "it is frozen already");
+    this.require("write");
     this.#frozen = true;
   }
 
@@ -126,6 +125,7 @@ export abstract class BpfMap {
     this.require("write");
     this.requireKey(key);
     this.requireValue(value);
+    if ((flags & UPDATE_FLAG.LOCK) !== 0) throw this.error("EINVAL", "BPF_F_LOCK needs a spin lock in the value");
     this.write(key, value, flags);
   }
 
@@ -139,9 +139,11 @@ export abstract class BpfMap {
   /** Takes an element out and returns its value, null where there is none. Kernel: BPF_MAP_LOOKUP_AND_DELETE_ELEM. */
   lookupAndDelete(key: Uint8Array): MapValue | null {
     this.require("read");
-    const value = this.lookup(key);
+    this.require("write");
+    this.requireKey(key);
     if (!this.deletable) throw this.error("ENOTSUPP", "this type has no lookup-and-delete");
-    if (value !== null) this.delete(key);
+    const value = this.read(key);
+    if (value !== null) this.remove(key);
     return value;
   }
 

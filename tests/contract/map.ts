@@ -299,7 +299,7 @@ export function describeMap(contract: MapContract): void {
       expect(errnoOf(() => writeOnly.lookup(key(1)))).toBe("EPERM");
       expect(errnoOf(() => [...writeOnly.keys()])).toBe("EPERM");
       map.freeze();
-      expect(errnoOf(() => map.freeze())).toBe("EBUSY");
+      expect(errnoOf(() => map.freeze())).toBe("EPERM");
       expect(errnoOf(() => map.update(key(1), userValue(1)))).toBe("EPERM");
       expect(errnoOf(() => map.clear())).toBe("EPERM");
       expect(program.update(key(1), value(1), ANY)).toBe(0);
@@ -335,7 +335,7 @@ export function describeMap(contract: MapContract): void {
         model.set(n, values);
         return 0;
       };
-      for (let step = 0; step < 1500; step++) {
+      for (let step = 0; step < 700; step++) {
         const where = `seed ${seed}, step ${step}`;
         const n = random() % (spec.maxEntries + (spec.maxEntries >> 2) + 1);
         const flags = random() % 20 === 0 ? random() % 4 : ANY;
