@@ -2,4 +2,5 @@
 export { type FormatField, parseFormat, type TracepointFormat } from "./format.ts";
 export { bytesInput, type CaptureInput, fileInput, streamInput } from "./input.ts";
 export { compareLayout, type LayoutDifference, requireLayout } from "./layout.ts";
-export { openPerfData } from "./perf-data/index.ts";
+export { openPerfData, type PerfDataOptions } from "./perf-data/index.ts";
+export { tracefsFormats } from "./tracefs.ts";

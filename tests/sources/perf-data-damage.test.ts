@@ -2,10 +2,13 @@
  * Damaged recordings: what lies before the damage is read, then a CaptureError with the place. Nothing else ever escapes.
  * FUZZ_RUNS sets the number of random damages (default 300); FUZZ_SEED repeats a run.
  */
-import { readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { CaptureError } from "../../base/index.ts";
-import { bytesInput, openPerfData } from "../../runtime/sources/index.ts";
+import type { SourceEvent } from "../../runtime/source.ts";
+import { bytesInput, openPerfData, tracefsFormats } from "../../runtime/sources/index.ts";
 import { damage, makeRandom } from "./damage.ts";
 import { type Drained, drain, makeWorld } from "./world.ts";
 
@@ -49,6 +52,23 @@ describe("a truncated recording", () => {
     expect(error).toMatchObject({ code: "CAPTURE_TRUNCATED", message: expect.stringContaining("names and formats") });
   });
 
+  it("of the file form yields what is left where somebody else knows its events", async () => {
+    const whole = await openPerfData(bytesInput(FILE));
+    const root = makeTracefs(whole.events!);
+    const formats = (ids: ReadonlySet<number>) => tracefsFormats(ids, root);
+    const source = await openPerfData(bytesInput(FILE.subarray(0, FILE.length / 2)), { formats });
+    expect(source.cpus).toBe(whole.cpus);
+    const { events, error } = await drain(source, makeWorld(source.cpus));
+    expect(error).toMatchObject({
+      code: "CAPTURE_TRUNCATED",
+      message: expect.stringContaining("taken from elsewhere"),
+    });
+    const known = new Set((await replay(FILE)).events.map(key));
+    expect(events.length).toBeGreaterThan(known.size / 3);
+    expect(events.every((event) => known.has(key(event)))).toBe(true);
+    await whole.close();
+  });
+
   it("is reported wherever the cut is", async () => {
     for (let length = 0; length < PIPE.length; length += 4999) {
       const { error } = await replay(PIPE.subarray(0, length));
@@ -56,6 +76,34 @@ describe("a truncated recording", () => {
     }
   });
 });
+
+/** A tracefs that knows the capture's events, by the ids that it has them under. */
+function makeTracefs(events: readonly SourceEvent[]): string {
+  const root = mkdtempSync(join(tmpdir(), "bpfjit-tracefs-"));
+  for (const [name, id] of IDS) {
+    const directory = join(root, "events", name);
+    const { type } = events.find((event) => event.name === name)!;
+    if (type?.kind !== "struct") throw new Error("a record is a struct");
+    const fields = type.members.map(
+      (member) =>
+        `\tfield:u8 ${member.name}[];\toffset:${member.offsetBits / 8};\tsize:${member.type.size};\tsigned:0;`,
+    );
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(join(directory, "id"), `${id}\n`);
+    writeFileSync(join(directory, "format"), `name: ${name.split("/")[1]}\nID: ${id}\nformat:\n${fields.join("\n")}\n`);
+  }
+  return root;
+}
+/** as perf report --header-only shows them */
+const IDS = new Map([
+  ["sched/sched_switch", 0x174],
+  ["sched/sched_wakeup", 0x176],
+  ["sched/sched_wakeup_new", 0x175],
+  ["sched/sched_process_exec", 0x16d],
+  ["sched/sched_process_exit", 0x171],
+  ["sched/sched_process_fork", 0x16e],
+  ["syscalls/sys_enter_openat", 0x30e],
+]);
 
 const key = (event: { timeNs: bigint; hook: string; cpu: number }): string =>
   `${event.timeNs} ${event.hook} ${event.cpu}`;

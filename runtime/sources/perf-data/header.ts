@@ -8,7 +8,7 @@ import { ByteReader, CaptureError } from "../../../base/index.ts";
 import type { TracepointFormat } from "../format.ts";
 import { type CaptureInput, readFully } from "../input.ts";
 import { readTracingData } from "../tracing-data.ts";
-import { type PerfAttr, readAttr } from "./attr.ts";
+import { isTracepoint, type PerfAttr, readAttr } from "./attr.ts";
 import { FEATURE } from "./records.ts";
 
 export interface PerfHeader {
@@ -22,6 +22,9 @@ export interface PerfHeader {
   /** to be thrown once all that can be read was read */
   readonly truncated: CaptureError | null;
 }
+
+/** Where formats come from when the recording's own are cut off: of those ids that it knows. */
+export type FormatFallback = (ids: ReadonlySet<number>) => ReadonlyMap<number, TracepointFormat>;
 
 export const PERF_MAGIC = "PERFILE2";
 const MAGIC_SWAPPED = "2ELIFREP";
@@ -60,8 +63,15 @@ export function perfForm(head: Uint8Array): "file" | "pipe" {
   throw malformed(`the header says that it has ${size} bytes`, 8);
 }
 
-/** Reads the header of the file form. `input` must know its size. */
-export async function readFileHeader(input: CaptureInput, size: number): Promise<PerfHeader> {
+/**
+ * Reads the header of the file form. `input` must know its size. What describes the events lies behind them: where that is
+ * missing, `fallback` must know all of them, else CAPTURE_TRUNCATED is thrown.
+ */
+export async function readFileHeader(
+  input: CaptureInput,
+  size: number,
+  fallback: FormatFallback | null,
+): Promise<PerfHeader> {
   const header = malformedReader(await section(input, 0, FILE_HEADER_BYTES, size), 0, "the file header");
   const attrSize = header.u64Number(16);
   const dataStart = header.u64Number(40);
@@ -69,15 +79,43 @@ export async function readFileHeader(input: CaptureInput, size: number): Promise
   const attrs = await readAttrs(input, size, attrSize, header.u64Number(24), header.u64Number(32));
   const present = featureBits(header);
   refuseFeatures(present);
-  if (dataBytes === 0) {
-    const message = "the data has no size: the recording was not ended in an orderly way, which leaves no event names";
-    throw truncated(message, 48);
-  }
   const dataEnd = dataStart + dataBytes;
   if (!Number.isSafeInteger(dataEnd)) throw malformed("the data section lies beyond every file", 40);
+  if (dataBytes === 0) {
+    const message = "the recording was not ended in an orderly way: its data has no size";
+    return withoutFeatures(truncated(message, 48), attrs, dataStart, size, fallback);
+  }
+  if (dataEnd + present.size * 16 > size) {
+    const message = "the file ends before its feature sections";
+    return withoutFeatures(truncated(message, size), attrs, dataStart, dataEnd, fallback);
+  }
   const features = await readFeatures(input, size, dataEnd, present);
-  const cut = dataEnd > size ? truncated("the file ends inside the recorded events", size) : features.truncated;
-  return { attrs, formats: features.formats, cpus: features.cpus, dataStart, dataEnd, truncated: cut };
+  return { attrs, ...features, dataStart, dataEnd };
+}
+
+function withoutFeatures(
+  cut: CaptureError,
+  attrs: readonly PerfAttr[],
+  dataStart: number,
+  dataEnd: number,
+  fallback: FormatFallback | null,
+): PerfHeader {
+  const ids = new Set(attrs.filter(isTracepoint).map((attr) => attr.config));
+  const formats = fallback?.(ids) ?? new Map();
+  const { where } = cut;
+  if (ids.size === 0 || formats.size < ids.size) {
+    const message = `${cut.message}, so the names and formats of its events are not known`;
+    throw new CaptureError("CAPTURE_TRUNCATED", message, { where });
+  }
+  const message = `${cut.message}; the names and formats of its events were taken from elsewhere`;
+  return {
+    attrs,
+    formats,
+    cpus: null,
+    dataStart,
+    dataEnd,
+    truncated: new CaptureError("CAPTURE_TRUNCATED", message, { where }),
+  };
 }
 
 async function readAttrs(
@@ -145,9 +183,6 @@ async function readFeatures(
     throw new CaptureError("CAPTURE_EVENT_MISSING", "the recording holds no tracepoints: it carries no tracing data");
   }
   const tableBytes = present.size * 16;
-  if (tableStart + tableBytes > size) {
-    throw truncated("the file ends before its feature sections, which hold the names and formats of its events", size);
-  }
   const table = malformedReader(await section(input, tableStart, tableBytes, size), tableStart, "the feature table");
   let at = 0;
   let whole = true;

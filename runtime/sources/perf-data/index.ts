@@ -1,2 +1,2 @@
 export { PERF_MAGIC } from "./header.ts";
-export { openPerfData } from "./source.ts";
+export { openPerfData, type PerfDataOptions } from "./source.ts";

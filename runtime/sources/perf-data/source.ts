@@ -19,6 +19,7 @@ import { locateRaw, sampleLayout } from "./attr.ts";
 import { ArenaChunks } from "./chunks.ts";
 import { countCpus } from "./cpus.ts";
 import {
+  type FormatFallback,
   malformed,
   type PerfHeader,
   PIPE_HEADER_BYTES,
@@ -45,10 +46,18 @@ const NO_TID = 0xffff_ffff;
 /** misc of LOST_SAMPLES: dropped by a BPF filter of the recording, which is no loss. */
 const MISC_LOST_SAMPLES_BPF = 1 << 15;
 
+export interface PerfDataOptions {
+  /**
+   * Knows the formats of events by id, for a file that was cut off before its own; tracefsFormats() does for recordings of
+   * the kernel that runs. The recording still ends in CAPTURE_TRUNCATED, whose message says that they were used.
+   */
+  readonly formats?: FormatFallback;
+}
+
 /** Reads the recording's header. The input is closed with the source, or at once where this throws. */
-export async function openPerfData(input: CaptureInput): Promise<EventSource> {
+export async function openPerfData(input: CaptureInput, options: PerfDataOptions = {}): Promise<EventSource> {
   try {
-    const { header, rest } = await readHeader(input);
+    const { header, rest } = await readHeader(input, options.formats ?? null);
     if (header.attrs.length >= TASK_MARK) throw malformed(`the recording describes ${header.attrs.length} events`, 0);
     const cpus = header.cpus ?? (await countCpus(rest, header, header.attrs.map(sampleLayout)));
     return new PerfDataSource(rest, header, cpus);
@@ -58,7 +67,10 @@ export async function openPerfData(input: CaptureInput): Promise<EventSource> {
   }
 }
 
-async function readHeader(input: CaptureInput): Promise<{ header: PerfHeader; rest: CaptureInput }> {
+async function readHeader(
+  input: CaptureInput,
+  fallback: FormatFallback | null,
+): Promise<{ header: PerfHeader; rest: CaptureInput }> {
   const head = new Uint8Array(PIPE_HEADER_BYTES);
   const read = await readFully(input, head, 0);
   if (perfForm(head.subarray(0, read)) === "pipe") {
@@ -66,7 +78,7 @@ async function readHeader(input: CaptureInput): Promise<{ header: PerfHeader; re
     return { header, rest: unread(input, header.ahead, header.dataStart) };
   }
   const file = input.size === null ? await readWhole(input, head) : input;
-  return { header: await readFileHeader(file, file.size!), rest: file };
+  return { header: await readFileHeader(file, file.size!, fallback), rest: file };
 }
 
 /** The file form keeps what describes it at its end: a stream of it must be read whole. */
