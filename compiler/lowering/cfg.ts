@@ -14,15 +14,21 @@ export type BlockEnd =
   | { readonly kind: "trap" }
   | { readonly kind: "jump"; readonly to: number }
   | { readonly kind: "branch"; readonly insnIndex: number; readonly taken: number; readonly fallthrough: number }
-  /** goes where the dispatch variable says (irreducible.ts) */
-  | { readonly kind: "dispatch"; readonly targets: readonly number[] };
+  /** goes where a dispatch variable says (reducible.ts) */
+  | { readonly kind: "dispatch"; readonly variable: number; readonly targets: readonly number[] };
+
+/** A value that a dispatch variable takes. */
+export interface Selection {
+  readonly variable: number;
+  readonly value: number;
+}
 
 export interface Block {
   /** instructions [first, end) are the block's statements */
   readonly first: number;
   readonly end: number;
-  /** value that the dispatch variable takes before the jump, null where there is none to set */
-  readonly select: number | null;
+  /** what to select before the jump to a dispatch block, null elsewhere */
+  readonly select: Selection | null;
   readonly exit: BlockEnd;
 }
 
@@ -107,7 +113,7 @@ export function retarget(exit: BlockEnd, target: (block: number) => number): Blo
       return { ...exit, taken, fallthrough };
     }
     case "dispatch":
-      return { kind: "dispatch", targets: exit.targets.map(target) };
+      return { ...exit, targets: exit.targets.map(target) };
   }
 }
 

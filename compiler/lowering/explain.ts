@@ -79,7 +79,7 @@ function blockInsns(program: LowerableProgram, cfg: Cfg, index: number): string[
     texts.push(`${insn}: ${printInsn(program.insns, insn)}`);
     if (isWideImmediate(program.insns[insn]!)) insn++;
   }
-  if (block.select !== null) texts.push(`select ${block.select}`);
+  if (block.select !== null) texts.push(`select ${block.select.value} (v${block.select.variable})`);
   if (block.exit.kind === "branch") {
     const at = block.exit.insnIndex;
     texts.push(`${at}: ${printInsn(program.insns, at)}`);

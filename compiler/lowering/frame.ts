@@ -20,7 +20,7 @@ export class Frame {
   readonly #params: readonly ValueType[];
   readonly #registers: number[] = [];
   readonly #base: number;
-  readonly #select: number;
+  readonly #selectors: Temp[] = [];
   readonly #spare = new Map<ValueType, number[]>();
   readonly #taken = new Map<ValueType, number>();
 
@@ -34,7 +34,6 @@ export class Frame {
       this.#registers.push(isParameter ? register - 1 : this.#add(wasm.i64));
     }
     this.#base = this.#add(wasm.i32);
-    this.#select = this.#add(wasm.i32);
   }
 
   get params(): readonly ValueType[] {
@@ -82,11 +81,15 @@ export class Frame {
   }
 
   /** Which target a dispatch block goes to. */
-  select(): Expr {
-    return this.#wasm.m.local.get(this.#select, this.#wasm.i32);
+  select(variable: number): Expr {
+    return this.#selector(variable).get();
   }
-  setSelect(value: number): Expr {
-    return this.#wasm.m.local.set(this.#select, this.#wasm.m.i32.const(value));
+  setSelect(variable: number, value: number): Expr {
+    return this.#selector(variable).set(this.#wasm.m.i32.const(value));
+  }
+  #selector(variable: number): Temp {
+    this.#selectors[variable] ??= this.local(this.#wasm.i32);
+    return this.#selectors[variable];
   }
 
   /** A local for the length of one instruction. */

@@ -77,7 +77,7 @@ class FunctionLowering {
       exit: () => sequence(m, [...this.#leave(), m.return(this.frame.reg(0))]),
       statements: (block) => this.#statements(cfg.blocks[block]!),
       condition: (block) => this.#condition(cfg.blocks[block]!),
-      select: () => this.frame.select(),
+      select: (variable) => this.frame.select(variable),
     });
     return sequence(m, [...this.#prologue(), ...code, m.unreachable()]);
   }
@@ -139,7 +139,7 @@ class FunctionLowering {
       code.push(...this.#instruction(insn, index));
       if (isWideImmediate(insn)) index++;
     }
-    if (block.select !== null) code.push(this.frame.setSelect(block.select));
+    if (block.select !== null) code.push(this.frame.setSelect(block.select.variable, block.select.value));
     else if (block.exit.kind === "jump" || block.exit.kind === "branch") code.push(...this.#spend(block.end));
     return code;
   }

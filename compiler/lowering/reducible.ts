@@ -123,8 +123,12 @@ function components(
   return found;
 }
 
-/** A dispatch block per group, and on every edge to a member of a group a block that selects it. */
+/**
+ * A dispatch block per group, and on every edge to a member of a group a block that selects it. The groups of one round
+ * share a variable. Other rounds need others: a later one may put its own selection between one of this and its dispatch.
+ */
 function insertDispatch(cfg: Cfg, groups: readonly (readonly number[])[]): Cfg {
+  const variable = unusedVariable(cfg);
   const blocks: Block[] = [...cfg.blocks];
   const dispatcher = new Int32Array(cfg.blocks.length).fill(-1);
   const choice = new Int32Array(cfg.blocks.length);
@@ -133,11 +137,12 @@ function insertDispatch(cfg: Cfg, groups: readonly (readonly number[])[]): Cfg {
       dispatcher[target] = blocks.length;
       choice[target] = index;
     });
-    blocks.push({ first: 0, end: 0, select: null, exit: { kind: "dispatch", targets: group } });
+    blocks.push({ first: 0, end: 0, select: null, exit: { kind: "dispatch", variable, targets: group } });
   }
   const through = (target: number): number => {
     if (dispatcher[target]! < 0) return target;
-    blocks.push({ first: 0, end: 0, select: choice[target]!, exit: { kind: "jump", to: dispatcher[target]! } });
+    const select = { variable, value: choice[target]! };
+    blocks.push({ first: 0, end: 0, select, exit: { kind: "jump", to: dispatcher[target]! } });
     return blocks.length - 1;
   };
   for (let index = 0; index < cfg.blocks.length; index++) {
@@ -145,4 +150,10 @@ function insertDispatch(cfg: Cfg, groups: readonly (readonly number[])[]): Cfg {
     if (successorsOf(block.exit).length > 0) blocks[index] = { ...block, exit: retarget(block.exit, through) };
   }
   return orderCfg(blocks, through(0));
+}
+
+function unusedVariable(cfg: Cfg): number {
+  let variable = 0;
+  for (const { exit } of cfg.blocks) if (exit.kind === "dispatch") variable = Math.max(variable, exit.variable + 1);
+  return variable;
 }

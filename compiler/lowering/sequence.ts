@@ -11,8 +11,8 @@ export interface BlockCode {
   condition(block: number): Expr;
   /** returns from the function */
   exit(): Expr;
-  /** the dispatch variable */
-  select(): Expr;
+  /** a dispatch variable */
+  select(variable: number): Expr;
 }
 
 /** More children than this in one block become blocks of blocks: binaryen.js passes children on a small stack. */
@@ -64,7 +64,7 @@ export function wrap(m: Module, ops: readonly Op[], code: BlockCode): Expr[] {
         children.push(m.br(labelName(op.label), negated(code.condition(op.block), op.negate)));
         break;
       case "brTable":
-        for (const part of dispatch(m, op.labels, code.select)) children.push(ending(part));
+        for (const part of dispatch(m, op.labels, () => code.select(op.variable))) children.push(ending(part));
         break;
       case "unreachable":
         children.push(ending(m.unreachable()));

@@ -25,7 +25,7 @@ export type Op =
   | { readonly op: "code"; readonly block: number }
   | { readonly op: "br"; readonly label: Label }
   | { readonly op: "brIf"; readonly block: number; readonly negate: boolean; readonly label: Label }
-  | { readonly op: "brTable"; readonly labels: readonly Label[] }
+  | { readonly op: "brTable"; readonly variable: number; readonly labels: readonly Label[] }
   | { readonly op: "exit" }
   | { readonly op: "unreachable" };
 
@@ -193,7 +193,11 @@ class Structurer {
         code.push({ op: "br", label: this.#label(block, exit.to) });
         return -1;
       case "dispatch":
-        code.push({ op: "brTable", labels: exit.targets.map((target) => this.#label(block, target)) });
+        code.push({
+          op: "brTable",
+          variable: exit.variable,
+          labels: exit.targets.map((target) => this.#label(block, target)),
+        });
         return -1;
       case "branch":
         return this.#branch(block, exit.taken, exit.fallthrough, code);
