@@ -1,10 +1,8 @@
-export { type Device, LOOPBACK } from "./device.ts";
-export { type Attachable, type AttachOptions, type FireOptions, Hook, Hooks, Link } from "./hooks.ts";
-export type { LinkOptions } from "./linker.ts";
+export type { AttachOptions, FireOptions, Hook, Link } from "./hooks.ts";
 export * from "./maps/index.ts";
 export { LinkedObject } from "./object.ts";
 export { LinkedProgram } from "./program.ts";
-export type { PumpOptions, PumpProgress, PumpSummary, Relief } from "./pump.ts";
+export type { PumpProgress, PumpSummary } from "./pump.ts";
 export * from "./rings/index.ts";
 export { createRuntime, Runtime, type RuntimeOptions } from "./runtime.ts";
 export type * from "./source.ts";

@@ -68,12 +68,12 @@ export function askKernel(jobs: readonly KernelJob[]): KernelAnswer[] {
     .map((line) => JSON.parse(line));
 }
 
-/** r0 = 0; exit */
+/** r0 = 0; exit. As an xdp program, since socket filters may be open to everybody where the rest is not. */
 const NOTHING = "b7000000000000009500000000000000";
 
 const kernelAvailable: boolean = (() => {
   try {
-    return askKernel([{ type: 1, license: "GPL", insns: NOTHING, maps: [], runs: [] }])[0]?.load === 0;
+    return askKernel([{ type: 6, license: "GPL", insns: NOTHING, maps: [], runs: [] }])[0]?.load === 0;
   } catch {
     return false;
   }
