@@ -2,7 +2,7 @@
  * Where a capture's bytes come from: a file, bytes in memory, or a stream that can only be read forwards. A reader of a
  * format asks for bytes at a position and names the memory they go to, so file bytes can land in the arena directly.
  */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, createReadStream, fstatSync, openSync, readSync } from "node:fs";
 import { UsageError } from "../../base/index.ts";
 
 export interface CaptureInput {
@@ -12,20 +12,24 @@ export interface CaptureInput {
   readonly size: number | null;
   /** Fills `target` from `position` on as far as it can; returns the bytes read, 0 at the end. May return fewer. */
   read(target: Uint8Array, position: number): number | Promise<number>;
+  /** A second time does nothing. */
   close(): void;
 }
 
-/** A regular file is read where it is asked for; anything else (a pipe, /dev/stdin) is read forwards. */
+/** A regular file is read where it is asked for; anything else (a pipe, a device) is read forwards, without blocking. */
 export function fileInput(path: string): CaptureInput {
   const fd = attempt(path, () => openSync(path, "r"));
+  let closed = false;
   const status = attempt(path, () => fstatSync(fd));
-  const size = status.isFile() ? status.size : null;
+  if (!status.isFile()) return streamInput(createReadStream(path, { fd }), path);
   return {
     name: path,
-    size,
-    read: (target, position) =>
-      attempt(path, () => readSync(fd, target, 0, target.length, size === null ? null : position)),
-    close: () => closeSync(fd),
+    size: status.size,
+    read: (target, position) => attempt(path, () => readSync(fd, target, 0, target.length, position)),
+    close: () => {
+      if (!closed) closeSync(fd);
+      closed = true;
+    },
   };
 }
 
@@ -42,25 +46,41 @@ export function bytesInput(bytes: Uint8Array, name = "capture"): CaptureInput {
   };
 }
 
-/** Reads forwards only; `size` stays unknown. */
+/** Reads forwards only; `size` stays unknown. A read that waits when the input is closed ends with nothing. */
 export function streamInput(stream: AsyncIterable<Uint8Array>, name = "stream"): CaptureInput {
   const iterator = stream[Symbol.asyncIterator]();
   let rest: Uint8Array = new Uint8Array(0);
+  let closed = false;
+  let stopWaiting = (): void => {};
+  /** The stream's next bytes, null at its end and when the input is closed. */
+  const next = (): Promise<Uint8Array | null> =>
+    new Promise((resolve, reject) => {
+      stopWaiting = () => resolve(null);
+      iterator.next().then(
+        (result) => resolve(result.done ? null : result.value),
+        (cause: unknown) => reject(unreadable(name, cause)),
+      );
+    });
   return {
     name,
     size: null,
     read: async (target) => {
       while (rest.length === 0) {
-        const next = await iterator.next();
-        if (next.done) return 0;
-        rest = next.value;
+        const part = closed ? null : await next();
+        if (part === null) return 0;
+        rest = part;
       }
       const part = rest.subarray(0, target.length);
       target.set(part);
       rest = rest.subarray(part.length);
       return part.length;
     },
-    close: () => void iterator.return?.(),
+    close: () => {
+      if (closed) return;
+      closed = true;
+      stopWaiting();
+      iterator.return?.().catch(() => {});
+    },
   };
 }
 
@@ -92,7 +112,11 @@ function attempt<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new UsageError("INPUT_UNREADABLE", `${path}: ${reason}`, { cause, where: { file: path } });
+    throw unreadable(path, cause);
   }
+}
+
+function unreadable(path: string, cause: unknown): UsageError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new UsageError("INPUT_UNREADABLE", `${path}: ${reason}`, { cause, where: { file: path } });
 }

@@ -98,6 +98,23 @@ describe("perf.data", () => {
     }
   });
 
+  it("stops waiting for a stream when the run is cancelled", async () => {
+    const head = read(new URL("sched.pipe.perf.data", CAPTURES)).subarray(0, 40_000);
+    const source = await openPerfData(streamInput(stuck(head)));
+    const cancel = new AbortController();
+    const world = Object.assign(makeWorld(source.cpus), { signal: cancel.signal });
+    await source.open(world, []);
+    const waiting = source.nextBatch();
+    cancel.abort();
+    expect(await waiting).toBeNull();
+    await source.close();
+  });
+
+  it("names a file that cannot be read", async () => {
+    expect(() => fileInput("/nonexistent/perf.data")).toThrow(expect.objectContaining({ code: "INPUT_UNREADABLE" }));
+    await expect(openPerfData(fileInput("/"))).rejects.toMatchObject({ code: "INPUT_UNREADABLE" });
+  });
+
   it("feeds wanted events only", async () => {
     const { events } = await replay(read(new URL("sched.perf.data", CAPTURES)), ["sched/sched_process_exec"]);
     const lines = readScript(new URL("sched.script.txt", CAPTURES));
@@ -136,6 +153,11 @@ describe("perf.data", () => {
   });
 });
 
+/** A stream that gives some bytes and then nothing, for ever. */
+async function* stuck(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+  await new Promise(() => {});
+}
 function* slices(bytes: Uint8Array, size: number): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }

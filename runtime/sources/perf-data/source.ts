@@ -123,6 +123,8 @@ class PerfDataSource implements EventSource {
   #problem: unknown = null;
   /** the samples carry no time: they are in order as they are */
   #timeless = false;
+  /** ends the waiting for a stream */
+  readonly #onAbort = (): void => this.#input.close();
 
   constructor(input: CaptureInput, header: PerfHeader, cpus: number) {
     this.name = input.name;
@@ -157,6 +159,7 @@ class PerfDataSource implements EventSource {
     this.#cpuBlocks = Array.from({ length: this.cpus }, (_, cpu) => world.cpuBlock(cpu));
     this.#batch = this.#memory.allocate(BATCH_EVENTS * EVENT.bytes, EVENT.bytes);
     this.#problem = this.#header.truncated;
+    world.signal.addEventListener("abort", this.#onAbort);
   }
 
   async nextBatch(): Promise<EventBatch | null> {
@@ -179,6 +182,7 @@ class PerfDataSource implements EventSource {
   }
 
   async close(): Promise<void> {
+    this.#world?.signal.removeEventListener("abort", this.#onAbort);
     this.#input.close();
   }
 
