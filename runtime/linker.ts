@@ -19,7 +19,7 @@ import {
 import { type BpfMap, createMap, ProgArrayMap } from "./maps/index.ts";
 import { LinkedObject } from "./object.ts";
 import { LinkedProgram, type ProgramHome } from "./program.ts";
-import type { World } from "./world.ts";
+import type { BatchFunction, World } from "./world.ts";
 
 export interface LinkOptions {
   /** maps that exist already, by the name that the object gives them; their definition must be the same */
@@ -73,8 +73,15 @@ export async function linkObject(
     const instance = await WebAssembly.instantiate(module, importsOf(world, maps));
     for (const program of manifest.programs) {
       const main = instance.exports[EXPORT.main + program.name];
-      if (typeof main !== "function") continue;
-      installed.push(new LinkedProgram(home, program, world.install(program.name, main)));
+      const batch = instance.exports[EXPORT.batch + program.name];
+      if (main === undefined) continue;
+      if (typeof main !== "function" || typeof batch !== "function") {
+        throw new ObjectError("ARTIFACT_MALFORMED", `the module exports no functions for program ${program.name}`, {
+          where: { ...where, program: program.name },
+        });
+      }
+      const index = world.install(program.name, main);
+      installed.push(new LinkedProgram(home, program, index, batch as BatchFunction));
     }
     fillProgArrays(manifest, maps, installed);
     return new LinkedObject({ manifest, programs: installed, maps, onClose: undo });

@@ -1,6 +1,6 @@
 /** A program that is linked into a runtime: it can be test-run, and attached to hooks. */
 import { AttachError, UsageError } from "../base/index.ts";
-import { EVENT, HOOK, LINK, type ProgramManifest, TASK } from "../spec/index.ts";
+import { EVENT, type ProgramManifest, TASK } from "../spec/index.ts";
 import type { Device } from "./device.ts";
 import { writeEvent } from "./event.ts";
 import type { Attachable, AttachOptions, Hook, Hooks, Link } from "./hooks.ts";
@@ -11,7 +11,7 @@ import type { HookKind } from "./source.ts";
 import { writeTask } from "./task.ts";
 import { type PreparedContext, refuse, type TestRunInput, type TestRunResult } from "./test-run/context.ts";
 import { contextPreparation } from "./test-run/index.ts";
-import type { World } from "./world.ts";
+import type { BatchFunction, World } from "./world.ts";
 
 /** The part of a runtime that a program needs. */
 export interface ProgramHome {
@@ -22,8 +22,8 @@ export interface ProgramHome {
   readonly progArrays: Set<ProgArrayMap>;
 }
 
-/** Repeated runs are EVENT records of one context, run by the batch driver in portions of so many. */
-const REPEAT_PORTION = 512;
+/** Repeated runs are EVENT records of one context, run in portions of so many. */
+const REPEAT_PORTION = 4096;
 
 export class LinkedProgram implements Attachable {
   readonly manifest: ProgramManifest;
@@ -31,10 +31,12 @@ export class LinkedProgram implements Attachable {
   /** what a prog array shows of it */
   readonly id: number;
   readonly #home: ProgramHome;
+  readonly #batch: BatchFunction;
   #closed = false;
 
-  constructor(home: ProgramHome, manifest: ProgramManifest, tableIndex: number) {
+  constructor(home: ProgramHome, manifest: ProgramManifest, tableIndex: number, batch: BatchFunction) {
     this.#home = home;
+    this.#batch = batch;
     this.manifest = manifest;
     this.tableIndex = tableIndex;
     this.id = home.world.arena.takeId();
@@ -98,36 +100,24 @@ export class LinkedProgram implements Attachable {
   ): TestRunResult {
     const { world } = this.#home;
     const { repeat } = input;
-    const fields = {
-      ctx: context.address,
-      cpu: world.arena.cpu(input.cpu),
-      task,
-      ctxBytes: 0,
-      timeNs: input.timeNs,
-    };
-    const event = room.allocate(EVENT.bytes);
-    writeEvent(world.view, event, { ...fields, hook: 0 });
-    const portion = Math.min(repeat - 1, REPEAT_PORTION);
-    const events = portion === 0 ? 0 : this.#portion(room, portion, fields);
-
+    const portion = Math.min(repeat, REPEAT_PORTION);
+    const events = room.allocate(portion * EVENT.bytes);
+    for (let index = 0; index < portion; index++) {
+      writeEvent(world.view, events + index * EVENT.bytes, {
+        ctx: context.address,
+        cpu: world.arena.cpu(input.cpu),
+        task,
+        hook: 0,
+        ctxBytes: 0,
+        timeNs: input.timeNs,
+      });
+    }
     const started = monotonicNs();
-    for (let left = repeat - 1; left > 0; ) left -= world.runEvents(events, Math.min(left, portion));
-    const r0 = world.runProgram(this.tableIndex, event);
+    for (let left = repeat - 1; left > 0; )
+      left -= world.runBatch(this.name, this.#batch, events, Math.min(left, portion));
+    const r0 = world.runProgram(this.tableIndex, events);
     const durationNs = Math.round(Number(monotonicNs() - started) / repeat);
     return { retval: Number(r0 & 0xffff_ffffn), r0, ...context.finish(), repeat, durationNs };
-  }
-
-  /** `count` equal events on a hook of their own that has this program alone. */
-  #portion(room: Room, count: number, fields: Omit<Parameters<typeof writeEvent>[2], "hook">): number {
-    const { view } = this.#home.world;
-    const link = room.allocate(LINK.bytes);
-    const hook = room.allocate(HOOK.bytes);
-    const events = room.allocate(count * EVENT.bytes);
-    view.setUint32(link + LINK.program, this.tableIndex, true);
-    view.setUint32(hook + HOOK.links, link, true);
-    view.setUint32(hook + HOOK.linkCount, 1, true);
-    for (let index = 0; index < count; index++) writeEvent(view, events + index * EVENT.bytes, { ...fields, hook });
-    return events;
   }
 
   #ownHook(): Hook {

@@ -29,6 +29,9 @@ export interface WorldOptions extends ArenaOptions {
   readonly trace?: ((line: string) => void) | undefined;
 }
 
+/** `batch:NAME` of a module: (EVENT records, how many) → how many ran. */
+export type BatchFunction = (events: number, count: number) => number;
+
 /**
  * Runs one inside the other (a callback of a helper fires a hook); a deeper one does not start and counts as a miss. The
  * kernel starts not even the second on one CPU.
@@ -134,26 +137,20 @@ export class World implements HelperHost {
    * the CPU's stack, or are too many.
    */
   runProgram(index: number, event: number): bigint {
-    const { view, worker } = this;
-    const cpu = view.getUint32(event + EVENT.cpu, true);
-    const room = view.getUint32(cpu + CPU.sp, true) - view.getUint32(cpu + CPU.stackFloor, true);
-    if (room < CPU_STACK_RESERVE_BYTES || this.#depth >= NESTING_LIMIT) {
-      throw new UsageError("USAGE", "runs under way leave no room for one more inside them", { errno: "EBUSY" });
-    }
     const main = this.table.get(index) as ((ctx: number) => bigint) | null;
     if (main === null) throw new BugError(`slot ${index} of the table is empty`);
-    return this.#guarded(() => {
-      const outer = new Ambient(this, [cpu]);
+    return this.#direct(this.#names[index] ?? "", event, (cpu) => {
+      const { view, worker } = this;
       view.setUint32(worker + WORKER.cpu, cpu, true);
       view.setUint32(cpu + CPU.event, event, true);
-      view.setUint32(cpu + CPU.link, 0, true);
-      view.setBigUint64(cpu + CPU.cookie, 0n, true);
       view.setUint32(cpu + CPU.tailCalls, 0, true);
-      view.setUint32(cpu + CPU.nesting, view.getUint32(cpu + CPU.nesting, true) + 1, true);
-      const result = BigInt.asUintN(64, main(view.getUint32(event + EVENT.ctx, true)));
-      outer.restore();
-      return result;
-    }, this.#names[index] ?? null);
+      return BigInt.asUintN(64, main(view.getUint32(event + EVENT.ctx, true)));
+    });
+  }
+
+  /** Runs a module's `batch:NAME` on EVENT records of one CPU, with no link; what it throws: as runProgram(). */
+  runBatch(program: string, batch: BatchFunction, events: number, count: number): number {
+    return this.#direct(program, events, () => batch(events, count) >>> 0);
   }
 
   // what helpers see (HelperHost)
@@ -207,6 +204,25 @@ export class World implements HelperHost {
     const end = this.bytes.subarray(destination, destination + known).indexOf(0);
     if (end >= 0) return end + 1;
     return known >= wanted ? wanted : -ERRNO.EFAULT;
+  }
+
+  /** Calls a program of no link on the CPU of `event`, and puts back what ran there before. */
+  #direct<Result>(program: string, event: number, call: (cpu: number) => Result): Result {
+    const { view } = this;
+    const cpu = view.getUint32(event + EVENT.cpu, true);
+    const room = view.getUint32(cpu + CPU.sp, true) - view.getUint32(cpu + CPU.stackFloor, true);
+    if (room < CPU_STACK_RESERVE_BYTES || this.#depth >= NESTING_LIMIT) {
+      throw new UsageError("USAGE", "runs under way leave no room for one more inside them", { errno: "EBUSY" });
+    }
+    return this.#guarded(() => {
+      const outer = new Ambient(this, [cpu]);
+      view.setUint32(cpu + CPU.link, 0, true);
+      view.setBigUint64(cpu + CPU.cookie, 0n, true);
+      view.setUint32(cpu + CPU.nesting, view.getUint32(cpu + CPU.nesting, true) + 1, true);
+      const result = call(cpu);
+      outer.restore();
+      return result;
+    }, program);
   }
 
   /** Counts what does not run as misses of its links. */
