@@ -1,6 +1,6 @@
 /** Text and binary form of instructions. */
 export { decodeInsns, encodeInsns } from "./codec.ts";
-export { type Insn, insnClass, isWideImmediate, wideImmediate } from "./instruction.ts";
-export { type AsmComment, type AsmFunction, type Assembly, type ParseOptions, parseAssembly } from "./parse.ts";
-export { type PrintOptions, printedSlots, printInsn, printProgram, targetOf } from "./print.ts";
-export { type AssembledProgram, type AssembleOptions, assembleProgram, rawProgram } from "./program.ts";
+export { type Insn, isWideImmediate } from "./instruction.ts";
+export { parseAssembly } from "./parse.ts";
+export { printInsn, printProgram } from "./print.ts";
+export { assembleProgram, rawProgram } from "./program.ts";

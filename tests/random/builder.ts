@@ -15,7 +15,6 @@ export const SPILL_OFFSET = -72;
 
 /** Memory: programs work in the first part and leave their registers in the second. */
 export const WORK_BYTES = 192;
-export const DUMP_OFFSET = WORK_BYTES;
 export const MEMORY_BYTES = WORK_BYTES + 64;
 
 const EDGES32 = [0, 1, -1, 2, 7, 8, 31, 32, 63, 64, 127, -128, 255, 32767, -32768, 65535, 0x7fff_ffff, -0x8000_0000];

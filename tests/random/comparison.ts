@@ -1,7 +1,7 @@
 /** Runs random programs on two engines and collects where they differ. */
 import { Coverage } from "./coverage.ts";
 import { type RandomEngine, type RandomOutcome, referenceEngine } from "./engines.ts";
-import { generateProgram, type RandomProgram } from "./generate.ts";
+import { generate, type RandomProgram } from "./generate.ts";
 
 export interface Difference {
   readonly seed: number;
@@ -36,7 +36,7 @@ export async function compareEngines(options: CompareOptions): Promise<Compariso
   const batch = options.batch ?? 256;
   for (let done = 0; done < options.count; done += batch) {
     const size = Math.min(batch, options.count - done);
-    const programs = Array.from({ length: size }, (_, index) => generateProgram(options.seed + done + index));
+    const programs = [...generate(options.seed + done, size)];
     const counted = counter.run(programs);
     const [right, got] = await Promise.all([
       options.judge.run(programs),

@@ -4,17 +4,7 @@
  */
 import type { Insn } from "../../compiler/asm/index.ts";
 import * as isa from "../../spec/isa.ts";
-import {
-  Builder,
-  DUMP_OFFSET,
-  FRAME,
-  MEMORY,
-  MEMORY_BYTES,
-  POINTER,
-  SCALARS,
-  STACK_BYTES,
-  WORK_BYTES,
-} from "./builder.ts";
+import { Builder, FRAME, MEMORY, MEMORY_BYTES, POINTER, SCALARS, STACK_BYTES, WORK_BYTES } from "./builder.ts";
 import { Random } from "./rng.ts";
 import { emitAlu, emitAtomic, emitLoad, emitSpill, emitStore, emitWide } from "./snippets.ts";
 
@@ -86,7 +76,7 @@ function emitMain(body: Body): void {
   // A function that nothing calls is unreachable, which the kernel refuses.
   for (const callee of body.uncalled) body.call(callee);
   SCALARS.forEach((register, index) => {
-    b.store(SIZE.DW, MEMORY, DUMP_OFFSET + 8 * index, register);
+    b.store(SIZE.DW, MEMORY, WORK_BYTES + 8 * index, register);
   });
   b.emit(CLASS.JMP | JMP.EXIT, 0, 0, 0, 0);
 }
