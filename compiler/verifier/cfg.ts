@@ -166,7 +166,9 @@ class Walk {
     this.markTarget(next);
     if (!entersCallee) return false;
     this.env.notes.prunePoint[slot] = 1;
-    return this.push(slot, slot + insn.imm + 1, BRANCH);
+    const target = slot + insn.imm + 1;
+    if (this.env.subprogramOf(target).changesPacket) this.env.subprogramOf(slot).changesPacket = true;
+    return this.push(slot, target, BRANCH);
   }
 
   markTarget(slot: number): void {

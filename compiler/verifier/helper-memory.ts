@@ -18,7 +18,14 @@ export interface MemoryUse {
   readonly fills?: boolean;
 }
 
-export function checkHelperMemory(env: Env, call: CallArguments, register: number, size: number, use: MemoryUse): void {
+/** `call` is where memory that is filled is noted; null: nothing is. */
+export function checkHelperMemory(
+  env: Env,
+  call: CallArguments | null,
+  register: number,
+  size: number,
+  use: MemoryUse,
+): void {
   const reg = env.register(register);
   switch (baseType(reg.type)) {
     case REG.PACKET:
@@ -49,7 +56,7 @@ export function checkHelperMemory(env: Env, call: CallArguments, register: numbe
 
 function checkStackMemory(
   env: Env,
-  call: CallArguments,
+  call: CallArguments | null,
   register: number,
   reg: RegState,
   size: number,
@@ -59,7 +66,7 @@ function checkStackMemory(
   checkStackBounds(env, register, reg, reg.off, size, use.writes ? "write" : "read");
   const frame = frameOf(env, reg);
   const { min, max } = stackRange(reg, reg.off);
-  if (use.fills && isConstant(reg.value)) {
+  if (call !== null && use.fills && isConstant(reg.value)) {
     call.written = { frame, off: min, size };
     return;
   }

@@ -11,7 +11,6 @@ import { exploreProgram } from "./entry.ts";
 import { Env } from "./env.ts";
 import { Rejection, Unsupported } from "./failure.ts";
 import { findLiveRegisters } from "./liveness.ts";
-import { SccVisits } from "./loops.ts";
 import { checkStackDepth } from "./stack-depth.ts";
 import { StackLiveness } from "./stack-liveness.ts";
 
@@ -58,7 +57,6 @@ function run(env: Env): void {
   checkControlFlow(env);
   findLiveRegisters(env);
   findComponents(env);
-  env.scc = new SccVisits(env);
   env.stackLiveness = new StackLiveness(env);
   exploreProgram(env);
   checkStackDepth(env);

@@ -36,8 +36,10 @@ export class SccVisits {
     const key = this.#key(state);
     if (key === null) return;
     const visit = this.#visits.get(key);
-    if (!visit) this.#visits.set(key, { entry: state, backedges: [] });
-    else visit.entry ??= state;
+    if (visit?.entry) return;
+    if (visit) visit.entry = state;
+    else this.#visits.set(key, { entry: state, backedges: [] });
+    this.#note("enter", key);
   }
 
   /** All paths from `state` are explored; if it entered a loop, that visit is over. */
@@ -45,13 +47,16 @@ export class SccVisits {
     const key = this.#key(state);
     const visit = key === null ? undefined : this.#visits.get(key);
     if (!visit || visit.entry !== state) return;
+    this.#note("exit", key!);
     visit.entry = null;
     this.#propagate(visit);
     visit.backedges = [];
   }
 
   addBackedge(state: State, equal: State): void {
-    const visit = this.#visits.get(this.#key(equal)!)!;
+    const key = this.#key(equal)!;
+    this.#note("backedge", key);
+    const visit = this.#visits.get(key)!;
     visit.backedges.unshift({ state, equal });
   }
 
@@ -59,6 +64,10 @@ export class SccVisits {
   isIncomplete(state: State): boolean {
     const key = this.#key(state);
     return key !== null && (this.#visits.get(key)?.backedges.length ?? 0) > 0;
+  }
+
+  #note(event: string, key: string): void {
+    if (this.#env.log.tracesAll) this.#env.log.line(`SCC ${event} (${key})`);
   }
 
   #propagate(visit: Visit): void {
@@ -79,7 +88,7 @@ export class SccVisits {
     for (let f = 0; f < state.frames.length; f++) {
       const slot = frameInsnIndex(state, f);
       const component = this.#env.notes.component[slot]!;
-      if (component !== 0) return `${key}#${component}`;
+      if (component !== 0) return `${key}${component}`;
       key += `${slot},`;
     }
     return null;

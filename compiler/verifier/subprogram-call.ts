@@ -2,14 +2,25 @@
 import { LIMITS } from "../../spec/limits.ts";
 import type { Insn } from "../asm/instruction.ts";
 import { clearCallerSaved } from "./call-registers.ts";
+import { requireUnmodified } from "./ctx.ts";
 import type { Env } from "./env.ts";
-import { reject } from "./failure.ts";
+import { Rejection, reject } from "./failure.ts";
+import { checkHelperMemory } from "./helper-memory.ts";
+import { notNull } from "./nullness.ts";
+import { forgetPackets } from "./packet.ts";
 import { stateText } from "./print.ts";
-import { NOT_INIT, pointerReg, REG } from "./register.ts";
+import { type Parameter, parametersOf } from "./prototype.ts";
+import { mayBeNull, NOT_INIT, pointerReg, REG, type RegState, UNKNOWN } from "./register.ts";
+import { isZero } from "./scalar.ts";
 import { Frame, type State } from "./state.ts";
 
 export function checkSubprogramCall(env: Env, insn: Insn): void {
   const subprogram = env.subprogramAt.get(env.insnIndex + insn.imm + 1)!;
+  const parameters = parametersOf(env, env.subprograms[subprogram]!);
+  if (parameters !== null) {
+    callGlobal(env, subprogram, parameters);
+    return;
+  }
   const caller = env.state.frame;
   const callee = enterFrame(env, env.state, env.insnIndex, subprogram);
   for (let r = 1; r <= LIMITS.callArguments; r++) callee.registers[r] = caller.registers[r]!;
@@ -17,6 +28,58 @@ export function checkSubprogramCall(env: Env, insn: Insn): void {
   env.insnIndex = env.subprograms[subprogram]!.start;
   if (env.log.traces) {
     env.log.line(`caller:\n${stateText(env.state, caller)}\ncallee:\n${stateText(env.state, callee)}`);
+  }
+}
+
+/** A global function is verified on its own: here only its arguments matter, and its result may be anything. */
+function callGlobal(env: Env, index: number, parameters: readonly Parameter[]): void {
+  const callee = env.subprograms[index]!;
+  try {
+    for (const [i, parameter] of parameters.entries()) checkPassed(env, i, parameter);
+  } catch (error) {
+    if (!(error instanceof Rejection)) throw error;
+    reject(env, "EINVAL", `Caller passes invalid args into func#${index} ('${callee.name}')`);
+  }
+  if (env.log.traces) env.log.line(`Func#${index} ('${callee.name}') is global and assumed valid.`);
+  if (callee.changesPacket) forgetPackets(env.state);
+  callee.called = true;
+  clearCallerSaved(env);
+  env.setRegister(0, UNKNOWN);
+  env.insnIndex++;
+}
+
+/** Kernel: btf_check_func_arg_match(). */
+function checkPassed(env: Env, index: number, parameter: Parameter): void {
+  const register = index + 1;
+  const reg = env.register(register);
+  switch (parameter.kind) {
+    case "scalar":
+      if (reg.type !== REG.SCALAR) reject(env, "EINVAL", `R${register} is not a scalar`);
+      return;
+    case "ctx":
+      requireUnmodified(env, register, reg);
+      if (reg.type !== REG.CTX) reject(env, "EINVAL", `arg#${index} expects pointer to ctx`);
+      return;
+    case "memory":
+      checkPassedMemory(env, register, reg, parameter);
+  }
+}
+
+function checkPassedMemory(
+  env: Env,
+  register: number,
+  reg: RegState,
+  parameter: Extract<Parameter, { kind: "memory" }>,
+): void {
+  const isNull = reg.type === REG.SCALAR && isZero(reg.value);
+  if (!isNull) {
+    env.registers[register] = mayBeNull(reg.type) ? notNull(reg) : reg;
+    checkHelperMemory(env, null, register, parameter.bytes, { writes: false, zeroAllowed: true });
+    checkHelperMemory(env, null, register, parameter.bytes, { writes: true, zeroAllowed: true });
+    env.registers[register] = reg;
+  }
+  if (!parameter.mayBeNull && (isNull || mayBeNull(reg.type))) {
+    reject(env, "EINVAL", `arg#${register - 1} is expected to be non-NULL`);
   }
 }
 
