@@ -8,13 +8,6 @@ import { Command, CommanderError } from "commander";
 import { EXIT, exitCodeOf } from "./exit.ts";
 import { endQuietlyOnBrokenPipe, printError } from "./output.ts";
 
-/** Options that every command takes. */
-export interface CommonOptions {
-  readonly json?: boolean;
-  readonly quiet?: boolean;
-  readonly debug?: boolean;
-}
-
 const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
 
 function buildProgram(): Command {

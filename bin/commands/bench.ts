@@ -4,8 +4,8 @@ import pc from "picocolors";
 import { UsageError } from "../../base/index.ts";
 import { BASELINES, type Baseline, type BenchRow, runBench, workloadNames } from "../../bench/harness.ts";
 import { geometricMean } from "../../bench/statistics.ts";
-import type { CommonOptions } from "../bpfjit.ts";
 import { parseCount } from "../input.ts";
+import type { CommonOptions } from "../options.ts";
 import { note, printJson, printLine } from "../output.ts";
 
 interface BenchOptions extends CommonOptions {

@@ -1,9 +1,9 @@
 /** `bpfjit exec`: raw bytecode in, r0 out; with --batch one JSON object a line. Contract: design, section 9. */
 import { createExecutor, type ExecOutcome, type ExecRequest, type Executor } from "../../api/index.ts";
 import { BpfError, fromHex, ObjectError, toHex, UsageError } from "../../base/index.ts";
-import type { CommonOptions } from "../bpfjit.ts";
 import { EXIT } from "../exit.ts";
 import { parseHexArgument, readStandardInput } from "../input.ts";
+import type { CommonOptions } from "../options.ts";
 import { printJson, printLine } from "../output.ts";
 
 interface ExecOptions extends CommonOptions {

@@ -13,9 +13,9 @@ import {
   verify,
 } from "../../compiler/index.ts";
 import type { MapSpec } from "../../spec/index.ts";
-import type { CommonOptions } from "../bpfjit.ts";
 import { type ExitCode, exitCodeOf, worstExit } from "../exit.ts";
 import { parseCount, readInputFile } from "../input.ts";
+import type { CommonOptions } from "../options.ts";
 import { printError, printJson, printLine } from "../output.ts";
 import { describeType } from "../types.ts";
 

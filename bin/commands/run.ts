@@ -11,9 +11,9 @@ import {
   type TypedMap,
 } from "../../api/index.ts";
 import { BpfError, toHex, UsageError } from "../../base/index.ts";
-import type { CommonOptions } from "../bpfjit.ts";
 import { EXIT } from "../exit.ts";
 import { parseCount, readInputFile } from "../input.ts";
+import type { CommonOptions } from "../options.ts";
 import { describeError, note, printJson, printLine } from "../output.ts";
 import { Progress } from "../progress.ts";
 import { mapText, recordText } from "../text.ts";

@@ -3,8 +3,8 @@ import { writeFileSync } from "node:fs";
 import type { MapRecord } from "../../api/index.ts";
 import { hexDump, type LoadedObject, load, readTargetBtf, type TestRunResult } from "../../api/index.ts";
 import { toHex, UsageError } from "../../base/index.ts";
-import type { CommonOptions } from "../bpfjit.ts";
 import { parseCount, readInputFile } from "../input.ts";
+import type { CommonOptions } from "../options.ts";
 import { printJson, printLine } from "../output.ts";
 import { mapText, recordText } from "../text.ts";
 

@@ -2,9 +2,9 @@
 import pc from "picocolors";
 import { type ProgramVerdict, readTargetBtf, verifyObject } from "../../api/index.ts";
 import { BpfError } from "../../base/index.ts";
-import type { CommonOptions } from "../bpfjit.ts";
 import { EXIT, type ExitCode, exitCodeOf, worstExit } from "../exit.ts";
 import { parseCount, readInputFile } from "../input.ts";
+import type { CommonOptions } from "../options.ts";
 import { printError, printJson, printLine } from "../output.ts";
 
 interface VerifyOptions extends CommonOptions {
