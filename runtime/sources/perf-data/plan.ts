@@ -12,11 +12,12 @@ import {
   trailerLayout,
 } from "./attr.ts";
 import { type PerfHeader, unsupported } from "./header.ts";
+import { HEAD_BYTES } from "./records.ts";
 
 export interface EventPlan extends SampleLayout {
   /** address of the hook that its samples fire; 0: they are skipped */
   readonly hook: number;
-  /** bytes that a payload has at least */
+  /** bytes that a payload has at least: its format's, and the common_* fields */
   readonly payloadBytes: number;
   readonly trailer: TrailerLayout;
 }
@@ -41,7 +42,12 @@ export function planEvents(header: PerfHeader, wanted: readonly WantedHook[]): E
       const message = `${eventName(format!)} was recorded without its payload`;
       throw new CaptureError("CAPTURE_UNSUPPORTED", message, { hint: "record with perf record -R" });
     }
-    return { ...sampleLayout(attr), hook, payloadBytes: format?.sizeBytes ?? 0, trailer: trailerLayout(attr) };
+    return {
+      ...sampleLayout(attr),
+      hook,
+      payloadBytes: Math.max(HEAD_BYTES, format?.sizeBytes ?? 0),
+      trailer: trailerLayout(attr),
+    };
   });
   requireDistinguishable(plans);
   return plans;

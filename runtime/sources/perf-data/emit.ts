@@ -1,0 +1,89 @@
+/** Queued records, in their order → EVENT records of the batch; changes of tasks are applied in between. */
+import { EVENT } from "../../../spec/index.ts";
+import { locateRaw } from "./attr.ts";
+import { applyTask, TASK_MARK } from "./control.ts";
+import type { ArenaMemory } from "./memory.ts";
+import type { RunQueue } from "./order.ts";
+import type { EventPlan } from "./plan.ts";
+import type { TaskTable } from "./tasks.ts";
+
+export interface Emission {
+  readonly memory: ArenaMemory;
+  readonly plans: readonly EventPlan[];
+  readonly tasks: TaskTable;
+  readonly queue: RunQueue;
+  /** by CPU: address of its block */
+  readonly cpuBlocks: readonly number[];
+  /** address of the batch, and EVENT records in it */
+  readonly batch: number;
+  readonly batchEvents: number;
+}
+
+const WORDS = {
+  ctx: EVENT.ctx / 4,
+  cpu: EVENT.cpu / 4,
+  time: EVENT.time / 4,
+  task: EVENT.task / 4,
+  hook: EVENT.hook / 4,
+  size: EVENT.size / 4,
+  flags: EVENT.flags / 4,
+  event: EVENT.bytes / 4,
+} as const;
+/** A TID field of a task that is no longer hashed. */
+const NO_TID = 0xffff_ffff;
+
+/**
+ * Fills the batch from the queue's `order`, from entry `start` on. Returns where it stopped and how many events it wrote:
+ * none at the end of the order. Relies on takeSamples() for the soundness of what is queued.
+ */
+export function emitEvents(emission: Emission, start: number): { readonly next: number; readonly count: number } {
+  const { memory, plans, tasks, cpuBlocks, batch, batchEvents } = emission;
+  const { records, marks, order, ready } = emission.queue;
+  let { words } = memory;
+  let { byTid } = tasks;
+  let out = batch >>> 2;
+  let count = 0;
+  let at = start;
+  for (; at < ready && count < batchEvents; at++) {
+    const entry = order[at]!;
+    const address = records[entry]!;
+    const mark = marks[entry]!;
+    if (mark === TASK_MARK) {
+      applyTask(memory, tasks, address);
+      words = memory.words;
+      byTid = tasks.byTid;
+      continue;
+    }
+    const word = address >>> 2;
+    const plan = plans[mark]!;
+    const raw = plan.raw >= 0 ? word + plan.raw : locateRaw(words, word, word + (words[word + 1]! >>> 18), plan);
+    const cpu = plan.cpu < 0 ? 0 : words[word + plan.cpu]!;
+    const tid = plan.tid < 0 ? -1 : words[word + plan.tid + 1]!;
+    let task = tid > 0 && tid < byTid.length ? byTid[tid]! : 0;
+    if (task === 0) {
+      task = findTask(emission, word, plan, raw, cpu);
+      words = memory.words;
+      byTid = tasks.byTid;
+    }
+    words[out + WORDS.ctx] = (raw + 1) * 4;
+    words[out + WORDS.cpu] = cpuBlocks[cpu]!;
+    words[out + WORDS.time] = plan.time < 0 ? 0 : words[word + plan.time]!;
+    words[out + WORDS.time + 1] = plan.time < 0 ? 0 : words[word + plan.time + 1]!;
+    words[out + WORDS.task] = task;
+    words[out + WORDS.hook] = plan.hook;
+    words[out + WORDS.size] = words[raw]!;
+    words[out + WORDS.flags] = 0;
+    out += WORDS.event;
+    count++;
+  }
+  return { next: at, count };
+}
+
+/** TASK of a sample. A thread that has gone has no TID any more; then the payload's common_pid names it. */
+function findTask({ memory, tasks }: Emission, word: number, plan: EventPlan, raw: number, cpu: number): number {
+  const { words } = memory;
+  const recorded = plan.tid < 0 ? NO_TID : words[word + plan.tid + 1]! >>> 0;
+  const tid = recorded === NO_TID ? words[raw + 2]! >>> 0 : recorded;
+  if (tid === 0) return tasks.idle(cpu);
+  return tasks.get(recorded === NO_TID ? tid : words[word + plan.tid]! >>> 0, tid);
+}
