@@ -28,7 +28,7 @@ export interface CtxSpec {
   readonly fields: readonly CtxField[];
   /**
    * What holds for bytes outside the listed fields: refuse; `readable(from, to)`: plain scalar loads of any size aligned to
-   * their size inside [from, to); the kernel gives tracepoint programs bytes 8 … 2048 in this way.
+   * their size inside [from, to); the kernel gives tracepoint programs bytes 8 … 8192 in this way (PERF_MAX_TRACE_SIZE).
    */
   readonly open: { readonly from: number; readonly to: number; readonly write: boolean } | null;
 }
@@ -120,7 +120,7 @@ const SCHED_CLS_NAMES = SK_BUFF_FIELDS.map((field) => field.name).filter(
 );
 
 export const CTX = {
-  tracepoint: { name: "tracepoint", size: null, fields: [], open: { from: 8, to: 2048, write: false } },
+  tracepoint: { name: "tracepoint", size: null, fields: [], open: { from: 8, to: 8192, write: false } },
   bpf_raw_tracepoint_args: {
     name: "bpf_raw_tracepoint_args",
     size: null,

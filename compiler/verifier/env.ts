@@ -60,6 +60,8 @@ export class Env {
   readonly ctx: CtxSpec;
   readonly maps: readonly MapSpec[];
   readonly log: Log;
+  /** null: not known */
+  readonly cpus: number | null;
   readonly notes: InsnNotes;
   readonly facts: FactsBuilder;
   subprograms: Subprogram[] = [];
@@ -100,7 +102,8 @@ export class Env {
   insnTextLength = 0;
   lastLine: unknown = null;
 
-  constructor(program: Program, logLevel: number) {
+  constructor(program: Program, logLevel: number, cpus: number | null) {
+    this.cpus = cpus;
     this.program = program;
     this.insns = program.insns;
     this.type = programType(program.type);

@@ -13,7 +13,7 @@ export function helperResult(env: Env, call: CallArguments): RegState {
     case "int":
     case "u32":
     case "u64":
-      return integerResult(call);
+      return integerResult(env, call);
     case "void":
       return NOT_INIT;
     case "mapValueOrNull":
@@ -35,9 +35,19 @@ const BOUNDED_BY_SIZE: ReadonlySet<string> = new Set([
 ]);
 const MOST_ERRNO = 4095;
 
-function integerResult(call: CallArguments): RegState {
+function integerResult(env: Env, call: CallArguments): RegState {
+  if (call.helper.name === "bpf_get_smp_processor_id" && env.cpus !== null) return scalarReg(upTo(env.cpus - 1));
   if (!BOUNDED_BY_SIZE.has(call.helper.name)) return UNKNOWN;
   return scalarReg(signedRange(-MOST_ERRNO, call.largestSize));
+}
+
+function upTo(max: number): Scalar {
+  const draft = draftOf(UNKNOWN.value);
+  draft.smin = 0n;
+  draft.s32min = 0;
+  draft.smax = draft.umax = BigInt(max);
+  draft.s32max = draft.u32max = max;
+  return settle(draft);
 }
 
 function signedRange(min: number, max: bigint): Scalar {
@@ -50,7 +60,8 @@ function signedRange(min: number, max: bigint): Scalar {
 }
 
 function mapValue(env: Env, call: CallArguments): RegState {
-  const neverNull = call.constantKey !== null && call.constantKey < BigInt(call.map!.maxEntries);
+  // A map that is sized at load has one element at least.
+  const neverNull = call.constantKey !== null && call.constantKey < BigInt(Math.max(1, call.map!.maxEntries));
   const value = pointerReg(REG.MAP_VALUE | (neverNull ? 0 : FLAG.MAYBE_NULL));
   value.map = call.map;
   value.mapUid = call.mapUid;

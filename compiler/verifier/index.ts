@@ -17,6 +17,8 @@ import { StackLiveness } from "./stack-liveness.ts";
 export interface VerifyOptions {
   /** bits as in the kernel: 1 trace of the failing path, 2 of all paths, 4 statistics */
   readonly logLevel?: number;
+  /** how many CPUs there are, which bounds bpf_get_smp_processor_id; absent: any number */
+  readonly cpus?: number;
 }
 
 interface Outcome {
@@ -29,7 +31,7 @@ export type VerifierResult =
   | (Outcome & { readonly verdict: "unsupported"; readonly error: UnsupportedError });
 
 export function verify(program: Program, options: VerifyOptions = {}): VerifierResult {
-  const env = new Env(program, options.logLevel ?? 0);
+  const env = new Env(program, options.logLevel ?? 0, options.cpus ?? null);
   try {
     run(env);
   } catch (error) {
