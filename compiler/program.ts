@@ -17,12 +17,16 @@ export interface Program {
   readonly autoload: boolean;
   /** the struct that the main function takes a pointer to, at the offsets its code has; absent: none, or no BTF */
   readonly ctxType?: CType;
+  /** what it attaches to, for types that attach to a BTF id; absent where the section names nothing or needs none */
+  readonly attachBtf?: AttachBtf;
   readonly sleepable: boolean;
   readonly license: string;
   /** slots as in the kernel: a 64-bit immediate takes two, the second with opcode 0 */
   readonly insns: readonly Insn[];
   /** the main function at 0, then subprograms, ascending */
   readonly functions: readonly ProgramFunction[];
+  /** by insnIndex: what CO-RE could not resolve; harmless where no path reaches it */
+  readonly missing?: ReadonlyMap<number, MissingRelocation>;
   /** ascending by insnIndex; a line holds until the next */
   readonly lines: readonly SourceLine[];
   /** all maps of the object; BPF_PSEUDO_MAP_* immediates are indices into it */
@@ -31,6 +35,33 @@ export interface Program {
   readonly memoryBytes: number;
   /** the object's BTF, which `functions[].type` counts in; absent or null where there is none */
   readonly btf?: Btf | null;
+  /** BTF of kernel modules that calls and variables are in: the number in `off` of a call counts from 1 */
+  readonly modules?: readonly { readonly name: string; readonly btf: Btf }[];
+  /** BTF of the kernel that the program was prepared for; absent or null where there was none */
+  readonly targetBtf?: Btf | null;
+}
+
+/** A function, or a typedef of a tracepoint, in the target's BTF. */
+export interface AttachBtf {
+  readonly id: number;
+  /** null: the kernel itself */
+  readonly module: string | null;
+  /** BTF that the id counts in */
+  readonly btf: Btf;
+  /** `vfs_read`, `bpf_lsm_file_open`, `btf_trace_sched_switch` */
+  readonly name: string;
+}
+
+/** A CO-RE relocation that the target cannot satisfy: its instruction is a call that no verifier accepts. */
+export interface MissingRelocation {
+  /** as in enum bpf_core_relo_kind: `fieldOffset`, `typeSize`, … */
+  readonly kind: string;
+  /** `struct task_struct` */
+  readonly type: string;
+  /** path of the field, or the enumerator; null: the type itself is missing */
+  readonly member: string | null;
+  /** the same as a sentence's part */
+  readonly text: string;
 }
 
 export interface ProgramFunction {

@@ -60,6 +60,11 @@ export const ERRORS = {
   CORE_AMBIGUOUS: row("object", "EINVAL", "a CO-RE relocation has matches that disagree"),
   EXTERN_UNRESOLVED: row("object", "ESRCH", "a strong extern is not known to the target"),
   KFUNC_MISSING: row("object", "EINVAL", "a kernel function is not in the target BTF"),
+  ATTACH_BTF_MISSING: row(
+    "object",
+    "ESRCH",
+    "the function, hook or tracepoint that a program attaches to is not in the target BTF",
+  ),
   SECTION_UNKNOWN: row(
     "object",
     "ESRCH",

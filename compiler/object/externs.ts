@@ -13,7 +13,7 @@ import { type ElfSymbol, SYMBOL_BIND } from "./elf.ts";
 import { type ConfigVariable, configVariable, setConfig } from "./kconfig.ts";
 import type { Layout } from "./layout.ts";
 import { isExtern } from "./relocations.ts";
-import type { Target } from "./target.ts";
+import type { ModuleBtf, Target } from "./target.ts";
 
 /** Calls of weak functions that the target lacks get this number plus the extern's index, as libbpf does. */
 export const MISSING_KFUNC = 2_002_000_000;
@@ -40,7 +40,8 @@ type ExternKind =
 /** What an extern's address or id came to. */
 export type Resolution =
   | { readonly kind: "address"; readonly address: bigint }
-  | { readonly kind: "btf"; readonly id: number }
+  /** `module`: 0 the kernel, else a number into ExternTable.modules, from 1 */
+  | { readonly kind: "btf"; readonly id: number; readonly module: number }
   | { readonly kind: "config"; readonly offsetBytes: number }
   /** a weak function that the target does not have */
   | { readonly kind: "missing"; readonly number: number };
@@ -53,6 +54,8 @@ export class ExternTable {
   readonly #btf: Btf | null;
   readonly #bySymbol: ReadonlyMap<number, number>;
   readonly #steps = new Steps();
+  readonly #modules: ModuleBtf[] = [];
+  #numbered = false;
 
   constructor(externs: readonly Extern[], btf: Btf | null, target: Target) {
     this.all = externs;
@@ -80,6 +83,37 @@ export class ExternTable {
     return { name, size: this.config?.length ?? 0, variables };
   }
 
+  /** Modules that externs were found in. libbpf numbers them (fd_array) in the order of the externs. */
+  get modules(): readonly ModuleBtf[] {
+    if (!this.#numbered && this.#target.modules.length > 0) {
+      this.#numbered = true;
+      for (const extern of this.all) this.#numberModule(extern);
+    }
+    return this.#modules;
+  }
+
+  #numberModule({ kind, name }: Extern): void {
+    if (kind instanceof BpfError || kind.kind === "config" || (kind.kind === "variable" && kind.type === 0)) return;
+    const found = kind.kind === "variable" ? this.#find(name, "var") : this.#find(essentialName(name), "func");
+    if (found?.module && !this.#modules.includes(found.module)) this.#modules.push(found.module);
+  }
+
+  /** The first of that name and kind in the kernel, else in a module. */
+  #find(name: string, kind: "var" | "func"): { btf: Btf; id: number; module: ModuleBtf | null } | null {
+    const { btf, modules } = this.#target;
+    const id = btf?.findByName(name, kind) ?? null;
+    if (btf !== null && id !== null) return { btf, id, module: null };
+    for (const module of modules) {
+      const own = module.btf.findOwnByName(name, kind);
+      if (own !== null) return { btf: module.btf, id: own, module };
+    }
+    return null;
+  }
+
+  #numberOf(module: ModuleBtf | null): number {
+    return module === null ? 0 : this.modules.indexOf(module) + 1;
+  }
+
   externOf(symbol: ElfSymbol): number | null {
     return this.#bySymbol.get(symbol.index) ?? null;
   }
@@ -102,49 +136,51 @@ export class ExternTable {
 
   #address(extern: Extern): Resolution {
     const address = this.#target.symbols.get(extern.name);
-    if (address === undefined && !extern.isWeak) throw unresolved(extern, "is not among the target's symbols");
+    if (address === undefined && !extern.isWeak && !this.#target.hasAllSymbols)
+      throw unresolved(extern, "is not among the target's symbols");
     return { kind: "address", address: address ?? 0n };
   }
 
   #typedVariable(extern: Extern, type: number): Resolution {
-    const target = this.#targetBtf(extern);
-    const id = target?.findByName(extern.name, "var") ?? null;
-    if (target === null || id === null) {
+    this.#requireBtf(extern);
+    const found = this.#find(extern.name, "var");
+    if (found === null) {
       if (extern.isWeak) return { kind: "address", address: 0n };
       throw unresolved(extern, "is not a variable in the target's BTF");
     }
-    const variable = target.typeById(id);
+    const { btf, id, module } = found;
+    const variable = btf.typeById(id);
     if (
       variable.kind !== "var" ||
-      !areTypesCompatible(this.#btf!, type, target, target.skipModifiers(variable.type), this.#steps)
+      !areTypesCompatible(this.#btf!, type, btf, btf.skipModifiers(variable.type), this.#steps)
     )
       throw unresolved(extern, "is of another type in the target's BTF");
-    return { kind: "btf", id };
+    return { kind: "btf", id, module: this.#numberOf(module) };
   }
 
   #function(extern: Extern, index: number, prototype: number): Resolution {
-    const target = this.#targetBtf(extern);
-    const id = target?.findByName(essentialName(extern.name), "func") ?? null;
+    this.#requireBtf(extern);
+    const found = this.#find(essentialName(extern.name), "func");
     const missing: Resolution = { kind: "missing", number: MISSING_KFUNC + index };
-    if (target === null || id === null) {
+    if (found === null) {
       if (extern.isWeak) return missing;
       throw new ObjectError("KFUNC_MISSING", `kernel function ${extern.name} is not in the target's BTF`);
     }
-    const fn = target.typeById(id);
-    if (fn.kind !== "func" || !areTypesCompatible(this.#btf!, prototype, target, fn.type, this.#steps)) {
+    const { btf, id, module } = found;
+    const fn = btf.typeById(id);
+    if (fn.kind !== "func" || !areTypesCompatible(this.#btf!, prototype, btf, fn.type, this.#steps)) {
       if (extern.isWeak) return missing;
       throw new ObjectError(
         "KFUNC_MISSING",
         `kernel function ${extern.name} has another prototype in the target's BTF`,
       );
     }
-    return { kind: "btf", id };
+    return { kind: "btf", id, module: this.#numberOf(module) };
   }
 
-  #targetBtf(extern: Extern): Btf | null {
+  #requireBtf(extern: Extern): void {
     if (this.#target.btf === null && !extern.isWeak)
       throw new ObjectError("BTF_MISSING", `extern ${extern.name} needs the target's BTF`);
-    return this.#target.btf;
   }
 }
 

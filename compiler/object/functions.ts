@@ -6,6 +6,7 @@ import { type BpfError, ObjectError } from "../../base/index.ts";
 import { INSN_BYTES } from "../../spec/isa.ts";
 import { decodeInsns } from "../asm/codec.ts";
 import type { Insn } from "../asm/instruction.ts";
+import type { MissingRelocation } from "../program.ts";
 import { type Elf, type ElfSection, type ElfSymbol, SYMBOL_BIND, SYMBOL_TYPE, SYMBOL_VISIBILITY } from "./elf.ts";
 import type { Layout } from "./layout.ts";
 
@@ -39,6 +40,8 @@ export interface ObjectFunction {
   readonly relocations: Map<number, Relocation>;
   /** by slot in the function: what CO-RE made of the instruction */
   readonly patches: Map<number, Insn>;
+  /** by slot in the function: instructions that CO-RE poisoned, and why */
+  readonly missing: Map<number, MissingRelocation>;
   /** why no program can contain it */
   failure: BpfError | null;
 }
@@ -112,6 +115,7 @@ function functionOf(layout: Layout, section: ElfSection, code: readonly Insn[], 
     isHidden: symbol.visibility === SYMBOL_VISIBILITY.HIDDEN || symbol.visibility === SYMBOL_VISIBILITY.INTERNAL,
     relocations: new Map(),
     patches: new Map(),
+    missing: new Map(),
     failure:
       isSubprogram || isGlobal
         ? null

@@ -3,7 +3,7 @@
  * Source: libbpf, find_kcfg_type(), set_kcfg_value_*() and bpf_object__resolve_externs().
  */
 import type { Btf } from "./btf/btf.ts";
-import type { Target } from "./target.ts";
+import { kernelVersionCode, type Target } from "./target.ts";
 
 export interface ConfigVariable {
   readonly kind: "bool" | "tristate" | "char" | "int" | "text";
@@ -12,6 +12,8 @@ export interface ConfigVariable {
   readonly align: number;
 }
 
+const COOKIE_SINCE = kernelVersionCode(5, 15);
+const SYSCALL_WRAPPER_SINCE = kernelVersionCode(4, 17);
 /** Beyond this no configuration text goes; the size is that of a type, which a file can claim freely. */
 const MOST_TEXT_BYTES = 1 << 16;
 
@@ -47,10 +49,11 @@ export function setConfig(place: Uint8Array, name: string, variable: ConfigVaria
   switch (name) {
     case "LINUX_KERNEL_VERSION":
       return setNumber(place, variable, BigInt(target.kernelVersion));
-    // Attach cookies, and syscalls that are entered through a wrapper, as on every x86-64 kernel of today.
+    // libbpf tries these out on the kernel; on x86-64 they follow from its version.
     case "LINUX_HAS_BPF_COOKIE":
+      return setNumber(place, variable, target.kernelVersion >= COOKIE_SINCE ? 1n : 0n);
     case "LINUX_HAS_SYSCALL_WRAPPER":
-      return setNumber(place, variable, 1n);
+      return setNumber(place, variable, target.kernelVersion >= SYSCALL_WRAPPER_SINCE ? 1n : 0n);
   }
   const value = target.config.get(name);
   if (value === undefined || value === "") return false;

@@ -141,7 +141,7 @@ class Linker {
         const resolution = this.#context.externs.resolve(relocation.extern);
         if (insn.opcode === CALL_OPCODE) {
           if (resolution.kind === "btf")
-            this.insns[at] = { ...insn, src: PSEUDO_CALL.KFUNC, imm: resolution.id, off: 0 };
+            this.insns[at] = { ...insn, src: PSEUDO_CALL.KFUNC, imm: resolution.id, off: resolution.module };
           else if (resolution.kind === "missing")
             this.insns[at] = { opcode: CALL_OPCODE, dst: 0, src: 0, off: 0, imm: resolution.number };
           else throw unresolved(fn, slot, "calls a variable");
@@ -152,7 +152,7 @@ class Linker {
             setLoad(PSEUDO_LD.MAP_VALUE, this.#context.configMap!, resolution.offsetBytes);
             return;
           case "btf":
-            setLoad(PSEUDO_LD.BTF_ID, resolution.id, 0);
+            setLoad(PSEUDO_LD.BTF_ID, resolution.id, resolution.module);
             return;
           case "address":
             setLoad(

@@ -171,7 +171,7 @@ export function ctypeOrNull(btf: Btf, id: number): CType | null {
  * A ring buffer's size becomes a page size times a power of two, unless that does not fit in 32 bits.
  * libbpf: adjust_ringbuf_sz().
  */
-function ringBytes(size: number): number {
+export function ringBytes(size: number): number {
   const isPowerOfTwo = (n: number) => Number.isInteger(Math.log2(n));
   if (size === 0 || (size % PAGE_BYTES === 0 && isPowerOfTwo(size / PAGE_BYTES))) return size;
   for (let bytes = PAGE_BYTES; bytes < 2 ** 32; bytes *= 2) if (bytes > size) return bytes;

@@ -37,6 +37,11 @@ export class MapTable {
     return index;
   }
 
+  /** Gives every map what `edit` makes of it. */
+  change(edit: (spec: MapSpec) => MapSpec): void {
+    for (const [index, map] of this.all.entries()) this.all[index] = { ...map, spec: edit(map.spec) };
+  }
+
   /** The section's variables live in that map. */
   place(section: ElfSection, index: number): void {
     this.#bySection.set(section, index);

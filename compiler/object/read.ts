@@ -3,25 +3,34 @@
  * are indices into the object's maps instead of descriptors. What is wrong with the file or its maps is thrown; what is
  * wrong with a program is that program's outcome and hides no other.
  */
-import { BpfError, ObjectError } from "../../base/index.ts";
+import { BpfError, ObjectError, UnsupportedError } from "../../base/index.ts";
 import type { CType, MapSpec, ProgramTypeName, SectionSpec } from "../../spec/index.ts";
 import { findSection } from "../../spec/index.ts";
-import type { Program } from "../program.ts";
+import type { MissingRelocation, Program } from "../program.ts";
+import { findAttachBtf } from "./attach.ts";
 import { Btf } from "./btf/btf.ts";
 import { type BtfExt, readBtfExt } from "./btf/ext.ts";
 import { applyCoreRelocations } from "./core/relocate.ts";
 import { ctxType } from "./ctx-type.ts";
 import { readDataSections } from "./datasec.ts";
 import { DebugInfo } from "./debug.ts";
+import { type Edits, editMap, guessType, type ProgramEdit, sizeAtRunTime } from "./edits.ts";
 import { isElf, parseElf } from "./elf.ts";
 import { ExternTable, readExterns } from "./externs.ts";
 import { type FunctionTable, type ObjectFunction, readFunctions } from "./functions.ts";
 import { type Layout, layOut } from "./layout.ts";
-import { type LinkContext, linkProgram } from "./link.ts";
+import { type LinkContext, type Linked, linkProgram } from "./link.ts";
 import { dataMap, fillSlots, type MapSources, readMaps } from "./maps.ts";
 import { recordRelocations } from "./relocations.ts";
 import { addStructOps } from "./struct-ops.ts";
-import { DEFAULT_KERNEL_VERSION, parseConfig, type Target } from "./target.ts";
+import {
+  configVersion,
+  DEFAULT_KERNEL_VERSION,
+  type ModuleBtf,
+  parseConfig,
+  type SymbolAddresses,
+  type Target,
+} from "./target.ts";
 import { recordTypes } from "./types.ts";
 
 /** Slots of all programs of an object together; subprograms count in each program that has them. */
@@ -34,12 +43,21 @@ export interface ReadOptions {
   readonly targetBtf?: Btf | null;
   /** program types by name of program or section, for sections that libbpf does not know */
   readonly types?: Readonly<Record<string, ProgramTypeName>>;
-  /** LINUX_KERNEL_VERSION; 6.18 unless given */
+  /** BTF of that kernel's modules, split on `targetBtf` */
+  readonly modules?: readonly ModuleBtf[];
+  /** LINUX_KERNEL_VERSION; unless given: that of `kconfig`, else 6.18 */
   readonly kernelVersion?: number;
   /** text of a kernel configuration file, for `__kconfig` variables */
   readonly kconfig?: string;
   /** addresses of kernel symbols, for `__ksym` variables without type */
-  readonly symbols?: ReadonlyMap<string, bigint>;
+  readonly symbols?: SymbolAddresses;
+  /** what user space changes before it loads the object */
+  readonly edits?: Edits;
+  /**
+   * "judge": as if user space had done what every loader of such an object does: maps that it sizes have a size, programs
+   * of unknown sections the type that the name suggests, kernel symbols that are not given some address.
+   */
+  readonly purpose?: "load" | "judge";
 }
 
 export type ProgramOutcome =
@@ -52,6 +70,8 @@ export type ProgramOutcome =
       /** slots of the program's own function */
       readonly insns: number;
       readonly error: BpfError;
+      /** complete but for what it attaches to, where only that is missing */
+      readonly program?: Program;
     };
 
 export interface ObjectSection {
@@ -79,11 +99,14 @@ export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObj
   const layout = layOut(parseElf(bytes));
   const { btf, ext } = readObjectBtf(layout);
   const functions = readFunctions(layout);
+  const isJudged = options.purpose === "judge";
   const target: Target = {
     btf: options.targetBtf ?? null,
-    kernelVersion: options.kernelVersion ?? DEFAULT_KERNEL_VERSION,
+    modules: options.modules ?? [],
+    kernelVersion: options.kernelVersion ?? configVersion(options.kconfig ?? "") ?? DEFAULT_KERNEL_VERSION,
     config: parseConfig(options.kconfig ?? ""),
     symbols: options.symbols ?? new Map(),
+    hasAllSymbols: isJudged,
   };
   const dataSections = btf === null ? new Map() : readDataSections(layout.elf, btf);
   const sources: MapSources = { layout, btf, dataSections, objectName: name };
@@ -95,12 +118,15 @@ export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObj
       ? null
       : maps.add(dataMap(sources, externs.configSection(".kconfig"), externs.config, true, null));
   addStructOps(sources, maps, functions);
+  if (isJudged) maps.change(sizeAtRunTime);
+  const mapEdits = options.edits?.maps ?? {};
+  maps.change((spec) => (Object.hasOwn(mapEdits, spec.name) ? editMap(spec, mapEdits[spec.name]!) : spec));
   recordRelocations(layout, functions, {
     mapAt: (offset) => maps.mapAt(offset),
     dataMapOf: (section) => maps.dataMapOf(section),
     externOf: (symbol) => externs.externOf(symbol),
   });
-  if (btf !== null && ext !== null) applyCoreRelocations(functions, layout, btf, ext, target.btf);
+  if (btf !== null && ext !== null) applyCoreRelocations(functions, layout, btf, ext, target);
   const context: ProgramContext = {
     name,
     license: layout.license,
@@ -109,6 +135,9 @@ export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObj
     debug: new DebugInfo(btf, ext),
     callbacks: exceptionCallbacks(btf, functions),
     types: options.types ?? {},
+    edits: options.edits?.programs ?? {},
+    isJudged,
+    target,
     btf,
     ctxTypeOf: (program) => ctxType(btf, ext, target.btf, program),
   };
@@ -132,12 +161,20 @@ export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObj
   };
 }
 
-/** BTF by itself, or the .BTF section of an ELF file of any machine. */
-export function readBtf(bytes: Uint8Array): Btf {
-  if (!isElf(bytes)) return new Btf(bytes);
-  const section = parseElf(bytes).sections.find(({ name }) => name === ".BTF");
+/** BTF by itself, or the .BTF section of an ELF file of any machine. `base`: the kernel's, for that of a module. */
+export function readBtf(bytes: Uint8Array, base: Btf | null = null): Btf {
+  if (!isElf(bytes)) return new Btf(bytes, base);
+  const { sections } = parseElf(bytes);
+  const section = sections.find(({ name }) => name === ".BTF");
   if (section === undefined) throw new ObjectError("BTF_MISSING", "the ELF file has no .BTF section");
-  return new Btf(section.data);
+  if (sections.some(({ name }) => name === ".BTF.base"))
+    throw new UnsupportedError(
+      "UNSUPPORTED_FEATURE",
+      "distilled base BTF",
+      "the module's BTF is built on a distilled base (.BTF.base)",
+      { hint: "take the one in /sys/kernel/btf of a kernel that has the module loaded" },
+    );
+  return new Btf(section.data, base);
 }
 
 /** `/path/execsnoop.bpf.o` → `execsnoop` */
@@ -183,6 +220,9 @@ interface ProgramContext {
   readonly debug: DebugInfo;
   readonly callbacks: ReadonlyMap<string, ObjectFunction | BpfError>;
   readonly types: Readonly<Record<string, ProgramTypeName>>;
+  readonly edits: Readonly<Record<string, ProgramEdit>>;
+  readonly isJudged: boolean;
+  readonly target: Target;
   readonly btf: Btf | null;
   readonly ctxTypeOf: (program: string) => CType | undefined;
 }
@@ -191,7 +231,14 @@ function readProgram(fn: ObjectFunction, context: ProgramContext): ProgramOutcom
   const isLoaded = !fn.section.name.startsWith("?");
   const section = isLoaded ? fn.section.name : fn.section.name.slice(1);
   const spec = findSection(section);
-  const type = ownValue(context.types, fn.name) ?? ownValue(context.types, section) ?? spec?.type ?? null;
+  const edit = ownValue(context.edits, fn.name) ?? {};
+  const type =
+    edit.type ??
+    ownValue(context.types, fn.name) ??
+    ownValue(context.types, section) ??
+    spec?.type ??
+    (context.isJudged ? guessType(section) : null);
+  let program: Program | undefined;
   try {
     if (type === null)
       throw new ObjectError("SECTION_UNKNOWN", `section ${section} of program ${fn.name} says no program type`, {
@@ -201,30 +248,44 @@ function readProgram(fn: ObjectFunction, context: ProgramContext): ProgramOutcom
     if (callback instanceof BpfError) throw callback;
     const linked = linkProgram(fn, context.link, callback);
     const struct = type === "tracepoint" ? context.ctxTypeOf(fn.name) : undefined;
-    return {
-      ok: true,
-      program: {
-        name: fn.name,
-        section: fn.section.name,
-        type,
-        attachType: spec?.type === type ? spec.attachType : null,
-        attachTarget: targetOf(section, spec),
-        autoload: isLoaded,
-        ...(struct !== undefined && { ctxType: struct }),
-        sleepable: spec?.sleepable ?? false,
-        license: context.license,
-        insns: linked.insns,
-        functions: context.debug.functionsOf(linked.parts),
-        lines: context.debug.linesOf(linked.parts),
-        maps: context.maps,
-        memoryBytes: 0,
-        btf: context.btf,
-      },
+    const { target } = context;
+    const { modules } = context.link.externs;
+    program = {
+      name: fn.name,
+      section: fn.section.name,
+      type,
+      attachType: edit.attachType !== undefined ? edit.attachType : spec?.type === type ? spec.attachType : null,
+      attachTarget: edit.attachTarget !== undefined ? edit.attachTarget : targetOf(section, spec),
+      autoload: edit.autoload ?? isLoaded,
+      ...(struct !== undefined && { ctxType: struct }),
+      sleepable: spec?.sleepable ?? false,
+      license: context.license,
+      insns: linked.insns,
+      functions: context.debug.functionsOf(linked.parts),
+      lines: context.debug.linesOf(linked.parts),
+      missing: missingOf(linked),
+      maps: context.maps,
+      memoryBytes: 0,
+      btf: context.btf,
+      targetBtf: target.btf,
+      ...(modules.length > 0 && { modules }),
     };
+    if (!ATTACHES_TO_BTF.has(type)) return { ok: true, program };
+    const { attachType, attachTarget } = program;
+    return { ok: true, program: { ...program, attachBtf: findAttachBtf(program, attachType, attachTarget, target) } };
   } catch (error) {
     if (!(error instanceof BpfError)) throw error;
-    return { ok: false, name: fn.name, section: fn.section.name, type, insns: fn.count, error };
+    const outcome = { ok: false, name: fn.name, section: fn.section.name, type, insns: fn.count, error } as const;
+    return program === undefined ? outcome : { ...outcome, program };
   }
+}
+
+const ATTACHES_TO_BTF: ReadonlySet<ProgramTypeName> = new Set<ProgramTypeName>(["tracing", "lsm", "ext"]);
+
+function missingOf({ parts }: Linked): Map<number, MissingRelocation> {
+  const missing = new Map<number, MissingRelocation>();
+  for (const { fn, start } of parts) for (const [slot, relocation] of fn.missing) missing.set(start + slot, relocation);
+  return missing;
 }
 
 const ownValue = <T>(record: Readonly<Record<string, T>>, key: string): T | undefined =>

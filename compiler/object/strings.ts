@@ -14,27 +14,44 @@ const OVERLAP_FLOOR_BYTES = 64 * 1024;
 
 export class StringTable {
   readonly bytes: Uint8Array;
+  /** the table whose strings come before this one's (split BTF) */
+  readonly base: StringTable | null;
+  /** where this table's first string is counted from: behind those of `base` */
+  readonly firstOffset: number;
   readonly #fail: StringFailure;
   readonly #known = new Map<number, string>();
   #budgetBytes: number;
 
-  constructor(bytes: Uint8Array, fail: StringFailure) {
+  constructor(bytes: Uint8Array, fail: StringFailure, base: StringTable | null = null) {
     this.bytes = bytes;
+    this.base = base;
+    this.firstOffset = base === null ? 0 : base.endOffset;
     this.#fail = fail;
     this.#budgetBytes = OVERLAP_FACTOR * bytes.length + OVERLAP_FLOOR_BYTES;
   }
 
+  get endOffset(): number {
+    return this.firstOffset + this.bytes.length;
+  }
+
+  /** The table that a string offset falls into, this one for offsets that are outside all. */
+  tableOf(offset: number): StringTable {
+    return offset < this.firstOffset && this.base !== null ? this.base.tableOf(offset) : this;
+  }
+
   /** Throws where the offset is outside or the string has no end. */
   at(offset: number): string {
+    if (offset < this.firstOffset && this.base !== null) return this.base.at(offset);
     const known = this.#known.get(offset);
     if (known !== undefined) return known;
-    if (!(offset >= 0 && offset < this.bytes.length))
-      throw this.#fail(`string offset ${offset} is outside the ${this.bytes.length} bytes of strings`, offset);
-    const end = this.bytes.indexOf(0, offset);
-    if (end < 0) throw this.#fail(`the string at ${offset} has no end`, offset);
-    this.#budgetBytes -= end - offset + 1;
-    if (this.#budgetBytes < 0) throw this.#fail("strings overlap beyond all measure", offset);
-    const text = decode(this.bytes, offset, end);
+    const start = offset - this.firstOffset;
+    if (!(start >= 0 && start < this.bytes.length))
+      throw this.#fail(`string offset ${offset} is outside the ${this.endOffset} bytes of strings`, start);
+    const end = this.bytes.indexOf(0, start);
+    if (end < 0) throw this.#fail(`the string at ${offset} has no end`, start);
+    this.#budgetBytes -= end - start + 1;
+    if (this.#budgetBytes < 0) throw this.#fail("strings overlap beyond all measure", start);
+    const text = decode(this.bytes, start, end);
     this.#known.set(offset, text);
     return text;
   }

@@ -68,10 +68,10 @@ describe("types", () => {
     expect(btf.findByName("task")).toBe(2);
     expect(btf.findByName("task", "typedef")).toBe(4);
     expect(btf.findByName("none")).toBeNull();
-    expect([...btf.candidates("task___new")]).toEqual([2, 3, 4]);
-    expect([...btf.candidates("a___b")]).toEqual([]);
-    expect([...btf.candidates("a___b___d")]).toEqual([7]);
-    expect([...btf.candidates("___x")]).toEqual([8]);
+    expect([...btf.ownCandidates("task___new")]).toEqual([2, 3, 4]);
+    expect([...btf.ownCandidates("a___b")]).toEqual([]);
+    expect([...btf.ownCandidates("a___b___d")]).toEqual([7]);
+    expect([...btf.ownCandidates("___x")]).toEqual([8]);
   });
 
   it("have sizes and alignments", () => {

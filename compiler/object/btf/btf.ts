@@ -30,11 +30,15 @@ const POINTER_BYTES = 8;
 const U32_MAX = 0xffff_ffff;
 
 export class Btf {
-  /** ids are 0 (void) to typeCount − 1 */
+  /** whose types and strings come before this one's own (split BTF: a module's, on the kernel's), null where it is whole */
+  readonly base: Btf | null;
+  /** the first of its own types: 1, or what follows the types of `base` */
+  readonly firstId: number;
+  /** ids are 0 (void) to typeCount − 1, those of `base` included */
   readonly typeCount: number;
   readonly strings: StringTable;
   readonly #view: DataView;
-  /** by id: offset of the type's head in #view */
+  /** by id − firstId: offset of the type's head in #view */
   readonly #offsets: Uint32Array;
   readonly #types = new Map<number, BtfType>();
   readonly #aligns = new Map<number, number | null>();
@@ -42,7 +46,7 @@ export class Btf {
   #ctypes: CTypes | null = null;
 
   /** `bytes` begin with the BTF header. They are kept, not copied. */
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, base: Btf | null = null) {
     if (bytes.length < HEADER_BYTES) throw malformed(`${bytes.length} bytes are too few for a header`, 0);
     const header = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (header.getUint16(0, true) !== BTF_MAGIC) throw malformed("the magic number is not that of BTF", 0);
@@ -55,17 +59,23 @@ export class Btf {
     if (typesOffset + typesBytes > stringsOffset || stringsOffset + stringsBytes > bytes.length)
       throw malformed(`types and strings do not fit in ${bytes.length} bytes`, 8);
     const strings = bytes.subarray(stringsOffset, stringsOffset + stringsBytes);
-    if (stringsBytes === 0 || strings[0] !== 0 || strings[stringsBytes - 1] !== 0)
+    // The empty string is the base's first; a split BTF may have no strings at all.
+    const isWhole = stringsBytes > 0 && strings[0] === 0;
+    if ((base === null && !isWhole) || (stringsBytes > 0 && strings[stringsBytes - 1] !== 0))
       throw malformed("the strings neither begin nor end with an empty one", stringsOffset);
-    this.strings = new StringTable(strings, (message, offset) => malformed(message, stringsOffset + offset));
+    this.base = base;
+    this.firstId = base === null ? 1 : base.typeCount;
+    const fail = (message: string, offset: number) => malformed(message, stringsOffset + offset);
+    this.strings = new StringTable(strings, fail, base?.strings ?? null);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset + typesOffset, typesBytes);
-    this.#offsets = indexTypes(this.#view);
-    this.typeCount = this.#offsets.length;
+    this.#offsets = indexTypes(this.#view, this.firstId);
+    this.typeCount = this.firstId + this.#offsets.length;
   }
 
   /** Throws BTF_MALFORMED where there is no such type or it cannot be decoded. */
   typeById(id: number): BtfType {
     if (id === 0) return VOID;
+    if (id < this.firstId) return this.base!.typeById(id);
     const known = this.#types.get(id);
     if (known !== undefined) return known;
     const type = decodeType(this.#view, this.#offsetOf(id), this.strings, id);
@@ -74,10 +84,12 @@ export class Btf {
   }
 
   kindOf(id: number): BtfKind {
+    if (id < this.firstId && id > 0) return this.base!.kindOf(id);
     return id === 0 ? "void" : BTF_KINDS[infoKind(this.#view.getUint32(this.#offsetOf(id) + 4, true))]!;
   }
 
   nameOf(id: number): string {
+    if (id < this.firstId && id > 0) return this.base!.nameOf(id);
     return id === 0 ? "" : this.strings.at(this.#view.getUint32(this.#offsetOf(id), true));
   }
 
@@ -86,26 +98,31 @@ export class Btf {
     return this.strings.at(offset);
   }
 
-  /** The first type of that name (and kind), null where there is none. */
+  /** The first type of that name (and kind), the base's before its own; null where there is none. */
   findByName(name: string, kind?: BtfKind): number | null {
-    for (const id of this.candidates(name)) {
+    return this.base?.findByName(name, kind) ?? this.findOwnByName(name, kind);
+  }
+
+  /** The same, among its own types only. */
+  findOwnByName(name: string, kind?: BtfKind): number | null {
+    for (const id of this.ownCandidates(name)) {
       if ((kind === undefined || this.kindOf(id) === kind) && this.nameOf(id) === name) return id;
     }
     return null;
   }
 
-  /** Ids, ascending, whose name is `name` up to a `___flavour` on either side. */
-  candidates(name: string): Iterable<number> {
+  /** Its own types' ids, ascending, whose name is `name` up to a `___flavour` on either side. */
+  ownCandidates(name: string): Iterable<number> {
     if (name === "") return [];
-    this.#names ??= new NameIndex(this.strings.bytes, this.typeCount, (id) =>
-      this.#view.getUint32(this.#offsets[id]!, true),
+    this.#names ??= new NameIndex(this.strings, this.firstId, this.typeCount, (id) =>
+      this.#view.getUint32(this.#offsets[id - this.firstId]!, true),
     );
     return this.#names.withEssentialName(name);
   }
 
-  /** All ids of a kind, ascending. */
+  /** All ids of a kind among its own types, ascending. */
   *idsOf(kind: BtfKind): Generator<number> {
-    for (let id = 1; id < this.typeCount; id++) if (this.kindOf(id) === kind) yield id;
+    for (let id = this.firstId; id < this.typeCount; id++) if (this.kindOf(id) === kind) yield id;
   }
 
   /** Follows typedef, const, volatile, restrict and type_tag. Throws on a cycle. */
@@ -213,7 +230,7 @@ export class Btf {
 
   /** Decodes every type and checks every reference, as libbpf does before it uses a program's BTF. */
   validate(): void {
-    for (let id = 1; id < this.typeCount; id++) {
+    for (let id = this.firstId; id < this.typeCount; id++) {
       const type = this.typeById(id);
       for (const reference of referencesOf(type)) {
         if (reference >= this.typeCount)
@@ -225,8 +242,8 @@ export class Btf {
   }
 
   #offsetOf(id: number): number {
-    const offset = this.#offsets[id];
-    if (offset === undefined || id === 0) throw malformed(`there is no type ${id}`);
+    const offset = this.#offsets[id - this.firstId];
+    if (offset === undefined) throw malformed(`there is no type ${id}`);
     return offset;
   }
 }
@@ -243,21 +260,22 @@ export const isModifier = (
 export const isComposite = (type: BtfType): type is Extract<BtfType, { kind: "struct" | "union" }> =>
   type.kind === "struct" || type.kind === "union";
 
-function indexTypes(view: DataView): Uint32Array {
+/** Where each type begins. */
+function indexTypes(view: DataView, firstId: number): Uint32Array {
   const end = view.byteLength;
   // A type takes at least its head.
-  const offsets = new Uint32Array(Math.floor(end / TYPE_HEAD_BYTES) + 1);
-  let count = 1;
+  const offsets = new Uint32Array(Math.floor(end / TYPE_HEAD_BYTES));
+  let count = 0;
   let at = 0;
   while (at + TYPE_HEAD_BYTES <= end) {
     const info = view.getUint32(at + 4, true);
     const tail = TYPE_TAIL[infoKind(info)];
-    if (tail === undefined) throw malformed(`type ${count} is of unknown kind ${infoKind(info)}`, at);
-    if (infoKind(info) === 0) throw malformed(`type ${count} is void`, at);
+    if (tail === undefined) throw malformed(`type ${firstId + count} is of unknown kind ${infoKind(info)}`, at);
+    if (infoKind(info) === 0) throw malformed(`type ${firstId + count} is void`, at);
     offsets[count++] = at;
     at += TYPE_HEAD_BYTES + tail.fixed + tail.entry * infoCount(info);
   }
-  if (at !== end) throw malformed(`type ${count - 1} is cut short`, at);
+  if (at !== end) throw malformed(`type ${firstId + count - 1} is cut short`, at);
   return offsets.slice(0, count);
 }
 

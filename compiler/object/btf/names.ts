@@ -3,6 +3,7 @@
  * it answers exact look-ups and CO-RE's search for candidates alike, without making 130,000 strings of a kernel's BTF.
  */
 import { ObjectError } from "../../../base/index.ts";
+import type { StringTable } from "../strings.ts";
 
 const UNDERSCORE = 0x5f;
 /** Bytes of names that are hashed at most, as a multiple of the strings: types may share names, but not without bound. */
@@ -37,33 +38,39 @@ export function essentialName(name: string): string {
   return length === bytes.length ? name : new TextDecoder().decode(bytes.subarray(0, length));
 }
 
+/** Names of the types `firstId` to `endId` − 1: a split BTF has an index of its own part. */
 export class NameIndex {
-  readonly #strings: Uint8Array;
+  readonly #strings: StringTable;
   readonly #nameOffset: (id: number) => number;
+  readonly #firstId: number;
   readonly #mask: number;
   /** first id of a bucket, 0: none */
   readonly #heads: Int32Array;
-  /** next id in the bucket, ascending */
+  /** next id in the bucket, ascending; by id − firstId */
   readonly #next: Int32Array;
 
-  constructor(strings: Uint8Array, typeCount: number, nameOffset: (id: number) => number) {
+  constructor(strings: StringTable, firstId: number, endId: number, nameOffset: (id: number) => number) {
     this.#strings = strings;
     this.#nameOffset = nameOffset;
-    const buckets = 1 << Math.max(4, 32 - Math.clz32(typeCount));
+    this.#firstId = firstId;
+    const count = endId - firstId;
+    const buckets = 1 << Math.max(4, 32 - Math.clz32(count));
     this.#mask = buckets - 1;
     this.#heads = new Int32Array(buckets);
-    this.#next = new Int32Array(typeCount);
-    let budgetBytes = SHARE_FACTOR * strings.length + SHARE_FLOOR_BYTES;
+    this.#next = new Int32Array(count);
+    let budgetBytes = SHARE_FACTOR * strings.endOffset + SHARE_FLOOR_BYTES;
     // From the last to the first, so that a bucket lists ids in ascending order.
-    for (let id = typeCount - 1; id > 0; id--) {
-      const start = nameOffset(id);
-      if (start === 0 || start >= strings.length) continue;
-      const end = strings.indexOf(0, start);
+    for (let id = endId - 1; id >= firstId; id--) {
+      const offset = nameOffset(id);
+      if (offset === 0 || offset >= strings.endOffset) continue;
+      const { bytes, firstOffset } = strings.tableOf(offset);
+      const start = offset - firstOffset;
+      const end = bytes.indexOf(0, start);
       if (end < 0) continue;
       budgetBytes -= end - start + 1;
       if (budgetBytes < 0) throw new ObjectError("BTF_MALFORMED", "names of types overlap beyond all measure");
-      const bucket = hash(strings, start, start + essentialLength(strings, start, end)) & this.#mask;
-      this.#next[id] = this.#heads[bucket]!;
+      const bucket = hash(bytes, start, start + essentialLength(bytes, start, end)) & this.#mask;
+      this.#next[id - firstId] = this.#heads[bucket]!;
       this.#heads[bucket] = id;
     }
   }
@@ -72,12 +79,14 @@ export class NameIndex {
   *withEssentialName(name: string): Generator<number> {
     const wanted = ENCODER.encode(name);
     const wantedLength = essentialLength(wanted, 0, wanted.length);
-    const strings = this.#strings;
-    for (let id = this.#heads[hash(wanted, 0, wantedLength) & this.#mask]!; id !== 0; id = this.#next[id]!) {
-      const start = this.#nameOffset(id);
-      if (!startsWith(strings, start, wanted, wantedLength)) continue;
-      const end = strings.indexOf(0, start + wantedLength);
-      if (essentialLength(strings, start, end) === wantedLength) yield id;
+    const first = this.#heads[hash(wanted, 0, wantedLength) & this.#mask]!;
+    for (let id = first; id !== 0; id = this.#next[id - this.#firstId]!) {
+      const offset = this.#nameOffset(id);
+      const { bytes, firstOffset } = this.#strings.tableOf(offset);
+      const start = offset - firstOffset;
+      if (!startsWith(bytes, start, wanted, wantedLength)) continue;
+      const end = bytes.indexOf(0, start + wantedLength);
+      if (essentialLength(bytes, start, end) === wantedLength) yield id;
     }
   }
 }

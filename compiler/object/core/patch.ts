@@ -12,6 +12,8 @@ import type { CoreValue } from "./value.ts";
 /** "bad relo": what the verifier says is `invalid func unknown#195896080` */
 export const BAD_RELOCATION = 0xbad2310;
 const POISON: Insn = { opcode: CALL_OPCODE, dst: 0, src: 0, off: 0, imm: BAD_RELOCATION };
+export const isPoison = (insn: Insn): boolean =>
+  insn.opcode === CALL_OPCODE && insn.src === 0 && insn.imm === BAD_RELOCATION;
 const MOST_OFFSET = 0x7fff;
 
 /** The new instruction, or both slots of a 64-bit load. `second` is the slot behind `insn`. */

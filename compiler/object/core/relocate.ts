@@ -11,9 +11,11 @@ import type { BtfExt, CoreRelocation } from "../btf/ext.ts";
 import type { FunctionTable, ObjectFunction } from "../functions.ts";
 import { insnAt } from "../functions.ts";
 import type { Layout } from "../layout.ts";
+import type { Target } from "../target.ts";
 import { areKindsCompatible } from "./compatible.ts";
-import { CORE_KINDS } from "./kinds.ts";
-import { patchInsn } from "./patch.ts";
+import { CORE_KINDS, type CoreKind } from "./kinds.ts";
+import { describeMissing } from "./missing.ts";
+import { isPoison, patchInsn } from "./patch.ts";
 import { matchSpec, parseSpec, type Spec } from "./spec.ts";
 import { Steps } from "./steps.ts";
 import { type CoreValue, coreValue } from "./value.ts";
@@ -23,7 +25,7 @@ export function applyCoreRelocations(
   layout: Layout,
   local: Btf,
   ext: BtfExt,
-  target: Btf | null,
+  target: Target,
 ): void {
   const relocator = new Relocator(local, target);
   for (const [name, relocations] of ext.relocations) {
@@ -42,14 +44,20 @@ export function applyCoreRelocations(
   }
 }
 
+/** A type of the target. */
+interface Candidate {
+  readonly btf: Btf;
+  readonly id: number;
+}
+
 class Relocator {
   readonly #local: Btf;
-  readonly #target: Btf | null;
+  readonly #target: Target;
   readonly #steps = new Steps();
   /** by local type; shrinks to those that matched, so that later relocations of the type agree with earlier ones */
-  readonly #candidates = new Map<number, readonly number[]>();
+  readonly #candidates = new Map<number, readonly Candidate[]>();
 
-  constructor(local: Btf, target: Btf | null) {
+  constructor(local: Btf, target: Target) {
     this.#local = local;
     this.#target = target;
   }
@@ -60,49 +68,55 @@ class Relocator {
     const slot = relocation.offsetBytes / INSN_BYTES - fn.start;
     const insn = insnAt(fn, slot);
     const second = isWideImmediate(insn) && slot + 1 < fn.count ? insnAt(fn, slot + 1) : undefined;
-    patchInsn(insn, second, this.#resolve(relocation)).forEach((patched, index) => {
-      fn.patches.set(slot + index, patched);
-    });
-  }
-
-  #resolve(relocation: CoreRelocation): CoreValue {
     const kind = CORE_KINDS[relocation.kind];
     if (kind === undefined)
       throw new ObjectError("RELOCATION_MALFORMED", `CO-RE relocation of unknown kind ${relocation.kind}`);
     const local = parseSpec(this.#local, kind, relocation.type, relocation.access);
+    const patched = patchInsn(insn, second, this.#resolve(kind, local, relocation));
+    patched.forEach((one, index) => {
+      fn.patches.set(slot + index, one);
+    });
+    if (isPoison(patched[0]!)) fn.missing.set(slot, describeMissing(kind, local));
+  }
+
+  #resolve(kind: CoreKind, local: Spec, relocation: CoreRelocation): CoreValue {
     if (kind === "typeIdLocal") return coreValue(kind, local, local);
-    const target = this.#target;
-    if (target === null)
+    if (this.#target.btf === null)
       throw new ObjectError(
         "BTF_MISSING",
         "the program depends on the layout of kernel types (CO-RE) and there is no target BTF",
       );
     let chosen: { spec: Spec; value: CoreValue } | null = null;
-    const matching: number[] = [];
-    for (const id of this.#candidatesOf(relocation.type, target)) {
-      const spec = matchSpec(kind, local, target, id, this.#steps);
+    const matching: Candidate[] = [];
+    for (const candidate of this.#candidatesOf(relocation.type, this.#target.btf)) {
+      const spec = matchSpec(kind, local, candidate.btf, candidate.id, this.#steps);
       if (spec === null) continue;
       const value = coreValue(kind, local, spec);
       chosen ??= { spec, value };
       requireAgreement(this.#local, relocation, chosen, { spec, value });
-      matching.push(id);
+      matching.push(candidate);
     }
     if (chosen === null) return coreValue(kind, local, null);
     this.#candidates.set(relocation.type, matching);
     return chosen.value;
   }
 
-  #candidatesOf(type: number, target: Btf): readonly number[] {
+  /** Types of the kernel; only where it has none, those of all modules. */
+  #candidatesOf(type: number, target: Btf): readonly Candidate[] {
     const known = this.#candidates.get(type);
     if (known !== undefined) return known;
     const name = this.#local.nameOf(type);
     if (name === "") throw new ObjectError("CORE_UNRESOLVED", `CO-RE relocation of type ${type}, which has no name`);
     const kind = this.#local.kindOf(type);
-    const candidates: number[] = [];
-    for (const id of target.candidates(name)) {
-      this.#steps.take();
-      if (areKindsCompatible(target.kindOf(id), kind)) candidates.push(id);
-    }
+    const candidates: Candidate[] = [];
+    const search = (btf: Btf): void => {
+      for (const id of btf.ownCandidates(name)) {
+        this.#steps.take();
+        if (areKindsCompatible(btf.kindOf(id), kind)) candidates.push({ btf, id });
+      }
+    };
+    search(target);
+    if (candidates.length === 0) for (const { btf } of this.#target.modules) search(btf);
     this.#candidates.set(type, candidates);
     return candidates;
   }
