@@ -1,0 +1,124 @@
+/**
+ * Random nearly valid programs: statements of all kinds, right as far as the writer knows, but for a mistake now and then,
+ * and in a part of them one field of one instruction changed at the end. Same seed, same program.
+ */
+import type { Insn } from "../../compiler/asm/index.ts";
+import type { Program } from "../../compiler/program.ts";
+import { CLASS } from "../../spec/isa.ts";
+import type { ProgramTypeName } from "../../spec/program-types.ts";
+import { Random } from "../random/rng.ts";
+import { withBtf } from "./btf.ts";
+import { callback, simple, subprogram, tailCall, update } from "./calls.ts";
+import { CONSTANT, GLOBALS, LOOKED_UP } from "./maps.ts";
+import {
+  access,
+  accessPacket,
+  contextField,
+  global,
+  leave,
+  legacyLoad,
+  lookup,
+  packet,
+  release,
+  reserve,
+} from "./memories.ts";
+import { branch, calculate, load, loop, store, variableStack } from "./scalars.ts";
+import { Writer } from "./writer.ts";
+
+export interface RandomProgram {
+  readonly seed: number;
+  readonly program: Program;
+  /** kinds of statements in it */
+  readonly forms: readonly string[];
+}
+
+export const TYPES: readonly ProgramTypeName[] = ["socket_filter", "xdp", "sched_cls", "tracepoint", "raw_tracepoint"];
+
+type Statement = (w: Writer, block: () => void) => void;
+
+/** name, weight, statement */
+const STATEMENTS: readonly (readonly [string, number, Statement])[] = [
+  ["calculate", 8, calculate],
+  ["branch", 8, branch],
+  ["loop", 3, loop],
+  ["store", 5, store],
+  ["load", 5, load],
+  ["variable stack", 2, variableStack],
+  ["lookup", 4, (w) => lookup(w, LOOKED_UP)],
+  ["access", 6, access],
+  ["global", 3, (w) => global(w, [GLOBALS, GLOBALS, CONSTANT])],
+  ["reserve", 2, reserve],
+  ["release", 1, release],
+  ["packet", 4, packet],
+  ["packet access", 4, accessPacket],
+  ["context", 3, contextField],
+  ["legacy load", 1, legacyLoad],
+  ["update", 2, update],
+  ["helper", 4, simple],
+  ["tail call", 1, tailCall],
+  ["callback", 2, callback],
+  ["subprogram", 2, subprogram],
+];
+export const FORMS: readonly string[] = STATEMENTS.map(([name]) => name);
+const TOTAL_WEIGHT = STATEMENTS.reduce((sum, [, weight]) => sum + weight, 0);
+
+export function randomProgram(seed: number): RandomProgram {
+  const random = new Random(seed);
+  const w = new Writer(random, random.pick(TYPES), random.oneIn(3) ? 0 : random.pick([15, 40, 100]));
+  w.begin({ 1: { is: "ctx" } });
+  w.move(6, 1);
+  const statements = random.between(1, 14);
+  writeBlock(w, statements, 0);
+  leave(w);
+  const program = withBtf(w.finish(random.oneIn(12) ? "Proprietary" : "GPL"));
+  return { seed, program: random.oneIn(3) ? mutated(random, program) : program, forms: w.forms };
+}
+
+/** Most instructions of a program; statements that nest stop there. */
+const LONGEST = 400;
+
+function writeBlock(w: Writer, statements: number, depth: number): void {
+  for (let i = 0; i < statements && w.length < LONGEST; i++) {
+    const [name, , write] = pickStatement(w.random);
+    w.forms.push(name);
+    if (depth > 2 && (write === branch || write === loop)) calculate(w);
+    else write(w, () => writeBlock(w, w.random.between(1, 3), depth + 1));
+  }
+}
+
+function pickStatement(random: Random): (typeof STATEMENTS)[number] {
+  let at = random.below(TOTAL_WEIGHT);
+  for (const statement of STATEMENTS) {
+    at -= statement[1];
+    if (at < 0) return statement;
+  }
+  return STATEMENTS[0]!;
+}
+
+/** One field of one instruction is another. */
+function mutated(random: Random, program: Program): Program {
+  const insns: Insn[] = program.insns.map((insn) => ({ ...insn }));
+  const index = random.below(insns.length);
+  const insn = insns[index]!;
+  insns[index] = { ...insn, ...changedField(random, insn) };
+  return { ...program, insns };
+}
+
+function changedField(random: Random, insn: Insn): Partial<Insn> {
+  switch (random.below(6)) {
+    case 0:
+      return { dst: random.below(11) };
+    case 1:
+      return { src: random.below(11) };
+    case 2:
+      return { off: insn.off + random.pick([-8, -4, -1, 1, 4, 8]) };
+    case 3:
+      return { imm: (insn.imm + random.pick([-8, -1, 1, 8])) | 0 };
+    case 4:
+      return { imm: random.u32() | 0 };
+    default:
+      return {
+        opcode: (insn.opcode & 7) === CLASS.LD ? insn.opcode : (insn.opcode ^ (1 << random.between(3, 7))) & 0xff,
+      };
+  }
+}
