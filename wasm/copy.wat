@@ -8,14 +8,28 @@
     (then
       (memory.copy (local.get $to) (local.get $from) (local.get $bytes))
       (return)))
-  (local.set $end (i32.add (local.get $from) (i32.and (local.get $bytes) (i32.const -8))))
-  (block $words
+  (local.set $end (i32.add (local.get $from) (i32.and (local.get $bytes) (i32.const -32))))
+  (block $blocks
     (loop $next
-      (br_if $words (i32.ge_u (local.get $from) (local.get $end)))
+      (br_if $blocks (i32.ge_u (local.get $from) (local.get $end)))
+      (i64.store (local.get $to) (i64.load (local.get $from)))
+      (i64.store offset=8 (local.get $to) (i64.load offset=8 (local.get $from)))
+      (i64.store offset=16 (local.get $to) (i64.load offset=16 (local.get $from)))
+      (i64.store offset=24 (local.get $to) (i64.load offset=24 (local.get $from)))
+      (local.set $to (i32.add (local.get $to) (i32.const 32)))
+      (local.set $from (i32.add (local.get $from) (i32.const 32)))
+      (br $next)))
+  (if (i32.and (local.get $bytes) (i32.const 16))
+    (then
+      (i64.store (local.get $to) (i64.load (local.get $from)))
+      (i64.store offset=8 (local.get $to) (i64.load offset=8 (local.get $from)))
+      (local.set $to (i32.add (local.get $to) (i32.const 16)))
+      (local.set $from (i32.add (local.get $from) (i32.const 16)))))
+  (if (i32.and (local.get $bytes) (i32.const 8))
+    (then
       (i64.store (local.get $to) (i64.load (local.get $from)))
       (local.set $to (i32.add (local.get $to) (i32.const 8)))
-      (local.set $from (i32.add (local.get $from) (i32.const 8)))
-      (br $next)))
+      (local.set $from (i32.add (local.get $from) (i32.const 8)))))
   (if (i32.and (local.get $bytes) (i32.const 4))
     (then
       (i32.store (local.get $to) (i32.load (local.get $from)))

@@ -32,34 +32,40 @@ export class RingbufReader extends RecordReader {
     const { arena } = this.#map.world;
     const { ring, maxEntries } = this.#map;
     const mask = maxEntries - 1;
-    let position = readPosition(arena.view, ring + RING.consumer);
-    let published = position;
-    let end = readPosition(arena.view, ring + RING.producer);
+    // `start` is what producers know; the rest counts from there, in small integers
+    let start = readPosition(arena.view, ring + RING.consumer);
+    let offset = start % maxEntries;
+    let read = 0;
+    let available = 0;
     let count = 0;
     const publish = (): void => {
-      if (position === published || this.#map.closed) return;
-      writePosition(arena.view, ring + RING.consumer, position);
-      published = position;
+      if (read === 0 || this.#map.closed) return;
+      start += read;
+      available -= read;
+      read = 0;
+      writePosition(arena.view, ring + RING.consumer, start);
     };
     try {
       while (count < limit && !this.#map.closed) {
         const view = arena.view;
-        if (position === end) {
+        if (read === available) {
           // what the callbacks' own programs, or another worker, wrote meanwhile
-          end = readPosition(view, ring + RING.producer);
-          if (position === end) break;
+          available = readPosition(view, ring + RING.producer) - start;
+          if (read === available) break;
         }
-        const header = ring + RING.data + (position % maxEntries);
+        const header = ring + RING.data + offset;
         const word = view.getUint32(header, true);
         if ((word & RING.busy) !== 0) break;
         const length = word & ~RING.discard;
-        position += (length + RING.headerBytes + 7) & ~7;
+        const bytes = (length + RING.headerBytes + 7) & ~7;
+        read += bytes;
+        offset = (offset + bytes) & mask;
         if ((word & RING.discard) === 0) {
           count += 1;
           callback(header + RING.headerBytes, length, null, null);
         }
         // producers see the room before a long drain is over
-        if ((position - published) * 4 > mask) publish();
+        if (read > maxEntries >> 2) publish();
       }
     } finally {
       publish();
