@@ -9,6 +9,7 @@ declare global {
     type ImportExportKind = "function" | "table" | "memory" | "global" | "tag";
     type ImportValue = Memory | Table | Global | ((...args: never[]) => unknown);
     type Imports = Record<string, Record<string, ImportValue>>;
+    type Exports = Record<string, ExportedFunction | Memory | Table | Global>;
     type ExportedFunction = (...args: (number | bigint)[]) => unknown;
 
     class Memory {
@@ -36,7 +37,7 @@ declare global {
     }
     class Instance {
       constructor(module: Module, imports?: Imports);
-      readonly exports: Record<string, ExportedFunction | Memory | Table | Global>;
+      readonly exports: Exports;
     }
     class CompileError extends Error {}
     class LinkError extends Error {}

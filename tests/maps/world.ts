@@ -42,7 +42,10 @@ export function makeWorld(options: Partial<ArenaOptions> = {}): TestWorld {
       worker,
       table,
       host: {
-        now: () => arena.view.setBigUint64(worker + WORKER.result, world.clock, true),
+        now: () => {
+          arena.view.setBigUint64(worker + WORKER.result, world.clock, true);
+          return undefined;
+        },
         read_foreign: (low, high, destination, bytes, user) => {
           const address = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
           const found = world.foreign(address, user === 1 ? "user" : "kernel");
