@@ -49,9 +49,9 @@ async function assembleLibrary(): Promise<Uint8Array> {
 
 async function inlineCalls(bytes: Uint8Array): Promise<Uint8Array> {
   const { default: binaryen } = await import("binaryen");
-  const { Atomics, BulkMemory, BulkMemoryOpt, SignExt, MutableGlobals } = binaryen.Features;
+  const has = binaryen.Features;
   const module = binaryen.readBinary(bytes);
-  module.setFeatures(Atomics | BulkMemory | BulkMemoryOpt | SignExt | MutableGlobals);
+  module.setFeatures(has.Atomics | has.BulkMemory | has.BulkMemoryOpt | has.SignExt | has.MutableGlobals);
   binaryen.setDebugInfo(true);
   binaryen.setOptimizeLevel(3);
   binaryen.setShrinkLevel(0);

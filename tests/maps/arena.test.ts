@@ -1,3 +1,4 @@
+/** The arena: its allocator, growth, options, blocks; and what createMap leaves in it. */
 import { describe, expect, it } from "vitest";
 import { Arena } from "../../runtime/arena.ts";
 import { createMap } from "../../runtime/maps/index.ts";

@@ -1,3 +1,4 @@
+/** bpf_perf_event_output and reading what it wrote. */
 import { Buffer } from "node:buffer";
 import { beforeEach, describe, expect, it } from "vitest";
 import { createMap, type PerfEventArrayMap } from "../../runtime/maps/index.ts";

@@ -1,3 +1,4 @@
+/** What ring buffers and perf buffers have in common for a reader: waiting, ending, back-pressure. */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";

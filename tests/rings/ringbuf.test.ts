@@ -1,3 +1,4 @@
+/** The BPF ring buffer: reserve, submit, discard, output, query, and reading it. */
 import { Buffer } from "node:buffer";
 import { beforeEach, describe, expect, it } from "vitest";
 import { createMap, type RingbufMap } from "../../runtime/maps/index.ts";

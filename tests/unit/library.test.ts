@@ -1,3 +1,4 @@
+/** The assembled library against its table in spec/library.ts. */
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
