@@ -11,7 +11,7 @@ import { requestPrecision } from "./precision.ts";
 import { edit, knownReg, LINK, REG, type RegState, scalarReg, UNKNOWN, withoutId, withValue } from "./register.ts";
 import { bitWidth, constantOf, type Scalar, UNKNOWN_SCALAR } from "./scalar.ts";
 import { alu, forkMask } from "./scalar-alu.ts";
-import { coerceToSizeSigned, moveLow, moveLowSigned } from "./scalar-size.ts";
+import { coerceToSizeSigned, keepBytes, moveLow, moveLowSigned, swapBytes } from "./scalar-size.ts";
 
 export function checkAlu(env: Env, insn: Insn): void {
   const operation = insn.opcode & 0xf0;
@@ -43,7 +43,19 @@ function checkUnary(env: Env, insn: Insn, operation: number): void {
     env.setRegister(insn.dst, scalarReg(alu(ALU.NEG, !is64(insn), reg.value, reg.value)));
     return;
   }
+  if (operation === ALU.END && reg.type === REG.SCALAR) {
+    env.setRegister(insn.dst, swapped(insn, reg));
+    return;
+  }
   env.setRegister(insn.dst, UNKNOWN);
+}
+
+/** To little endian is a truncation, and of 64 bits nothing at all: only then the value stays linked to its copies. */
+function swapped(insn: Insn, reg: RegState): RegState {
+  const swaps = is64(insn) || fromRegister(insn);
+  if (swaps) return scalarReg(swapBytes(reg.value, insn.imm));
+  const value = keepBytes(reg.value, insn.imm);
+  return insn.imm === 64 ? withValue(reg, value) : scalarReg(value);
 }
 
 function checkMove(env: Env, insn: Insn): void {

@@ -9,7 +9,7 @@ export function pushPath(env: Env, insnIndex: number, previousIndex: number): St
   const state = env.state.copy();
   env.pending.push({ state, insnIndex, previousIndex, logPosition: env.log.position });
   if (env.pending.length > LIMITS.pendingJumps) {
-    reject(env, "EFAULT", `The sequence of ${env.pending.length} jumps is too complex.`);
+    reject(env, "ENOMEM", `The sequence of ${env.pending.length} jumps is too complex.`);
   }
   if (state.parent) state.parent.branches++;
   return state;
