@@ -19,6 +19,8 @@ export const OUTCOMES = [
   /** an exception that no caller expects */
   "bug",
   "unsupported",
+  /** the kernel gives up with an inconsistency of its own */
+  "kernel bug",
   /** the same verdict, but another errno or message */
   "errno",
   "message",
@@ -75,6 +77,7 @@ export function compare(ours: OurJudgement, kernel: Judgement): Comparison {
 function outcomeOf(ours: OurJudgement, kernel: Judgement): Outcome {
   if (ours.bug !== null) return "bug";
   if (ours.unsupported !== null) return "unsupported";
+  if (kernel.message?.startsWith("verifier bug:")) return "kernel bug";
   if (ours.errno === null) {
     if (kernel.errno !== null) return "false accept";
     return ours.processed === kernel.processed ? "same" : "processed";

@@ -293,7 +293,7 @@ export function contextField(w: Writer): void {
   if (w.registers[6]!.is !== "ctx") return;
   const [offset, size] = random.pick(CONTEXT_FIELDS[w.type]!);
   const isWrite = (w.type === "sched_cls" || w.type === "socket_filter" || w.errs()) && random.oneIn(3);
-  const at = w.errs() ? random.pick([4 * random.below(50), offset + 2, -4, random.below(3000)]) : isWrite ? 48 : offset;
+  const at = w.errs() ? random.pick([4 * random.below(50), offset + 2, random.below(3000)]) : isWrite ? 48 : offset;
   if (isWrite) {
     if (random.oneIn(3)) w.emit(CLASS.ST | MODE.MEM | SIZE.W, 6, 0, at, immediate(w));
     else w.emit(CLASS.STX | MODE.MEM | SIZE.W, 6, scalar(w), at);
