@@ -187,7 +187,11 @@ function makeMemory(maximumBytes: number | undefined): SizedMemory {
       refused = candidate;
     }
   }
-  throw new MapError("MEMORY_UNAVAILABLE", `the host refuses a shared memory of ${refused} bytes`, { cause });
+  throw new MapError("MEMORY_UNAVAILABLE", `the host refuses a shared memory of ${refused} bytes`, {
+    cause,
+    // V8 reserves addresses for all that 32 bits can reach, whatever the maximum, to save bounds checks
+    hint: "lower maximumBytes; under a limit of address space (ulimit -v) start node with --disable-wasm-trap-handler",
+  });
 }
 
 /** A generator of 32-bit numbers that spreads one seed over a state. Source: SplitMix, in its 32-bit form. */
