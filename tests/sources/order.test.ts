@@ -20,7 +20,7 @@ describe("RunQueue", () => {
     const queue = new RunQueue();
     fill(queue, [1, 3, 5, 5, 2, 3, 5, 9, 0, 5]);
     expect(take(queue, Number.POSITIVE_INFINITY).map(([, record]) => record)).toEqual([8, 0, 4, 1, 5, 2, 3, 6, 9, 7]);
-    expect(queue.isEmpty).toBe(true);
+    expect(queue.length).toBe(0);
   });
 
   it("keeps what lies beyond the limit, in its order", () => {
@@ -32,7 +32,7 @@ describe("RunQueue", () => {
       [4, 1],
       [4, 4],
     ]);
-    expect(queue.isEmpty).toBe(false);
+    expect(queue.length).toBe(2);
     fill(queue, [6, 8], 10);
     expect(take(queue, Number.POSITIVE_INFINITY).map(([, record]) => record)).toEqual([2, 10, 5, 11]);
   });

@@ -39,6 +39,7 @@ const NO_TID = 0xffff_ffff;
 export function emitEvents(emission: Emission, start: number): { readonly next: number; readonly count: number } {
   const { memory, plans, tasks, cpuBlocks, batch, batchEvents } = emission;
   const { records, marks, order, ready } = emission.queue;
+  const { idle } = tasks;
   let { words } = memory;
   let { byTid } = tasks;
   let out = batch >>> 2;
@@ -59,7 +60,7 @@ export function emitEvents(emission: Emission, start: number): { readonly next: 
     const raw = plan.raw >= 0 ? word + plan.raw : locateRaw(words, word, word + (words[word + 1]! >>> 18), plan);
     const cpu = plan.cpu < 0 ? 0 : words[word + plan.cpu]!;
     const tid = plan.tid < 0 ? -1 : words[word + plan.tid + 1]!;
-    let task = tid > 0 && tid < byTid.length ? byTid[tid]! : 0;
+    let task = tid === 0 ? idle[cpu]! : tid > 0 && tid < byTid.length ? byTid[tid]! : 0;
     if (task === 0) {
       task = findTask(emission, word, plan, raw, cpu);
       words = memory.words;
@@ -84,6 +85,6 @@ function findTask({ memory, tasks }: Emission, word: number, plan: EventPlan, ra
   const { words } = memory;
   const recorded = plan.tid < 0 ? NO_TID : words[word + plan.tid + 1]! >>> 0;
   const tid = recorded === NO_TID ? words[raw + 2]! >>> 0 : recorded;
-  if (tid === 0) return tasks.idle(cpu);
+  if (tid === 0) return tasks.idle[cpu]!;
   return tasks.get(recorded === NO_TID ? tid : words[word + plan.tid]! >>> 0, tid);
 }

@@ -31,8 +31,8 @@ export class RunQueue {
   get latest(): number {
     return this.#latest;
   }
-  get isEmpty(): boolean {
-    return this.#count === 0;
+  get length(): number {
+    return this.#count;
   }
 
   push(time: number, record: number, mark: number): void {

@@ -105,6 +105,8 @@ class PerfDataSource implements EventSource {
   #chunks!: ArenaChunks;
   #reading!: ControlReading;
   #emission!: Emission;
+  /** everything up to here is final: the latest time when the round before the last one ended */
+  #ripe = Number.NEGATIVE_INFINITY;
   /** everything up to here is final when the round under way ends */
   #final = Number.NEGATIVE_INFINITY;
   #merging = false;
@@ -140,7 +142,7 @@ class PerfDataSource implements EventSource {
     const end = dataEnd ?? this.#input.size ?? Number.MAX_SAFE_INTEGER;
     const plans = planEvents(this.#header, wanted);
     const memory = new ArenaMemory(world);
-    const tasks = new TaskTable(memory);
+    const tasks = new TaskTable(memory, cpus);
     const queue = this.#queue;
     const epoch = new Epoch();
     this.#world = world;
@@ -183,8 +185,8 @@ class PerfDataSource implements EventSource {
   /** Scans on to the end of a round, of the input, or to where it cannot be read on; then begins the merge. */
   async #advance(): Promise<void> {
     try {
-      while (!this.#scan()) {
-        if (this.#timeless && !this.#queue.isEmpty) {
+      while (!this.#scanRounds()) {
+        if (this.#timeless && this.#queue.length > 0) {
           this.#merge(Number.POSITIVE_INFINITY);
           return;
         }
@@ -193,9 +195,7 @@ class PerfDataSource implements EventSource {
           return;
         }
       }
-      const limit = this.#timeless ? Number.POSITIVE_INFINITY : this.#final;
-      this.#final = this.#queue.latest;
-      this.#merge(limit);
+      this.#merge(this.#timeless ? Number.POSITIVE_INFINITY : this.#ripe);
     } catch (error) {
       // What was read before is still good: it goes out first.
       if (!(error instanceof BpfError)) throw error;
@@ -222,6 +222,17 @@ class PerfDataSource implements EventSource {
     this.#queue.begin(limit);
     this.#emitted = 0;
     this.#merging = true;
+  }
+
+  /** True at the end of a round with enough to hand on; false where more bytes are needed. */
+  #scanRounds(): boolean {
+    while (this.#scan()) {
+      this.#ripe = this.#final;
+      this.#final = this.#queue.latest;
+      // Rounds may be small, and each hand-over costs something. Whoever watches a stream should not wait, though.
+      if (this.#input.size === null || this.#queue.length >= BATCH_EVENTS) return true;
+    }
+    return false;
   }
 
   /** Takes in whole records. True at the end of a round; false where more bytes are needed. */

@@ -19,12 +19,13 @@ export class TaskTable {
   byTid = new Int32Array(1 << 12);
   readonly #others = new Map<number, number>();
   /** by CPU: its idle thread, all of them pid 0 */
-  readonly #idle: number[] = [];
+  readonly idle: readonly number[];
   #free: number[] = [];
   #retired: number[] = [];
 
-  constructor(memory: ArenaMemory) {
+  constructor(memory: ArenaMemory, cpus: number) {
     this.#memory = memory;
+    this.idle = Array.from({ length: cpus }, (_, cpu) => this.#create(0, 0, `swapper/${cpu}`));
   }
 
   /** Blocks that were replaced may be used again: the events that point to them are gone. */
@@ -32,11 +33,6 @@ export class TaskTable {
     if (this.#retired.length === 0) return;
     this.#free = this.#free.concat(this.#retired);
     this.#retired = [];
-  }
-
-  idle(cpu: number): number {
-    this.#idle[cpu] ??= this.#create(0, 0, `swapper/${cpu}`);
-    return this.#idle[cpu];
   }
 
   /** The task of an event; a thread that no record told of is named `:TID`, as perf script does. */
