@@ -56,6 +56,26 @@ describe("ring buffer", () => {
     expect(view.getUint32(second - 8, true)).toBe(8 + RING.discard);
   });
 
+  it("holds the bytes that kernel 6.18 wrote for the same program", () => {
+    world.arena.bytes.fill(0x41, source, source + 40);
+    expect(output(13)).toBe(0);
+    const discarded = reserve(21);
+    world.arena.bytes.fill(0x42, discarded, discarded + 21);
+    discard(discarded);
+    const submitted = reserve(1000);
+    world.arena.bytes.fill(0x43, submitted, submitted + 8);
+    submit(submitted);
+    expect(reserve(4080)).toBe(0);
+    expect([output(40, 4), output(40, 1)]).toEqual([-ERRNO.EINVAL, 0]);
+    expect([0, 1, 2, 3].map(query)).toEqual([1112n, 4096n, 0n, 1112n]);
+    const data = map.ring + RING.data;
+    const hex = (from: number, to: number) => toHex(world.arena.bytes.slice(data + from, data + to));
+    expect(hex(0, 72)).toBe(
+      `0d00000003000000${"41".repeat(13)}0000001500004003000000${"42".repeat(21)}000000e803000003000000${"43".repeat(8)}`,
+    );
+    expect(hex(1064, 1112)).toBe(`2800000003000000${"41".repeat(40)}`);
+  });
+
   it("counts pages in pg_off", () => {
     const big = createMap(
       world,
