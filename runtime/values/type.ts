@@ -15,7 +15,6 @@ export type Value =
 
 export type StructType = Extract<CType, { kind: "struct" | "union" }>;
 export type ArrayType = Extract<CType, { kind: "array" }>;
-export type IntType = Extract<CType, { kind: "int" }>;
 
 export const isStruct = (type: CType): type is StructType => type.kind === "struct" || type.kind === "union";
 

@@ -93,7 +93,8 @@ function writeStruct(type: StructType, view: DataView, address: number, value: V
   }
 }
 
-function writeMember(member: FlatMember, view: DataView, address: number, value: Value, path: string): void {
+/** One member of the struct at `address`; the others, and the bits around a bit-field, stay. `path` names it in messages. */
+export function writeMember(member: FlatMember, view: DataView, address: number, value: Value, path: string): void {
   const { type, offsetBits, bitfieldBits } = member;
   if (bitfieldBits === 0) write(type, view, address + offsetBits / 8, value, path);
   else writeBits(view, address, offsetBits, bitfieldBits, inRange(type, bitfieldBits, value, path));

@@ -1,2 +1,1 @@
-export { PERF_MAGIC } from "./header.ts";
-export { openPerfData, type PerfDataOptions } from "./source.ts";
+export { openPerfData } from "./source.ts";
