@@ -1,6 +1,7 @@
 /** The BPF ring buffer: reserve, submit, discard, output, query, and reading it. */
 import { Buffer } from "node:buffer";
 import { beforeEach, describe, expect, it } from "vitest";
+import { toHex } from "../../base/index.ts";
 import { createMap, type RingbufMap } from "../../runtime/maps/index.ts";
 import { openReader, RingbufReader } from "../../runtime/rings/index.ts";
 import { ERRNO, RING, RINGBUF_FLAG, RINGBUF_QUERY, WORKER } from "../../spec/index.ts";
