@@ -7,6 +7,7 @@ import { reject } from "./failure.ts";
 import { pushHistory } from "./history.ts";
 import { REG, type RegState, UNKNOWN, withoutId, ZERO } from "./register.ts";
 import { bitWidth, isConstant, isZero } from "./scalar.ts";
+import { maskText } from "./scalar-text.ts";
 import { frameOf, stackRange } from "./stack-bounds.ts";
 import { scratchSlot } from "./stack-write.ts";
 import { BYTE, byteKind, type Frame, HISTORY, isSpilled, SLOT_BYTES, type StackSlot, slotIndexOf } from "./state.ts";
@@ -16,6 +17,13 @@ export function readStack(env: Env, reg: RegState, off: number, size: number, re
   const { min, max } = stackRange(reg, off);
   const frame = frameOf(env, reg);
   if (min === max && isConstant(reg.value)) return readFixed(env, frame, min, size, register);
+  if (register < 0) {
+    reject(
+      env,
+      "EACCES",
+      `variable offset stack pointer cannot be passed into helper function; var_off=${maskText(reg.value)} off=${off} size=${size}`,
+    );
+  }
   env.stackLiveness.readRange(frame, min, max + size);
   return joinBytes(env, frame, min, max + size);
 }
