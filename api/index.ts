@@ -41,5 +41,5 @@ export { createExecutor, type ExecOutcome, type ExecRequest, type Executor } fro
 export { type CompileOptions, compile, type LoadOptions, load, readTargetBtf } from "./load.ts";
 export { TypedMap, type UpdateOptions } from "./map.ts";
 export { LoadedObject, type RunOptions, type RunSummary } from "./object.ts";
-export type { MapRecord, RecordOptions } from "./records.ts";
+export { MapRecord, type RecordOptions } from "./records.ts";
 export { type ProgramVerdict, type VerifyOptions, verifyObject } from "./verify.ts";

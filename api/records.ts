@@ -15,16 +15,32 @@ import {
 } from "../runtime/index.ts";
 import { type CType, PERF_SAMPLE } from "../spec/index.ts";
 
-export interface MapRecord {
+export class MapRecord {
   readonly map: string;
   /** virtual CPU that wrote it, null where the buffer does not say (BPF ring buffers do not) */
   readonly cpu: number | null;
   /** ns, null where the buffer does not say */
   readonly time: bigint | null;
-  /** of a perf buffer: with the padding that the kernel's records have too */
+  /** the record's own copy; of a perf buffer with the padding that the kernel's records have too */
   readonly data: Uint8Array;
-  /** absent: no struct fits */
-  readonly fields?: Value;
+  readonly #type: CType | null;
+  #fields: Value | undefined;
+
+  constructor(map: string, cpu: number | null, time: bigint | null, data: Uint8Array, type: CType | null) {
+    this.map = map;
+    this.cpu = cpu;
+    this.time = time;
+    this.data = data;
+    this.#type = type;
+  }
+
+  /** The record as its struct, undefined where none fits. Made when it is first asked for: most of a record's cost. */
+  get fields(): Value | undefined {
+    if (this.#fields !== undefined || this.#type === null) return this.#fields;
+    const { buffer, byteOffset, byteLength } = this.data;
+    this.#fields = readValue(this.#type, new DataView(buffer, byteOffset, byteLength), 0);
+    return this.#fields;
+  }
 }
 
 export interface RecordOptions extends PerfReaderOptions {
@@ -83,10 +99,7 @@ export class RecordTyping {
 
   /** `data` is the record's own copy. */
   record(data: Uint8Array, cpu: number | null, time: bigint | null): MapRecord {
-    const type = this.typeOf(data.length);
-    const plain = { map: this.#map.name, cpu, time, data };
-    if (type === null) return plain;
-    return { ...plain, fields: readValue(type, new DataView(data.buffer, data.byteOffset, data.byteLength), 0) };
+    return new MapRecord(this.#map.name, cpu, time, data, this.typeOf(data.length));
   }
 
   /** Bytes of the record that a value of `size` bytes becomes: a perf buffer pads so that size word and data fill 8 bytes. */
