@@ -1,7 +1,7 @@
 /** Values by C type: read, write, look at without copying, print. Text out is plain; colours are the command's. */
 export { hexDump } from "./hexdump.ts";
 export { formatHistogram, histogramOf } from "./histogram.ts";
-export { readValue } from "./read.ts";
+export { readMember, readValue } from "./read.ts";
 export { formatEntries } from "./table.ts";
 export { formatValue } from "./text.ts";
 export { type FlatMember, flatMembers, isStruct, isText, type Value } from "./type.ts";
