@@ -10,6 +10,7 @@ export * as isa from "./isa.ts";
 export * from "./library.ts";
 export * from "./limits.ts";
 export * from "./map-types.ts";
+export * as perf from "./perf.ts";
 export * from "./program-types.ts";
 export * from "./sections.ts";
 export * from "./types.ts";

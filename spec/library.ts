@@ -6,6 +6,7 @@
 import { PAGE_BYTES } from "./abi.ts";
 import type { MapHelperName } from "./helpers.ts";
 import type { MapStorage } from "./map-types.ts";
+import { MISC, RECORD, SAMPLE } from "./perf.ts";
 
 export type WasmType = "i32" | "i64";
 export interface LibraryFunction {
@@ -274,14 +275,14 @@ export const PERF_BUFFER = {
  * Source: include/uapi/linux/perf_event.h
  */
 export const PERF_SAMPLE = {
-  IDENTIFIER: 1 << 16,
-  TID: 1 << 1,
-  TIME: 1 << 2,
-  ID: 1 << 6,
-  CPU: 1 << 7,
-  RAW: 1 << 10,
+  IDENTIFIER: SAMPLE.IDENTIFIER,
+  TID: SAMPLE.TID,
+  TIME: SAMPLE.TIME,
+  ID: SAMPLE.ID,
+  CPU: SAMPLE.CPU,
+  RAW: SAMPLE.RAW,
 } as const;
-export const PERF_RECORD = { LOST: 2, SAMPLE: 9, MISC_KERNEL: 1 } as const;
+export const PERF_RECORD = { LOST: RECORD.LOST, SAMPLE: RECORD.SAMPLE, MISC_KERNEL: MISC.KERNEL } as const;
 /** flags of bpf_perf_event_output. Source: include/uapi/linux/bpf.h */
 export const PERF_OUTPUT = {
   INDEX_MASK: 0xffff_ffffn,

@@ -4,7 +4,14 @@
  * Source: include/uapi/linux/perf_event.h, PERF_RECORD_SAMPLE.
  */
 import { type ByteReader, CaptureError } from "../../../base/index.ts";
-import { ATTR_FLAG_SAMPLE_ID_ALL, ATTR_TYPE_TRACEPOINT, READ_FORMAT, SAMPLE } from "./records.ts";
+import {
+  ATTR_FLAG_SAMPLE_ID_ALL,
+  ATTR_TYPE_SOFTWARE,
+  ATTR_TYPE_TRACEPOINT,
+  READ_FORMAT,
+  SAMPLE,
+  SOFTWARE_BPF_OUTPUT,
+} from "./records.ts";
 
 export interface PerfAttr {
   readonly type: number;
@@ -38,6 +45,9 @@ export function readAttr(reader: ByteReader, offset: number, size: number, ids: 
 }
 
 export const isTracepoint = (attr: PerfAttr): boolean => attr.type === ATTR_TYPE_TRACEPOINT;
+/** Records that a BPF program wrote: `run -o` writes such recordings, which need no formats. */
+export const isBpfOutput = (attr: PerfAttr): boolean =>
+  attr.type === ATTR_TYPE_SOFTWARE && attr.config === SOFTWARE_BPF_OUTPUT;
 export const hasRawPayload = (attr: PerfAttr): boolean => (attr.sampleType & SAMPLE.RAW) !== 0;
 
 /** Where fields lie, in 32-bit words from the record's start; -1: the sample has no such field. */

@@ -8,8 +8,8 @@ import { ByteReader, CaptureError } from "../../../base/index.ts";
 import type { TracepointFormat } from "../format.ts";
 import { type CaptureInput, readFully } from "../input.ts";
 import { readTracingData } from "../tracing-data.ts";
-import { isTracepoint, type PerfAttr, readAttr } from "./attr.ts";
-import { FEATURE } from "./records.ts";
+import { isBpfOutput, isTracepoint, type PerfAttr, readAttr } from "./attr.ts";
+import { FEATURE, FILE_HEADER_BYTES, MAGIC, PIPE_HEADER_BYTES } from "./records.ts";
 
 export interface PerfHeader {
   readonly attrs: readonly PerfAttr[];
@@ -26,11 +26,8 @@ export interface PerfHeader {
 /** Where formats come from when the recording's own are cut off: of those ids that it knows. */
 export type FormatFallback = (ids: ReadonlySet<number>) => ReadonlyMap<number, TracepointFormat>;
 
-export const PERF_MAGIC = "PERFILE2";
 const MAGIC_SWAPPED = "2ELIFREP";
 const MAGIC_OLD = "PERFFILE";
-export const PIPE_HEADER_BYTES = 16;
-const FILE_HEADER_BYTES = 104;
 /** A section that is read whole (features, attributes) is refused beyond this: damage, or not worth the memory. */
 const SECTION_BYTES_MAX = 1 << 28;
 /** Largest CONFIG_NR_CPUS that distributions build is 8192. */
@@ -56,7 +53,7 @@ export function perfForm(head: Uint8Array): "file" | "pipe" {
   const magic = String.fromCharCode(...head.subarray(0, 8));
   if (magic === MAGIC_SWAPPED) throw unsupported("data of a big-endian machine");
   if (magic === MAGIC_OLD) throw unsupported("the format of perf before Linux 3.2");
-  if (magic !== PERF_MAGIC) throw malformed("this is no perf.data: it does not begin with PERFILE2", 0);
+  if (magic !== MAGIC) throw malformed("this is no perf.data: it does not begin with PERFILE2", 0);
   const size = malformedReader(head, 0, "the header").u64Number(8);
   if (size === PIPE_HEADER_BYTES) return "pipe";
   if (size === FILE_HEADER_BYTES) return "file";
@@ -89,6 +86,9 @@ export async function readFileHeader(
     const message = "the file ends before its feature sections";
     return withoutFeatures(truncated(message, size), attrs, dataStart, dataEnd, fallback);
   }
+  if (!present.has(FEATURE.TRACING_DATA) && !attrs.every(isBpfOutput)) {
+    throw new CaptureError("CAPTURE_EVENT_MISSING", "the recording holds no tracepoints: it carries no tracing data");
+  }
   const features = await readFeatures(input, size, dataEnd, present);
   return { attrs, ...features, dataStart, dataEnd };
 }
@@ -103,11 +103,12 @@ function withoutFeatures(
   const ids = new Set(attrs.filter(isTracepoint).map((attr) => attr.config));
   const formats = fallback?.(ids) ?? new Map();
   const { where } = cut;
-  if (ids.size === 0 || formats.size < ids.size) {
+  if ((ids.size === 0 && !attrs.every(isBpfOutput)) || formats.size < ids.size) {
     const message = `${cut.message}, so the names and formats of its events are not known`;
     throw new CaptureError("CAPTURE_TRUNCATED", message, { where });
   }
-  const message = `${cut.message}; the names and formats of its events were taken from elsewhere`;
+  const message =
+    ids.size === 0 ? cut.message : `${cut.message}; the names and formats of its events were taken from elsewhere`;
   return {
     attrs,
     formats,
@@ -179,9 +180,6 @@ async function readFeatures(
   let formats: ReadonlyMap<number, TracepointFormat> = new Map();
   let cpus: number | null = null;
   const cut = truncated("the file ends inside its feature sections", size);
-  if (!present.has(FEATURE.TRACING_DATA)) {
-    throw new CaptureError("CAPTURE_EVENT_MISSING", "the recording holds no tracepoints: it carries no tracing data");
-  }
   const tableBytes = present.size * 16;
   const table = malformedReader(await section(input, tableStart, tableBytes, size), tableStart, "the feature table");
   let at = 0;

@@ -6,17 +6,8 @@
 import type { CaptureInput } from "../input.ts";
 import { readTracingData } from "../tracing-data.ts";
 import { type PerfAttr, readAttr } from "./attr.ts";
-import {
-  idList,
-  malformed,
-  malformedReader,
-  type PerfHeader,
-  PIPE_HEADER_BYTES,
-  readCpus,
-  truncated,
-  unsupported,
-} from "./header.ts";
-import { FEATURE, HEAD_BYTES, RECORD, UNREADABLE } from "./records.ts";
+import { idList, malformed, malformedReader, type PerfHeader, readCpus, truncated, unsupported } from "./header.ts";
+import { FEATURE, HEAD_BYTES, PIPE_HEADER_BYTES, RECORD, UNREADABLE } from "./records.ts";
 
 export interface PipeHeader extends PerfHeader {
   /** the bytes that were read beyond the header, from `dataStart` on */

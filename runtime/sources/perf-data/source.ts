@@ -20,22 +20,14 @@ import { ArenaChunks } from "./chunks.ts";
 import { type ControlReading, TASK_MARK, takeControl } from "./control.ts";
 import { countCpus } from "./cpus.ts";
 import { type Emission, emitEvents } from "./emit.ts";
-import {
-  type FormatFallback,
-  malformed,
-  type PerfHeader,
-  PIPE_HEADER_BYTES,
-  perfForm,
-  readFileHeader,
-  truncated,
-} from "./header.ts";
+import { type FormatFallback, malformed, type PerfHeader, perfForm, readFileHeader, truncated } from "./header.ts";
 import { IdTable } from "./ids.ts";
 import { Losses } from "./losses.ts";
 import { ArenaMemory } from "./memory.ts";
 import { RunQueue } from "./order.ts";
 import { readPipeHeader } from "./pipe.ts";
 import { listEvents, planEvents } from "./plan.ts";
-import { HEAD_BYTES, RECORD } from "./records.ts";
+import { HEAD_BYTES, PIPE_HEADER_BYTES, RECORD } from "./records.ts";
 import { Epoch, explainSample, takeSamples } from "./samples.ts";
 import { TaskTable } from "./tasks.ts";
 
