@@ -95,7 +95,7 @@ export function isNeverNull(reg: RegState): boolean {
 /** Both ways are possible: the current path falls through, a copy of it jumps later. */
 function splitPaths(env: Env, insn: Insn, operation: number, fromRegister: boolean, in32Bits: boolean): void {
   const places = linkedPlaces(env, insn, fromRegister);
-  const jumped = pushPath(env, env.insnIndex + insn.off + 1, env.insnIndex);
+  const jumped = pushPath(env, env.insnIndex + insn.off + 1, env.insnIndex, "EFAULT");
   const fallen = env.state;
   const left = fallen.registers[insn.dst]!;
   const right = fromRegister ? fallen.registers[insn.src]! : knownReg(BigInt.asUintN(64, BigInt(insn.imm)));

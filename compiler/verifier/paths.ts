@@ -1,15 +1,19 @@
 /** Paths that are put off, and going on with them. Kernel: push_stack(), pop_stack(), update_branch_counts(). */
+import type { ErrnoName } from "../../spec/errno.ts";
 import { LIMITS } from "../../spec/limits.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
 import type { State } from "./state.ts";
 
-/** Puts off a copy of the current state that goes on at `insnIndex`; the caller may change it. */
-export function pushPath(env: Env, insnIndex: number, previousIndex: number): State {
+/**
+ * Puts off a copy of the current state that goes on at `insnIndex`; the caller may change it. `tooMany`: what the kernel
+ * returns where too many are put off.
+ */
+export function pushPath(env: Env, insnIndex: number, previousIndex: number, tooMany: ErrnoName = "ENOMEM"): State {
   const state = env.state.copy();
   env.pending.push({ state, insnIndex, previousIndex, logPosition: env.log.position });
   if (env.pending.length > LIMITS.pendingJumps) {
-    reject(env, "ENOMEM", `The sequence of ${env.pending.length} jumps is too complex.`);
+    reject(env, tooMany, `The sequence of ${env.pending.length} jumps is too complex.`);
   }
   if (state.parent) state.parent.branches++;
   return state;
