@@ -61,15 +61,51 @@ function takeExports(b: typeof binaryen, m: Module): Map<string, string> {
   return functions;
 }
 
-/** Optimises in place. Level 0 only drops what nothing uses. */
-export async function optimizeModule(wasm: Wasm, level: OptimizeLevel): Promise<void> {
+/**
+ * Passes of binaryen's default pipeline that are left out. Both build or walk trees as deep as the program is long where
+ * every value is used once or clean-up labels nest, exhaust the stack there, and gain nothing: V8 does what they do.
+ */
+const SKIPPED_PASSES = ["simplify-locals", "merge-blocks"];
+/** What is worth doing to a function that is too large for the pipeline: linear, whatever its shape. */
+const LIGHT_PASSES = [
+  "dce",
+  "remove-unused-names",
+  "optimize-instructions",
+  "precompute",
+  "remove-unused-brs",
+  "vacuum",
+];
+
+/** Optimises in place. Level 0 only drops what nothing uses. Functions named in `large` get the linear passes only. */
+export async function optimizeModule(wasm: Wasm, level: OptimizeLevel, large: readonly string[] = []): Promise<void> {
   const b = await loaded!;
+  const { m } = wasm;
+  m.runPasses(["remove-unused-module-elements"]);
+  if (level === 0) return;
   b.setOptimizeLevel(level);
   b.setShrinkLevel(0);
   // A program's main function is called from its batch loop: inlining it saves a call per event.
   b.setAllowInliningFunctionsWithLoops(true);
-  if (level === 0) wasm.m.runPasses(["remove-unused-module-elements"]);
-  else wasm.m.optimize();
+  b.clearPassesToSkip();
+  for (const pass of SKIPPED_PASSES) b.addPassToSkip(pass);
+  if (large.length === 0) {
+    m.optimize();
+    return;
+  }
+  m.runPasses(["inlining", "remove-unused-module-elements"]);
+  for (const name of functionsWithBody(b, m)) {
+    if (large.includes(name)) m.runPassesOnFunction(name, LIGHT_PASSES);
+    else m.optimizeFunction(name);
+  }
+}
+
+function functionsWithBody(b: typeof binaryen, m: Module): string[] {
+  const names: string[] = [];
+  for (let index = 0; index < m.getNumFunctions(); index++) {
+    const info = b.getFunctionInfo(m.getFunctionByIndex(index));
+    if (info.module === null || info.module === "") names.push(info.name);
+  }
+  return names;
 }
 
 /** The binary; the module is disposed of. `names` keeps function names for profilers and stack traces. */

@@ -3,7 +3,7 @@ import { attachManifest } from "../../base/manifest.ts";
 import { ABI_VERSION, type CompiledObject, type CType, type Manifest, type MapSpec } from "../../spec/index.ts";
 import { libraryBytes } from "../../wasm/index.ts";
 import { encodeModule, type OptimizeLevel, openModule, optimizeModule, validateModule } from "./emit.ts";
-import { checkProgram, describeProgram, type LowerableProgram, lowerProgram } from "./lower.ts";
+import { checkProgram, describeProgram, type LowerableProgram, type LoweredFunction, lowerProgram } from "./lower.ts";
 import { checkFunctionSizes } from "./size.ts";
 import { Unit } from "./unit.ts";
 
@@ -21,7 +21,7 @@ export interface LoweringInput {
 }
 
 export interface LoweringOptions {
-  /** default: 2, and 1 where the programs are large */
+  /** default: 2. Functions of more than 8,000 instructions get the cheap passes only. */
   readonly optimize?: OptimizeLevel;
   /** keep function names in the module */
   readonly names?: boolean;
@@ -29,8 +29,12 @@ export interface LoweringOptions {
   readonly validate?: boolean;
 }
 
-/** Instructions of an object beyond which level 2 costs more seconds than it is likely to give back. */
-const LARGE_INSNS = 30_000;
+/**
+ * Instructions of a function beyond which binaryen's full pipeline may take more than a few seconds: it is quadratic in
+ * chains of values that are used once.
+ */
+const LARGE_FUNCTION_INSNS = 8_000;
+const isLarge = ({ insns }: LoweredFunction): boolean => insns > LARGE_FUNCTION_INSNS;
 
 /**
  * Throws UnsupportedError for what cannot be run (helpers, kfuncs, map types that bpfjit lacks), VerifierError where an
@@ -40,10 +44,13 @@ export async function lowerObject(input: LoweringInput, options: LoweringOptions
   for (const program of input.programs) checkProgram(program);
   const wasm = await openModule(libraryBytes);
   const unit = new Unit(wasm);
-  for (const program of input.programs) lowerProgram(unit, program);
+  const large = input.programs.flatMap((program) => lowerProgram(unit, program)).filter(isLarge);
   if (options.validate === true) validateModule(wasm);
-  const insns = input.programs.reduce((sum, program) => sum + program.insns.length, 0);
-  await optimizeModule(wasm, options.optimize ?? (insns > LARGE_INSNS ? 1 : 2));
+  await optimizeModule(
+    wasm,
+    options.optimize ?? 2,
+    large.map(({ name }) => name),
+  );
   const bytes = await encodeModule(wasm, options.names === true);
   checkFunctionSizes(bytes, input.name);
   const manifest: Manifest = {

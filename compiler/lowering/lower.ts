@@ -34,11 +34,18 @@ export function checkProgram(program: LowerableProgram): void {
   });
 }
 
+export interface LoweredFunction {
+  /** its name in the module */
+  readonly name: string;
+  readonly insns: number;
+}
+
 /** Adds the program's functions and exports. */
-export function lowerProgram(unit: Unit, program: LowerableProgram): void {
+export function lowerProgram(unit: Unit, program: LowerableProgram): LoweredFunction[] {
   const facts = factsOf(program);
   const guards = isUnchecked(program) ? new RunTimeGuards(unit, program) : null;
-  functionRanges(program).forEach((range, index) => {
+  const functions = functionRanges(program).map((range, index) => {
+    const name = index === 0 ? mainName(program.name) : subprogramName(program.name, range.first);
     lowerFunction(unit, {
       program,
       facts,
@@ -46,11 +53,13 @@ export function lowerProgram(unit: Unit, program: LowerableProgram): void {
       role: index === 0 ? "main" : "subprogram",
       stackBytes: facts === null ? UNCHECKED_STACK_BYTES : (facts.stackBytes[index] ?? 0),
       guards,
-      name: index === 0 ? mainName(program.name) : subprogramName(program.name, range.first),
+      name,
     });
+    return { name, insns: range.end - range.first };
   });
   unit.wasm.m.addFunctionExport(mainName(program.name), mainName(program.name));
   addBatch(unit, program.name);
+  return functions;
 }
 
 export function describeProgram(program: LowerableProgram): ProgramManifest {
