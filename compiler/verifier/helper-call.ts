@@ -41,6 +41,8 @@ export function checkHelperCall(env: Env, insn: Insn): Step {
 }
 
 function requireHelper(env: Env, id: number): NamedHelper {
+  // Number 0 stands in the kernel's list of names, but is no helper.
+  if (id === 0) reject(env, "EINVAL", "program of this type cannot use helper bpf_unspec#0");
   if (!isKernelHelper(id)) reject(env, "EINVAL", `invalid func unknown#${id}`);
   const helper = helperById(id);
   if (!helper) {
