@@ -35,6 +35,10 @@ export function isCovered(env: Env): boolean {
   for (let i = 0; i < known.length; i++) {
     const checkpoint = known[i]!;
     count++;
+    if (checkpoint.state.insnIndex !== slot) {
+      known[kept++] = checkpoint;
+      continue;
+    }
     forgetDead(env, checkpoint);
     const found = compare(env, checkpoint.state, state);
     if (found === "covered" || found === "covered in loop") {
@@ -54,9 +58,13 @@ export function isCovered(env: Env): boolean {
   return false;
 }
 
-/** Checkpoints at the current instruction with the same call site, newest first. */
+/** Kernel: explored_state(): its hash table, whose buckets are counted and may hold other instructions. */
+const bucketOf = (env: Env, state: State, slot: number): number =>
+  ((slot ^ state.frame.callSite) >>> 0) % env.insns.length;
+
+/** Checkpoints of the current instruction's bucket, newest first. */
 function checkpointsAt(env: Env, state: State): Checkpoint[] {
-  const key = (state.frame.callSite + 1) * env.insns.length + state.insnIndex;
+  const key = bucketOf(env, state, env.insnIndex);
   const known = env.explored.get(key);
   if (known) return known;
   const fresh: Checkpoint[] = [];
@@ -66,9 +74,8 @@ function checkpointsAt(env: Env, state: State): Checkpoint[] {
 
 /** Kernel: find_prev_entry(): the newest checkpoint here that the path went through. */
 export function previousEntry(env: Env, state: State, slot: number): State | null {
-  const key = (state.frame.callSite + 1) * env.insns.length + slot;
-  for (const { state: old } of env.explored.get(key) ?? []) {
-    if (old.branches > 0 && old.depth < state.depth && sameCallSites(old, state)) return old;
+  for (const { state: old } of env.explored.get(bucketOf(env, state, slot)) ?? []) {
+    if (old.insnIndex === slot && old.branches > 0 && old.depth < state.depth && sameCallSites(old, state)) return old;
   }
   return null;
 }

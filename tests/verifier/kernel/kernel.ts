@@ -61,7 +61,9 @@ function directives(program: Program, logLevel: number): string {
   }
   if (program.functions.length > 1) {
     for (const known of program.functions) {
-      lines.push(`fn ${known.insnIndex} ${known.name.replace(/\W/g, "_")} ${known.linkage} ${known.linkage === "global" && known.insnIndex ? 5 : 0}`);
+      lines.push(
+        `fn ${known.insnIndex} ${known.name.replace(/\W/g, "_")} ${known.linkage} ${known.linkage === "global" && known.insnIndex ? 5 : 0}`,
+      );
     }
   }
   lines.push(`insns ${toHex(encodeInsns(program.insns))}`, "load", "");
