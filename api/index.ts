@@ -11,7 +11,7 @@ export {
   UsageError,
   VerifierError,
 } from "../base/index.ts";
-export type { Btf } from "../compiler/index.ts";
+export type { Btf, ModuleBtf } from "../compiler/index.ts";
 export {
   type AttachOptions,
   type BpfMap,
@@ -38,8 +38,9 @@ export {
   type Value,
 } from "../runtime/index.ts";
 export { createExecutor, type ExecOutcome, type ExecRequest, type Executor } from "./exec.ts";
-export { type CompileOptions, compile, type LoadOptions, load, readTargetBtf } from "./load.ts";
+export { type CompileOptions, compile, type LoadOptions, load } from "./load.ts";
 export { TypedMap, type UpdateOptions } from "./map.ts";
 export { LoadedObject, type RunOptions, type RunSummary } from "./object.ts";
 export { MapRecord, type RecordOptions } from "./records.ts";
+export { type KernelTarget, readKernel, readKernels, readTargetBtf, type TargetOptions } from "./target.ts";
 export { type ProgramVerdict, type VerifyOptions, verifyObject } from "./verify.ts";

@@ -1,16 +1,19 @@
 /** The verdict of every program of an object, each on its own: what `bpfjit verify` prints. */
 import type { BpfError } from "../base/index.ts";
-import { type BpfObject, type Btf, type Program, readObject, sourceLineAt, verify } from "../compiler/index.ts";
+import { type BpfObject, type Program, readObject, sourceLineAt, verify } from "../compiler/index.ts";
 import type { AttachTypeName, ErrnoName, ProgramTypeName } from "../spec/index.ts";
+import { describeMissing } from "./missing.ts";
+import type { TargetOptions } from "./target.ts";
 
-export interface VerifyOptions {
+export interface VerifyOptions extends TargetOptions {
   /** shown in messages */
   readonly name?: string;
   /** only these programs */
   readonly programs?: readonly string[];
   /** bits as in BPF_PROG_LOAD: 1 the log, 2 every state, 4 statistics */
   readonly logLevel?: number;
-  readonly targetBtf?: Btf;
+  /** program types by name of program or section, for sections that libbpf does not know */
+  readonly types?: Readonly<Record<string, ProgramTypeName>>;
 }
 
 export interface ProgramVerdict {
@@ -34,12 +37,13 @@ export interface ProgramVerdict {
   readonly log: string;
 }
 
-/** Throws ObjectError where nothing of the object can be read; a program's own failure is its verdict. */
+/**
+ * Needs no set-up: maps that user space sizes count as sized, programs that are not loaded by default are judged too.
+ * Throws ObjectError where nothing of the object can be read; a program's own failure is its verdict.
+ */
 export function verifyObject(bytes: Uint8Array, options: VerifyOptions = {}): ProgramVerdict[] {
-  const object: BpfObject = readObject(bytes, {
-    ...(options.name !== undefined && { name: options.name }),
-    ...(options.targetBtf && { targetBtf: options.targetBtf }),
-  });
+  const { programs: _, logLevel: __, ...reading } = options;
+  const object: BpfObject = readObject(bytes, { ...reading, purpose: "judge" });
   const verdicts: ProgramVerdict[] = [];
   for (const outcome of object.programs) {
     const name = outcome.ok ? outcome.program.name : outcome.name;
@@ -76,7 +80,7 @@ function verifyProgram(program: Program, logLevel: number): ProgramVerdict {
   };
   if (result.verdict === "accepted")
     return { ...shared, verdict: "accepted", errno: null, message: null, insnIndex: null, source: null };
-  return { ...shared, verdict: result.verdict, ...describeFailure(result.error, program) };
+  return { ...shared, verdict: result.verdict, ...describeFailure(describeMissing(result.error, program), program) };
 }
 
 function describeFailure(

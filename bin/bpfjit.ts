@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { EXIT, exitCodeOf } from "./exit.ts";
 import { endQuietlyOnBrokenPipe, printError } from "./output.ts";
+import { withTarget } from "./target-options.ts";
 
 const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
 
@@ -25,30 +26,29 @@ function buildProgram(): Command {
       .option("-q, --quiet", "no progress, no notes")
       .option("--debug", "stack traces of errors");
 
-  command("run <object>", "run the programs of an object over a capture; print records and, at the end, maps")
+  withTarget(
+    command("run <object>", "run the programs of an object over a capture; print records and, at the end, maps"),
+  )
     .requiredOption("-i, --input <capture>", "perf.data file, or - for perf's pipe on standard input")
     .option("-p, --prog <name>", "only this program (may be repeated)", collect)
-    .option("--btf <file>", "BTF of the kernel that the events come from")
     .option("--type <map=struct>", "struct that a map's records are (may be repeated)", collect)
     .option("--map <name>", "print only this map at the end (may be repeated)", collect)
     .option("--no-maps", "do not print maps at the end")
     .option("--opt <level>", "optimisation of the compiled code, 0 to 3", "2")
     .action(async (object, options) => (await import("./commands/run.ts")).run(object, options));
 
-  command("test-run <object>", "run one program on one input, as bpftool prog run does")
+  withTarget(command("test-run <object>", "run one program on one input, as bpftool prog run does"))
     .requiredOption("-p, --prog <name>", "the program")
     .option("--data-in <file>", "packet or payload")
     .option("--ctx-in <file>", "context")
     .option("--repeat <n>", "how often", "1")
     .option("--data-out <file>", "where to write the packet afterwards")
     .option("--ctx-out <file>", "where to write the context afterwards")
-    .option("--btf <file>", "BTF of the target kernel")
     .action(async (object, options) => (await import("./commands/test-run.ts")).testRun(object, options));
 
-  command("verify <object...>", "the verdict of every program, each on its own")
+  withTarget(command("verify <object...>", "the verdict of every program, each on its own"))
     .option("-p, --prog <name>", "only this program (may be repeated)", collect)
     .option("--log-level <n>", "bits: 1 the log, 2 every state, 4 statistics", "0")
-    .option("--btf <file>", "BTF of the target kernel")
     .action(async (objects, options) => (await import("./commands/verify.ts")).verify(objects, options));
 
   command("exec [memory]", "run raw bytecode: program as hex on standard input, memory as hex argument, r0 in hex out")
@@ -56,14 +56,13 @@ function buildProgram(): Command {
     .option("--batch", "one JSON object a line in and out")
     .action(async (memory, options) => (await import("./commands/exec.ts")).exec(memory, options));
 
-  command("inspect <object>", "what is in an object, and what it became")
+  withTarget(command("inspect <object>", "what is in an object, and what it became"), "--btf-file <file>")
     .option("-p, --prog <name>", "only this program")
     .option("--insns", "instructions with their C lines")
     .option("--cfg", "control-flow graph")
     .option("--wat", "WebAssembly text")
     .option("--maps", "map definitions")
     .option("--btf", "types")
-    .option("--btf-file <file>", "BTF of the target kernel")
     .option("--opt <level>", "optimisation of the Wasm text shown, 0 to 3", "0")
     .action(async (object, options) => (await import("./commands/inspect.ts")).inspect(object, options));
 

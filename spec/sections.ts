@@ -216,3 +216,35 @@ export const ATTACH_TYPES = [
   "trace_uprobe_session",
 ] as const;
 export type AttachTypeName = (typeof ATTACH_TYPES)[number];
+
+/** The kernel that brought each attach type; numbers only ever grow: from this version on, those up to that one. */
+const ATTACH_SINCE: readonly (readonly [version: string, last: AttachTypeName])[] = [
+  ["4.10", "cgroup_inet_sock_create"],
+  ["4.13", "cgroup_sock_ops"],
+  ["4.14", "sk_skb_stream_verdict"],
+  ["4.15", "cgroup_device"],
+  ["4.17", "cgroup_inet6_post_bind"],
+  ["4.18", "lirc_mode2"],
+  ["4.20", "flow_dissector"],
+  ["5.2", "cgroup_udp6_recvmsg"],
+  ["5.3", "cgroup_setsockopt"],
+  ["5.5", "trace_fexit"],
+  ["5.7", "lsm_mac"],
+  ["5.8", "xdp_devmap"],
+  ["5.9", "xdp"],
+  ["5.13", "sk_skb_verdict"],
+  ["5.14", "sk_reuseport_select_or_migrate"],
+  ["5.15", "perf_event"],
+  ["5.18", "trace_kprobe_multi"],
+  ["6.0", "lsm_cgroup"],
+  ["6.4", "netfilter"],
+  ["6.6", "trace_uprobe_multi"],
+  ["6.7", "netkit_peer"],
+  ["6.10", "trace_kprobe_session"],
+  ["6.13", "trace_uprobe_session"],
+];
+
+export function attachTypeSince(name: AttachTypeName): string {
+  const number = ATTACH_TYPES.indexOf(name);
+  return ATTACH_SINCE.find(([, last]) => number <= ATTACH_TYPES.indexOf(last))![0];
+}

@@ -1,6 +1,5 @@
 /** `bpfjit inspect OBJ`: what is in an object, and what it became. Without a view option: an overview. */
 import pc from "picocolors";
-import { readTargetBtf } from "../../api/index.ts";
 import { BpfError, UsageError } from "../../base/index.ts";
 import {
   explainLowering,
@@ -17,9 +16,10 @@ import { type ExitCode, exitCodeOf, worstExit } from "../exit.ts";
 import { parseCount, readInputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
 import { printError, printJson, printLine } from "../output.ts";
+import { readTarget, type TargetArguments } from "../target.ts";
 import { describeType } from "../types.ts";
 
-interface InspectOptions extends CommonOptions {
+interface InspectOptions extends CommonOptions, Pick<TargetArguments, "kconfig"> {
   readonly prog?: string;
   readonly insns?: boolean;
   readonly cfg?: boolean;
@@ -34,7 +34,10 @@ export async function inspect(path: string, options: InspectOptions): Promise<vo
   const optimize = parseCount(options.opt, "--opt", 0, 3) as 0 | 1 | 2 | 3;
   const object = readObject(readInputFile(path), {
     name: path,
-    ...(options.btfFile !== undefined && { targetBtf: readTargetBtf(readInputFile(options.btfFile)) }),
+    ...readTarget({
+      ...(options.btfFile && { btf: options.btfFile }),
+      ...(options.kconfig && { kconfig: options.kconfig }),
+    }),
   });
   const outcomes = object.programs.filter((outcome) => options.prog === undefined || nameOf(outcome) === options.prog);
   if (options.prog !== undefined && outcomes.length === 0) {

@@ -6,7 +6,6 @@ import {
   type MapRecord,
   openPerfData,
   type RunSummary,
-  readTargetBtf,
   streamInput,
   type TypedMap,
 } from "../../api/index.ts";
@@ -16,12 +15,12 @@ import { parseCount, readInputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
 import { describeError, note, printJson, printLine } from "../output.ts";
 import { Progress } from "../progress.ts";
+import { readTarget, type TargetArguments } from "../target.ts";
 import { mapText, recordText } from "../text.ts";
 
-interface RunOptions extends CommonOptions {
+interface RunOptions extends CommonOptions, TargetArguments {
   readonly input: string;
   readonly prog?: readonly string[];
-  readonly btf?: string;
   readonly type?: readonly string[];
   readonly map?: readonly string[];
   /** false with --no-maps */
@@ -42,7 +41,7 @@ export async function run(path: string, options: RunOptions): Promise<void> {
       trace: (line) => (options.json ? printJson({ type: "trace", line }) : printLine(line)),
     },
     ...(options.prog && { programs: options.prog }),
-    ...(options.btf !== undefined && { targetBtf: readTargetBtf(readInputFile(options.btf)) }),
+    ...readTarget(options),
   });
   const stop = new AbortController();
   const onInterrupt = (): void => stop.abort();

@@ -1,21 +1,21 @@
 /** `bpfjit test-run OBJ --prog NAME`: one program on one input, as `bpftool prog run` does. */
 import { writeFileSync } from "node:fs";
 import type { MapRecord } from "../../api/index.ts";
-import { hexDump, type LoadedObject, load, readTargetBtf, type TestRunResult } from "../../api/index.ts";
+import { hexDump, type LoadedObject, load, type TestRunResult } from "../../api/index.ts";
 import { toHex, UsageError } from "../../base/index.ts";
 import { parseCount, readInputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
 import { printJson, printLine } from "../output.ts";
+import { readTarget, type TargetArguments } from "../target.ts";
 import { mapText, recordText } from "../text.ts";
 
-interface TestRunOptions extends CommonOptions {
+interface TestRunOptions extends CommonOptions, TargetArguments {
   readonly prog: string;
   readonly dataIn?: string;
   readonly ctxIn?: string;
   readonly repeat: string;
   readonly dataOut?: string;
   readonly ctxOut?: string;
-  readonly btf?: string;
 }
 
 export async function testRun(path: string, options: TestRunOptions): Promise<void> {
@@ -24,7 +24,7 @@ export async function testRun(path: string, options: TestRunOptions): Promise<vo
     name: path,
     programs: [options.prog],
     runtimeOptions: { trace: (line) => (options.json ? undefined : printLine(line)) },
-    ...(options.btf !== undefined && { targetBtf: readTargetBtf(readInputFile(options.btf)) }),
+    ...readTarget(options),
   });
   const { records, result } = runOnce(object, options, repeat);
   writeOutput(options.dataOut, result.dataOut, "--data-out");

@@ -1,21 +1,21 @@
 /** `bpfjit verify OBJ…`: the verdict of every program. One that fails hides no other, one object neither. */
 import pc from "picocolors";
-import { type ProgramVerdict, readTargetBtf, verifyObject } from "../../api/index.ts";
+import { type ProgramVerdict, verifyObject } from "../../api/index.ts";
 import { BpfError } from "../../base/index.ts";
 import { EXIT, type ExitCode, exitCodeOf, worstExit } from "../exit.ts";
 import { parseCount, readInputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
 import { printError, printJson, printLine } from "../output.ts";
+import { readTarget, type TargetArguments } from "../target.ts";
 
-interface VerifyOptions extends CommonOptions {
+interface VerifyOptions extends CommonOptions, TargetArguments {
   readonly prog?: readonly string[];
   readonly logLevel: string;
-  readonly btf?: string;
 }
 
 export async function verify(objects: readonly string[], options: VerifyOptions): Promise<void> {
   const logLevel = parseCount(options.logLevel, "--log-level", 0, 7);
-  const targetBtf = options.btf === undefined ? undefined : readTargetBtf(readInputFile(options.btf));
+  const target = readTarget(options);
   const codes: ExitCode[] = [];
   for (const path of objects) {
     try {
@@ -23,7 +23,7 @@ export async function verify(objects: readonly string[], options: VerifyOptions)
         name: path,
         logLevel,
         ...(options.prog && { programs: options.prog }),
-        ...(targetBtf && { targetBtf }),
+        ...target,
       });
       for (const verdict of verdicts) {
         codes.push(EXIT_OF[verdict.verdict]);

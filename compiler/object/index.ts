@@ -1,4 +1,11 @@
 export { Btf } from "./btf/btf.ts";
-export type { Edits, MapEdit, ProgramEdit } from "./edits.ts";
+export { type Edits, editMap, type MapEdit, type ProgramEdit } from "./edits.ts";
+export { reachedInsns } from "./reach.ts";
 export { type BpfObject, type ProgramOutcome, type ReadOptions, readBtf, readObject } from "./read.ts";
-export { configVersion, findKernelVersion, type ModuleBtf, type SymbolAddresses } from "./target.ts";
+export {
+  DEFAULT_KERNEL_VERSION,
+  findKernelVersion,
+  kernelVersionCode,
+  type ModuleBtf,
+  type SymbolAddresses,
+} from "./target.ts";

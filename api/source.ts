@@ -1,0 +1,120 @@
+/**
+ * Where an open object comes from, and how it becomes a compiled one with what was changed in between. Today an object
+ * file; a prebuilt artifact is another source of the same shape, with fewer changes that it can take.
+ */
+import { readFile } from "node:fs/promises";
+import { UnsupportedError, UsageError } from "../base/index.ts";
+import {
+  type BpfObject,
+  type Edits,
+  lowerObject,
+  type OptimizeLevel,
+  type Program,
+  type ProgramOutcome,
+  type ReadOptions,
+  readObject,
+  type VerifiedProgram,
+  verify,
+} from "../compiler/index.ts";
+import type { CompiledObject, MapSpec } from "../spec/index.ts";
+import { describeMissing } from "./missing.ts";
+import type { ProgramInfo } from "./open-program.ts";
+
+export interface ObjectSource {
+  readonly name: string;
+  readonly license: string;
+  readonly maps: readonly MapSpec[];
+  readonly programs: readonly ProgramInfo[];
+  /** Verifies and compiles the programs that are to be loaded. Throws what stops the first of them. */
+  compile(edits: Edits): Promise<CompiledObject>;
+}
+
+export class ObjectFile implements ObjectSource {
+  readonly programs: readonly ProgramInfo[];
+  readonly #bytes: Uint8Array;
+  readonly #options: ReadOptions & { readonly name: string };
+  readonly #optimize: OptimizeLevel | undefined;
+  readonly #object: BpfObject;
+
+  constructor(
+    bytes: Uint8Array,
+    options: ReadOptions & { readonly name: string },
+    optimize: OptimizeLevel | undefined,
+  ) {
+    this.#bytes = bytes;
+    this.#options = options;
+    this.#optimize = optimize;
+    this.#object = readObject(bytes, options);
+    this.programs = this.#object.programs.map(infoOf);
+  }
+
+  get name(): string {
+    return this.#object.name;
+  }
+  get license(): string {
+    return this.#object.license;
+  }
+  get maps(): readonly MapSpec[] {
+    return this.#object.maps;
+  }
+
+  async compile(edits: Edits): Promise<CompiledObject> {
+    const isEdited = edits.maps !== undefined || edits.programs !== undefined;
+    const object = isEdited ? readObject(this.#bytes, { ...this.#options, edits }) : this.#object;
+    const { name } = this.#options;
+    requireKnownMaps(object, name);
+    const programs: VerifiedProgram[] = [];
+    for (const outcome of object.programs) {
+      const wanted = edits.programs?.[nameOf(outcome)]?.autoload ?? infoOf(outcome).autoload;
+      if (!wanted) continue;
+      if (!outcome.ok) throw outcome.error;
+      programs.push(requireAccepted(outcome.program));
+    }
+    if (programs.length === 0) throw new UsageError("USAGE", `${name} has no program to load`);
+    return lowerObject(
+      { name: object.name, license: object.license, maps: object.maps, types: object.types, programs },
+      this.#optimize === undefined ? {} : { optimize: this.#optimize },
+    );
+  }
+}
+
+export async function readSource(source: string | URL | Uint8Array): Promise<Uint8Array> {
+  if (source instanceof Uint8Array) return source;
+  try {
+    return await readFile(source);
+  } catch (cause) {
+    throw new UsageError(
+      "INPUT_UNREADABLE",
+      `cannot read ${source}: ${(cause as NodeJS.ErrnoException).code ?? cause}`,
+      { cause },
+    );
+  }
+}
+
+const nameOf = (outcome: ProgramOutcome): string => (outcome.ok ? outcome.program.name : outcome.name);
+
+function infoOf(outcome: ProgramOutcome): ProgramInfo {
+  const { program } = outcome;
+  if (program !== undefined) {
+    const { name, section, type, attachType, attachTarget, autoload } = program;
+    return { name, section, type, attachType, attachTarget, autoload };
+  }
+  const { name, section, type } = outcome as Extract<ProgramOutcome, { ok: false }>;
+  return { name, section, type, attachType: null, attachTarget: null, autoload: !section.startsWith("?") };
+}
+
+/** Kinds of maps that bpfjit can show and cannot make. */
+function requireKnownMaps({ maps }: BpfObject, object: string): void {
+  for (const map of maps) {
+    const what = map.type === "struct_ops" ? "struct_ops" : map.type === "arena" ? "arena maps" : null;
+    if (what === null) continue;
+    const message = `map ${map.name} of ${object} is of type ${map.type}, which bpfjit does not load`;
+    throw new UnsupportedError("UNSUPPORTED_MAP_TYPE", what, message, { where: { object } });
+  }
+}
+
+function requireAccepted(program: Program): VerifiedProgram {
+  const result = verify(program, { logLevel: 1 });
+  if (result.verdict !== "accepted") throw describeMissing(result.error, program);
+  return result.program;
+}
