@@ -41,6 +41,10 @@ export { createExecutor, type ExecOutcome, type ExecRequest, type Executor } fro
 export { type CompileOptions, compile, type LoadOptions, load } from "./load.ts";
 export { TypedMap, type UpdateOptions } from "./map.ts";
 export { LoadedObject, type RunOptions, type RunSummary } from "./object.ts";
+export { type OpenLoadOptions, OpenObject, type OpenOptions, openObject } from "./open.ts";
+export type { Variables } from "./open-data.ts";
+export { OpenMap } from "./open-map.ts";
+export { OpenProgram } from "./open-program.ts";
 export { MapRecord, type RecordOptions } from "./records.ts";
 export { type KernelTarget, readKernel, readKernels, readTargetBtf, type TargetOptions } from "./target.ts";
 export { type ProgramVerdict, type VerifyOptions, verifyObject } from "./verify.ts";
