@@ -44,10 +44,8 @@ export function checkConditionalJump(env: Env, insn: Insn): void {
 }
 
 function requireOperands(env: Env, insn: Insn, fromRegister: boolean): void {
-  const reserved = fromRegister ? insn.imm : insn.src;
-  if (fromRegister && reserved !== 0) reject(env, "EINVAL", "BPF_JMP/JMP32 uses reserved fields");
   requireReadable(env, insn.dst);
-  if (!fromRegister && reserved !== 0) reject(env, "EINVAL", "BPF_JMP/JMP32 uses reserved fields");
+  if ((fromRegister ? insn.imm : insn.src) !== 0) reject(env, "EINVAL", "BPF_JMP/JMP32 uses reserved fields");
   if (fromRegister) requireReadable(env, insn.src);
 }
 

@@ -9,8 +9,8 @@ import { pushPath } from "./paths.ts";
 import { widenImprecise } from "./widen.ts";
 
 export function checkMayGoto(env: Env, insn: Insn): void {
-  if (insn.opcode !== (CLASS.JMP | JMP.JCOND) || insn.src !== 0 || insn.dst !== 0 || insn.imm !== 0 || insn.off === 0) {
-    reject(env, "EINVAL", `invalid may_goto off ${insn.off} imm ${insn.imm}`);
+  if (insn.opcode !== (CLASS.JMP | JMP.JCOND) || insn.src !== 0 || insn.dst !== 0 || insn.imm !== 0) {
+    reject(env, "EINVAL", `invalid may_goto imm ${insn.imm}`);
   }
   const slot = env.insnIndex;
   env.facts.branch(slot, OUTCOME.TAKEN | OUTCOME.FALLTHROUGH);
