@@ -58,20 +58,29 @@ static size_t unhex(const char *text, unsigned char **out)
 	return count;
 }
 
-static void clear(void)
-{
-	free(program.insns);
-	memset(&program, 0, sizeof program);
-	strcpy(program.license, "GPL");
-	program.level = 1;
-}
-
 /* Maps stay open for the programs that follow: making one and closing it take milliseconds. */
 static struct {
 	char *line;
 	int fd;
 } known_maps[MOST_MAPS];
 static int known_map_count;
+
+static int is_known(int fd)
+{
+	for (int i = 0; i < known_map_count; i++)
+		if (known_maps[i].fd == fd) return 1;
+	return 0;
+}
+
+static void clear(void)
+{
+	for (int i = 0; i < program.map_count; i++)
+		if (program.maps[i] >= 0 && !is_known(program.maps[i])) close(program.maps[i]);
+	free(program.insns);
+	memset(&program, 0, sizeof program);
+	strcpy(program.license, "GPL");
+	program.level = 1;
+}
 
 static void add_map(char *line)
 {
@@ -101,7 +110,8 @@ static void add_map(char *line)
 	int fd = bpf(BPF_MAP_CREATE, &attr);
 	if (fd < 0) fprintf(stderr, "map %s: %s\n", name, strerror(errno));
 	program.maps[program.map_count++] = fd;
-	if (known_map_count < MOST_MAPS) {
+	/* A program array belongs to the type of the first program that uses it. */
+	if (known_map_count < MOST_MAPS && type != BPF_MAP_TYPE_PROG_ARRAY) {
 		known_maps[known_map_count].line = whole;
 		known_maps[known_map_count++].fd = fd;
 	}
