@@ -248,7 +248,7 @@ function writeFunction(w: Writer, block: () => void, start: FunctionStart): void
   w.begin(start.registers);
   w.callDepth = start.depth;
   w.loopDepth = 0;
-  w.stackBytes = 96;
+  w.stackBytes = w.errs() ? 512 : w.random.pick([64, 96, 96, 256]);
   w.result = start.result;
   if (start.registers[1]?.is === "ctx") w.move(6, 1);
   block();

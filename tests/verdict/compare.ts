@@ -55,9 +55,10 @@ function judgementOf({ errno, message, log }: KernelVerdict): Judgement {
   };
 }
 
-export function judge(program: Program): OurJudgement {
+/** `cpus`: as many as the kernel that is compared with has. */
+export function judge(program: Program, cpus: number): OurJudgement {
   try {
-    const result = verify(program);
+    const result = verify(program, { cpus });
     const processed = result.processedInsns;
     if (result.verdict === "accepted") return { errno: null, message: null, processed, unsupported: null, bug: null };
     const { message, errno } = result.error;

@@ -163,6 +163,64 @@ export function global(w: Writer, maps: readonly number[]): void {
   access(w);
 }
 
+/** What programs do with pointers other than reading through them; some of it is not allowed. */
+export function movePointer(w: Writer): void {
+  const { random } = w;
+  const held = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].filter(
+    (register) => !["nothing", "scalar"].includes(w.registers[register]!.is),
+  );
+  if (held.length === 0) return;
+  const register = random.pick(held);
+  const spare = random.below(6);
+  if (spare === register) return;
+  w.emit(CLASS.ALU64 | ALU.MOV | SRC.X, spare, register);
+  w.registers[spare] = NOTHING;
+  switch (random.below(7)) {
+    case 0:
+      w.addImm(spare, random.pick([8, -8, 1, 4096]));
+      w.emit(CLASS.LDX | MODE.MEM | random.pick(SIZES), spare, spare, random.pick([0, -8, 8]));
+      break;
+    case 1:
+      w.emit(CLASS.ALU64 | ALU.SUB | SRC.X, spare, random.pick(held));
+      break;
+    case 2:
+      w.emit(
+        (w.errs() ? CLASS.ALU : CLASS.ALU64) | random.pick([ALU.ADD, ALU.SUB, ALU.AND]),
+        spare,
+        0,
+        0,
+        immediate(w),
+      );
+      break;
+    case 3:
+      w.emit(CLASS.ALU | ALU.MOV | SRC.X, spare, register);
+      w.registers[spare] = { is: "scalar", max: 0xffff_ffff };
+      break;
+    case 4:
+      comparePointers(w, spare, random.pick(held));
+      break;
+    case 5: {
+      const slot = -8 * random.between(1, 8);
+      w.emit(CLASS.STX | MODE.MEM | SIZE.DW, 10, register, slot);
+      w.emit(CLASS.LDX | MODE.MEM | SIZE.DW, spare, 10, slot);
+      w.slots.set(slot, w.registers[register]!);
+      w.registers[spare] = w.registers[register]!;
+      break;
+    }
+    default:
+      w.emit(CLASS.ALU64 | ALU.ADD | SRC.X, spare, boundedScalar(w, 7));
+  }
+}
+
+function comparePointers(w: Writer, left: number, right: number): void {
+  const next = w.label();
+  const op = w.random.pick([JMP.JEQ, JMP.JNE, JMP.JGT, JMP.JLE]);
+  if (w.random.oneIn(2)) w.jumpIf(CLASS.JMP | op | SRC.X, left, { src: right }, next);
+  else w.jumpIf(CLASS.JMP | op, left, { imm: 0 }, next);
+  contextField(w);
+  w.place(next);
+}
+
 export function reserve(w: Writer): void {
   const bytes = w.random.pick([8, 16, 24, 40]);
   w.mapPointer(1, RING);

@@ -85,7 +85,8 @@ export function boundedScalar(w: Writer, most: number): number {
   const { random } = w;
   const register = scalar(w);
   const limit = w.errs() ? most + 1 : most;
-  if (random.oneIn(2)) {
+  if (random.oneIn(4)) boundSigned(w, register, limit);
+  else if (random.oneIn(2)) {
     const mask = 2 ** Math.floor(Math.log2(limit + 1)) - 1;
     w.emit((random.oneIn(4) ? CLASS.ALU : CLASS.ALU64) | ALU.AND, register, 0, 0, mask);
   } else {
@@ -97,6 +98,21 @@ export function boundedScalar(w: Writer, most: number): number {
   if (random.oneIn(3)) w.emit(CLASS.ALU64 | ALU.AND, register, 0, 0, -(2 ** random.below(4)));
   w.registers[register] = { is: "scalar", max: most };
   return register;
+}
+
+/** Both ends by signed comparisons, one of them forgotten by mistake. */
+function boundSigned(w: Writer, register: number, limit: number): void {
+  const { random } = w;
+  const width = random.oneIn(4) ? CLASS.JMP32 : CLASS.JMP;
+  const outside = w.label();
+  const inside = w.label();
+  w.jumpIf(width | JMP.JSGT, register, { imm: limit }, outside);
+  if (w.errs()) w.jump(inside);
+  else w.jumpIf(width | random.pick([JMP.JSGE, JMP.JSGT]), register, { imm: random.pick([0, 0, -1]) }, inside);
+  w.place(outside);
+  w.moveImm(register, random.between(0, limit));
+  w.place(inside);
+  if (width === CLASS.JMP32 && !w.errs()) w.emit(CLASS.ALU | ALU.MOV | SRC.X, register, register);
 }
 
 /** `if (…) { … } else { … }` */
