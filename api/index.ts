@@ -37,6 +37,13 @@ export {
   type TestRunResult,
   type Value,
 } from "../runtime/index.ts";
+export {
+  type CompatOptions,
+  type CompatProblem,
+  compatObject,
+  type ObjectCompat,
+  type ProgramCompat,
+} from "./compat.ts";
 export { createExecutor, type ExecOutcome, type ExecRequest, type Executor } from "./exec.ts";
 export { type CompileOptions, compile, type LoadOptions, load } from "./load.ts";
 export { TypedMap, type UpdateOptions } from "./map.ts";

@@ -24,8 +24,8 @@ export interface TargetOptions {
 
 /** A kernel that was read from files; give it to load() and others with `...kernel`. */
 export interface KernelTarget extends TargetOptions {
-  /** of the file or directory, for tables and messages */
-  readonly name: string;
+  /** name of the file or directory, for tables and messages */
+  readonly kernel: string;
   readonly targetBtf: Btf;
   readonly modules: readonly ModuleBtf[];
 }
@@ -49,7 +49,7 @@ export function readKernel(path: string): KernelTarget {
     throw new UsageError("USAGE", `${path} has no file ${KERNEL}`, { hint: "give one of the files in it" });
   const target = readKernelFile(join(path, kernel));
   const modules = others.map((name) => lazyModule(join(path, name), name, target.targetBtf));
-  return { ...target, name: basename(path), modules };
+  return { ...target, kernel: basename(path), modules };
 }
 
 /** Every kernel of a directory (files, and directories with a `vmlinux`), or the one that a file or `vmlinux` directory is. */
@@ -59,7 +59,8 @@ export function readKernels(path: string): KernelTarget[] {
   const kernels = entries.filter((entry) => !isDirectory(entry) || namesIn(entry).kernel !== null).map(readKernel);
   if (kernels.length === 0) throw new UsageError("USAGE", `${path} has no BTF files`);
   return kernels.sort(
-    (a, b) => (a.kernelVersion ?? 0) - (b.kernelVersion ?? 0) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
+    (a, b) =>
+      (a.kernelVersion ?? 0) - (b.kernelVersion ?? 0) || (a.kernel < b.kernel ? -1 : a.kernel > b.kernel ? 1 : 0),
   );
 }
 
@@ -68,7 +69,7 @@ function readKernelFile(path: string): KernelTarget {
   const version = findKernelVersion(file) ?? (file === KERNEL ? findKernelVersion(basename(dirname(path))) : null);
   const targetBtf = located(path, () => readBtf(readBytes(path)));
   return {
-    name: file.replace(/\.(btf|elf)$/, ""),
+    kernel: file.replace(/\.(btf|elf)$/, ""),
     targetBtf,
     modules: [],
     ...(version !== null && { kernelVersion: version }),

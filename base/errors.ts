@@ -10,6 +10,8 @@ export interface ErrorPlace {
   readonly object?: string | undefined;
   readonly section?: string | undefined;
   readonly program?: string | undefined;
+  /** the kernel function, variable, hook or field that is meant */
+  readonly symbol?: string | undefined;
   readonly insnIndex?: number | undefined;
   /** byte offset in the file or section that was read */
   readonly offsetBytes?: number | undefined;

@@ -66,6 +66,13 @@ function buildProgram(): Command {
     .option("--opt <level>", "optimisation of the Wasm text shown, 0 to 3", "0")
     .action(async (object, options) => (await import("./commands/inspect.ts")).inspect(object, options));
 
+  command("compat <object...>", "which object loads on which kernel, and what is missing where it does not")
+    .requiredOption(
+      "--btf <path...>",
+      "BTF of kernels: files, directories, VERSION=file where the name does not say it",
+    )
+    .action(async (objects, options) => (await import("./commands/compat.ts")).compat(objects, options));
+
   command("bench [workload...]", "the benchmark table")
     .option("--baseline <engines>", "compare with: kernel-loop, kernel-repeat, js-helpers, js (comma separated)")
     .option("--samples <n>", "samples a workload and engine", "11")

@@ -23,7 +23,7 @@ export function readTarget({ btf, kconfig }: TargetArguments): TargetOptions {
   const configFile = kconfig ?? (existsSync(OWN_CONFIG) ? OWN_CONFIG : undefined);
   const config = configFile === undefined ? {} : { kconfig: readConfig(configFile) };
   if (btf !== undefined) {
-    const { name: _, ...kernel } = readKernel(btf);
+    const kernel = readKernel(btf);
     // The configuration of this machine says nothing of another kernel's version.
     const version = kconfig === undefined ? { kernelVersion: DEFAULT_KERNEL_VERSION } : {};
     return { ...version, ...kernel, ...config };

@@ -45,6 +45,7 @@ export function findAttachBtf(
   throw new ObjectError(
     "ATTACH_BTF_MISSING",
     `program ${program} attaches to ${target}, which the target's BTF does not have (${kind} ${name})`,
+    { where: { program, symbol: target } },
   );
 }
 

@@ -125,7 +125,8 @@ export class ExternTable {
     if (kind instanceof BpfError) throw kind;
     switch (kind.kind) {
       case "config":
-        if (!kind.isSet && !extern.isWeak) throw unresolved(extern, "is not in the target's configuration");
+        if (!kind.isSet && !extern.isWeak && !this.#target.hasAllConfig)
+          throw unresolved(extern, "is not in the target's configuration");
         return { kind: "config", offsetBytes: kind.offsetBytes };
       case "variable":
         return kind.type === 0 ? this.#address(extern) : this.#typedVariable(extern, kind.type);
@@ -164,7 +165,9 @@ export class ExternTable {
     const missing: Resolution = { kind: "missing", number: MISSING_KFUNC + index };
     if (found === null) {
       if (extern.isWeak) return missing;
-      throw new ObjectError("KFUNC_MISSING", `kernel function ${extern.name} is not in the target's BTF`);
+      throw new ObjectError("KFUNC_MISSING", `kernel function ${extern.name} is not in the target's BTF`, {
+        where: { symbol: extern.name },
+      });
     }
     const { btf, id, module } = found;
     const fn = btf.typeById(id);
@@ -173,6 +176,7 @@ export class ExternTable {
       throw new ObjectError(
         "KFUNC_MISSING",
         `kernel function ${extern.name} has another prototype in the target's BTF`,
+        { where: { symbol: extern.name } },
       );
     }
     return { kind: "btf", id, module: this.#numberOf(module) };
@@ -272,4 +276,4 @@ function placeConfig(externs: readonly Extern[], target: Target): Uint8Array | n
 }
 
 const unresolved = (extern: Extern, message: string): ObjectError =>
-  new ObjectError("EXTERN_UNRESOLVED", `extern ${extern.name} ${message}`);
+  new ObjectError("EXTERN_UNRESOLVED", `extern ${extern.name} ${message}`, { where: { symbol: extern.name } });

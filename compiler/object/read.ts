@@ -55,7 +55,7 @@ export interface ReadOptions {
   readonly edits?: Edits;
   /**
    * "judge": as if user space had done what every loader of such an object does: maps that it sizes have a size, programs
-   * of unknown sections the type that the name suggests, kernel symbols that are not given some address.
+   * of unknown sections the type that the name suggests; kernel symbols, and a configuration, that are not given are there.
    */
   readonly purpose?: "load" | "judge";
 }
@@ -96,7 +96,8 @@ export interface BpfObject {
 /** Throws a BpfError where the file is no BPF object or its maps or BTF cannot be used. */
 export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObject {
   const name = objectName(options.name ?? "");
-  const layout = layOut(parseElf(bytes));
+  // A Buffer's slice() is no copy.
+  const layout = layOut(parseElf(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)));
   const { btf, ext } = readObjectBtf(layout);
   const functions = readFunctions(layout);
   const isJudged = options.purpose === "judge";
@@ -107,6 +108,7 @@ export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObj
     config: parseConfig(options.kconfig ?? ""),
     symbols: options.symbols ?? new Map(),
     hasAllSymbols: isJudged,
+    hasAllConfig: isJudged && options.kconfig === undefined,
   };
   const dataSections = btf === null ? new Map() : readDataSections(layout.elf, btf);
   const sources: MapSources = { layout, btf, dataSections, objectName: name };

@@ -23,6 +23,8 @@ export interface Target {
   readonly symbols: SymbolAddresses;
   /** symbols that are not among `symbols` count as there, at address 0 */
   readonly hasAllSymbols: boolean;
+  /** values that are not in `config` count as there, and 0 */
+  readonly hasAllConfig: boolean;
 }
 
 /** 6.18.0: the kernel whose verdicts bpfjit gives. */
