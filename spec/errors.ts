@@ -120,6 +120,7 @@ export const ERRORS = {
   // use
   USAGE: row("usage", "EINVAL", "an argument is missing, unknown or out of range"),
   INPUT_UNREADABLE: row("usage", "ENOENT", "an input file cannot be read"),
+  OUTPUT_UNWRITABLE: row("usage", "EIO", "an output file cannot be written: no permission, no room, a closed stream"),
   CLOSED: row("usage", "EBADF", "the object, map or runtime is closed already"),
   // running
   MEMORY_FAULT: row("fault", "EFAULT", "an unverified program touched memory outside its stack and the given memory"),
