@@ -39,7 +39,9 @@ export class FactsBuilder {
     meet(this.#ctxOffset, slot, offset);
   }
   map(slot: number, maps: readonly MapSpec[], map: MapSpec | null): void {
-    meet(this.#map, slot, map === null ? DIFFERENT : maps.indexOf(map));
+    const index = map === null ? -1 : maps.indexOf(map);
+    // Maps inside of maps have no index.
+    meet(this.#map, slot, index < 0 ? DIFFERENT : index);
   }
   callback(slot: number, start: number): void {
     const known = this.#callbacks.get(slot);

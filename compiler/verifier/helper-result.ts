@@ -1,9 +1,10 @@
 /** What a helper returns in r0. Kernel: check_helper_call(), the return types; do_refine_retval_range(). */
+import type { MapSpec } from "../../spec/map-types.ts";
 import type { Env } from "./env.ts";
 import { unsupported } from "./failure.ts";
 import type { CallArguments } from "./helper-arguments.ts";
 import { acquireReference } from "./references.ts";
-import { FLAG, NOT_INIT, pointerReg, REG, type Reg, type RegState, scalarReg, UNKNOWN } from "./register.ts";
+import { FLAG, NOT_INIT, pointerReg, REG, type RegState, scalarReg, UNKNOWN } from "./register.ts";
 import { S64_MAX, type Scalar } from "./scalar.ts";
 import { draftOf, settle } from "./scalar-bounds.ts";
 
@@ -66,13 +67,16 @@ function mapValue(env: Env, call: CallArguments): RegState {
   value.map = call.map;
   value.mapUid = call.mapUid;
   if (!neverNull) value.id = env.newId();
-  return innerMap(env, call, value);
+  requireJudged(call.map!);
+  return value;
 }
 
-/** Values of a map of maps are maps. Kernel: mark_ptr_not_null_reg() turns them, once they are known not to be null. */
-function innerMap(_env: Env, call: CallArguments, value: Reg): RegState {
-  if (call.map!.type === "array_of_maps" || call.map!.type === "hash_of_maps") unsupported("maps in maps");
-  return value;
+/** Values that are no plain memory. */
+function requireJudged(map: MapSpec): void {
+  const isOuter = map.type === "array_of_maps" || map.type === "hash_of_maps";
+  if (isOuter && map.inner === null) unsupported("maps of maps without a template");
+  if (map.type === "devmap" || map.type === "devmap_hash" || map.type === "xskmap")
+    unsupported(`lookups in ${map.type}`);
 }
 
 function ringRecord(env: Env, call: CallArguments): RegState {

@@ -3,6 +3,7 @@
  * explored to its end yet. What that other one turns out to need precisely is carried over when all paths of the visit
  * to the loop are explored. Kernel: struct bpf_scc_visit, propagate_backedges().
  */
+import { BugError } from "../../base/errors.ts";
 import type { Env } from "./env.ts";
 import { forceAllPrecise, propagatePrecision } from "./precision.ts";
 import { frameInsnIndex, type State } from "./state.ts";
@@ -54,9 +55,10 @@ export class SccVisits {
   }
 
   addBackedge(state: State, equal: State): void {
-    const key = this.#key(equal)!;
+    const key = this.#key(equal);
+    const visit = key === null ? undefined : this.#visits.get(key);
+    if (key === null || !visit) throw new BugError("a state was pruned in a loop that was never entered");
     this.#note("backedge", key);
-    const visit = this.#visits.get(key)!;
     visit.backedges.unshift({ state, equal });
   }
 

@@ -1,5 +1,5 @@
 /** Pointers that may be null, after a comparison with null. Kernel: mark_ptr_or_null_regs(), mark_ptr_not_null_reg(). */
-import { edit, FLAG, mayBeNull, type Reg, type RegState, ZERO } from "./register.ts";
+import { edit, FLAG, mayBeNull, REG, type Reg, type RegState, ZERO } from "./register.ts";
 import { mapRegisters, type State } from "./state.ts";
 
 /** What is learned of `register` holds for all pointers that came from the same call. */
@@ -15,9 +15,14 @@ export function learnNullness(state: State, register: number, isNull: boolean): 
   });
 }
 
+/** What a map of maps holds is a map. */
 export function notNull(reg: RegState): Reg {
   const result = edit(reg);
   result.type &= ~FLAG.MAYBE_NULL;
   result.id = 0;
+  const inner = result.type === REG.MAP_VALUE ? result.map!.inner : null;
+  if (inner === null) return result;
+  result.type = REG.MAP_PTR;
+  result.map = inner;
   return result;
 }

@@ -6,7 +6,7 @@ import { LIMITS } from "../../spec/limits.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
 import { baseType, isPacketPointer, REG, type RegState } from "./register.ts";
-import { isConstant, knownTrailingZeros } from "./scalar.ts";
+import { isConstant, type Scalar } from "./scalar.ts";
 import { maskText } from "./scalar-text.ts";
 
 const S64_MIN = -(1n << 63n);
@@ -103,27 +103,26 @@ export function checkAlignment(env: Env, reg: RegState, off: number, size: numbe
 
 /** Largest power of two, at most 8, that divides the variable part plus `fixed`. */
 function multipleOf(reg: RegState, fixed: number): number {
-  const variable = isConstant(reg.value) ? Number(BigInt.asUintN(3, reg.value.tnum.value)) : 0;
-  const free = isConstant(reg.value) ? 3 : Math.min(3, knownTrailingZeros(reg.value));
-  const low = isConstant(reg.value) ? variable + fixed : Number(BigInt.asUintN(3, reg.value.tnum.value)) + fixed;
+  const { value } = reg;
+  const freeFrom = isConstant(value) ? 3 : Math.min(3, lowestUnknownBit(value));
+  const low = Number(BigInt.asUintN(3, value.tnum.value)) + fixed;
   let power = 1;
-  while (power < 1 << free && (low & (2 * power - 1)) === 0) power *= 2;
+  while (power < 1 << freeFrom && (low & (2 * power - 1)) === 0) power *= 2;
   return power;
 }
 
+/** Index of the lowest bit that is not known, at most 3. */
+function lowestUnknownBit(value: Scalar): number {
+  const unknown = Number(BigInt.asUintN(3, value.tnum.mask));
+  return unknown === 0 ? 3 : 31 - Math.clz32(unknown & -unknown);
+}
+
 /**
- * Largest power of two, at most 8, that surely divides the address of an access. Stack, map values, contexts and ring
- * records begin at multiples of 8; packets, keys and memory given by the caller may begin anywhere.
+ * Largest power of two, at most 8, that surely divides the address of an access. Stack, map values and ring records
+ * begin at multiples of 8; contexts and packets lie where their event does, keys and memory where the caller put them.
  */
 export function knownAlignment(reg: RegState, off: number): number {
-  switch (baseType(reg.type)) {
-    case REG.STACK:
-    case REG.MAP_VALUE:
-    case REG.CTX:
-      return multipleOf(reg, reg.off + off);
-    case REG.MEM:
-      return reg.refId !== 0 ? multipleOf(reg, reg.off + off) : 1;
-    default:
-      return 1;
-  }
+  const type = baseType(reg.type);
+  const isAligned = type === REG.STACK || type === REG.MAP_VALUE || (type === REG.MEM && reg.refId !== 0);
+  return isAligned ? multipleOf(reg, reg.off + off) : 1;
 }

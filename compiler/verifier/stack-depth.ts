@@ -5,7 +5,7 @@
 import { LIMITS } from "../../spec/limits.ts";
 import type { ProgramTypeName } from "../../spec/program-types.ts";
 import { isFunctionPointer, isSubprogramCall } from "./cfg.ts";
-import type { Env } from "./env.ts";
+import type { Env, Subprogram } from "./env.ts";
 import { reject } from "./failure.ts";
 
 /** Frames are multiples of this. Kernel: round_up_stack_depth(), with a JIT. */
@@ -19,34 +19,64 @@ const LARGE_FRAME = 64;
 
 export function checkStackDepth(env: Env): void {
   const hasTailCall = env.subprograms.some((subprogram) => subprogram.hasTailCall);
-  visit(env, PRIVATE_STACK.has(env.program.type) && !hasTailCall, 0, 0, []);
+  const hasPrivateStack = PRIVATE_STACK.has(env.program.type) && !hasTailCall;
+  visit({ env, hasPrivateStack, seen: new Set() }, { index: 0, depth: 0, calls: 1, inCallback: false });
 }
 
-/** `depth`: bytes of the frames above; `callers`: indices of the subprograms on the way. */
-function visit(env: Env, hasPrivateStack: boolean, index: number, depth: number, callers: readonly number[]): void {
-  const subprogram = env.subprograms[index]!;
-  const chain = [...callers, index];
-  if (subprogram.hasLegacyPacketAccess && chain.some((at) => env.subprograms[at]!.isCallback)) {
+interface Walk {
+  readonly env: Env;
+  readonly hasPrivateStack: boolean;
+  /** chains that were followed, by all that matters of them: without it, calls that branch take exponential time */
+  readonly seen: Set<string>;
+}
+/** A chain of calls that ends in subprogram `index`. */
+interface Chain {
+  readonly index: number;
+  /** bytes of the frames above */
+  readonly depth: number;
+  readonly calls: number;
+  readonly inCallback: boolean;
+}
+
+function visit(walk: Walk, chain: Chain): void {
+  const key = `${chain.index} ${chain.depth} ${chain.calls} ${chain.inCallback}`;
+  if (walk.seen.has(key)) return;
+  walk.seen.add(key);
+  const { env } = walk;
+  const subprogram = env.subprograms[chain.index]!;
+  const inCallback = chain.inCallback || subprogram.isCallback;
+  if (subprogram.hasLegacyPacketAccess && inCallback) {
     reject(env, "EINVAL", "cannot use BPF_LD_[ABS|IND] within callback");
   }
-  if (index > 0 && subprogram.hasTailCall && depth >= LIMITS.tailCallStackBytes) {
-    reject(env, "EACCES", `tail_calls are not allowed when call stack of previous frames is ${depth} bytes. Too large`);
-  }
-  const bytes = roundUp(subprogram.stackBytes);
-  const isPrivate = hasPrivateStack && bytes >= LARGE_FRAME;
-  if (isPrivate && bytes > LIMITS.stackBytes) {
-    reject(env, "EACCES", `stack size of subprog ${index} is ${bytes}. Too large`);
-  }
-  const total = depth + (isPrivate ? 0 : bytes);
-  if (total > LIMITS.stackBytes) {
-    reject(env, "EACCES", `combined stack size of ${chain.length} calls is ${total}. Too large`);
-  }
+  const depth = checkedDepth(walk, chain, subprogram);
   for (let slot = subprogram.start; slot < subprogram.end; slot++) {
     const insn = env.insns[slot]!;
     if (!isSubprogramCall(insn) && !isFunctionPointer(insn)) continue;
-    if (chain.length >= LIMITS.callFrames) {
-      reject(env, "E2BIG", `the call stack of ${chain.length} frames is too deep !`);
+    if (chain.calls >= LIMITS.callFrames) {
+      reject(env, "E2BIG", `the call stack of ${chain.calls} frames is too deep !`);
     }
-    visit(env, hasPrivateStack, env.subprogramAt.get(slot + insn.imm + 1)!, total, chain);
+    const index = env.subprogramAt.get(slot + insn.imm + 1)!;
+    visit(walk, { index, depth, calls: chain.calls + 1, inCallback });
   }
+}
+
+/** Bytes with the frame of the chain's last subprogram. */
+function checkedDepth({ env, hasPrivateStack }: Walk, chain: Chain, subprogram: Subprogram): number {
+  if (chain.index > 0 && subprogram.hasTailCall && chain.depth >= LIMITS.tailCallStackBytes) {
+    reject(
+      env,
+      "EACCES",
+      `tail_calls are not allowed when call stack of previous frames is ${chain.depth} bytes. Too large`,
+    );
+  }
+  const bytes = roundUp(subprogram.stackBytes);
+  if (hasPrivateStack && bytes >= LARGE_FRAME) {
+    if (bytes > LIMITS.stackBytes) reject(env, "EACCES", `stack size of subprog ${chain.index} is ${bytes}. Too large`);
+    return chain.depth;
+  }
+  const total = chain.depth + bytes;
+  if (total > LIMITS.stackBytes) {
+    reject(env, "EACCES", `combined stack size of ${chain.calls} calls is ${total}. Too large`);
+  }
+  return total;
 }

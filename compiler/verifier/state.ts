@@ -26,7 +26,6 @@ export const SLOT_BYTES = 8;
 export const byteKind = (kinds: number, byte: number): number => (kinds >>> (byte * 4)) & 0xf;
 export const withByteKind = (kinds: number, byte: number, kind: number): number =>
   ((kinds & ~(0xf << (byte * 4))) | (kind << (byte * 4))) >>> 0;
-export const ALL_BYTES = (kind: number): number => (0x11111111 * kind) >>> 0;
 export const isSpilled = (slot: StackSlot): boolean => slot.kinds >>> 28 === BYTE.SPILL;
 export const isSpilledScalar = (slot: StackSlot): boolean => isSpilled(slot) && slot.reg.type === REG.SCALAR;
 /** Index of the slot that holds the byte at `offset` (negative, from the frame pointer). */
