@@ -86,21 +86,12 @@ export const isConstant = (a: Scalar): boolean => a.tnum.mask === 0n;
 /** The value, unsigned 64-bit; null where not every bit is known. */
 export const constantOf = (a: Scalar): bigint | null => (a.tnum.mask === 0n ? a.tnum.value : null);
 export const isZero = (a: Scalar): boolean => a.tnum.mask === 0n && a.tnum.value === 0n;
-/** The low 32 bits where they are known, unsigned; else null. */
-export const lowConstantOf = (a: Scalar): number | null =>
-  (a.tnum.mask & 0xffff_ffffn) === 0n ? Number(a.tnum.value & 0xffff_ffffn) : null;
 
 /** Whether nothing at all is known. */
 export const isUnknown = (a: Scalar): boolean => a === UNKNOWN_SCALAR || sameScalar(a, UNKNOWN_SCALAR);
 
 /** Bits of the largest value it can have, 0 … 64. Kernel: get_reg_width(). */
 export const bitWidth = (a: Scalar): number => bitLength(a.umax);
-
-/** Low bits known to be 0, at most 64. */
-export function knownTrailingZeros(a: Scalar): number {
-  const possible = a.tnum.value | a.tnum.mask;
-  return possible === 0n ? 64 : bitLength(possible & -possible) - 1;
-}
 
 /** Whether all that `inner` can be, `outer` can be. Kernel: range_within() and tnum_in(). */
 export function contains(outer: Scalar, inner: Scalar): boolean {

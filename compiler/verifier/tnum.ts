@@ -21,7 +21,6 @@ export const TNUM_UNKNOWN: Tnum = { value: ZERO_VALUE, mask: U64 };
 
 /** `value` in unsigned 64 bits. */
 export const tnumConst = (value: bigint): Tnum => ({ value, mask: ZERO_VALUE });
-export const isTnumConst = (a: Tnum): boolean => a.mask === ZERO_VALUE;
 export const isTnumUnknown = (a: Tnum): boolean => a.mask === U64;
 
 const wrap = (value: bigint): bigint => BigInt.asUintN(64, value);

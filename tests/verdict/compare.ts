@@ -48,9 +48,11 @@ export function askKernel(programs: readonly Program[]): Judgement[] | null {
 
 function judgementOf({ errno, message, log }: KernelVerdict): Judgement {
   const processed = /^processed (\d+) insns/m.exec(log);
+  // A message without a line break runs into the statistics.
+  const text = message?.replace(/verification time \d+ usec$/, "") ?? null;
   return {
     errno,
-    message: errno === null ? null : message,
+    message: errno === null ? null : text,
     processed: processed === null ? null : Number(processed[1]),
   };
 }
