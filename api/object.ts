@@ -11,15 +11,19 @@ import type {
   PumpProgress,
   PumpSummary,
   RecordReader,
+  RecordSink,
   Runtime,
 } from "../runtime/index.ts";
 import type { Manifest } from "../spec/index.ts";
 import { TypedMap } from "./map.ts";
+import { type OutputMap, RecordOutput } from "./output.ts";
 import { isRecordMap, type MapRecord, openRecordReader, type RecordOptions, RecordTyping } from "./records.ts";
 
 export interface RunOptions {
-  /** gets every record, in the order of its buffer; without it nobody reads, and full buffers lose records */
+  /** gets every record, in the order of its buffer; without it and `output` nobody reads, and full buffers lose records */
   readonly onRecord?: (record: MapRecord) => void;
+  /** takes every record too, with the task, CPU and time of the event that wrote it; closed with the run */
+  readonly output?: RecordSink | undefined;
   /** losses of a buffer, when they are seen */
   readonly onLost?: (map: string, count: bigint, cpu: number | null) => void;
   readonly onProgress?: (progress: PumpProgress) => void;
@@ -37,19 +41,21 @@ export interface RunSummary extends PumpSummary {
   readonly eventsPerSecond: number;
 }
 
+interface Reading {
+  readonly reader: RecordReader;
+  readonly take: (address: number, length: number, cpu: number | null, time: bigint | null) => void;
+}
+
 /** Open readers of an object's record maps. */
 export class ObjectReading {
   /** handed on so far */
   records = 0;
-  readonly #readings: readonly { readonly reader: RecordReader; readonly typing: RecordTyping }[];
-  readonly #onRecord: (record: MapRecord) => void;
+  readonly #readings: readonly Reading[];
+  readonly #output: RecordOutput | null;
 
-  constructor(
-    readings: readonly { readonly reader: RecordReader; readonly typing: RecordTyping }[],
-    onRecord: (record: MapRecord) => void,
-  ) {
+  constructor(readings: readonly Reading[], output: RecordOutput | null) {
     this.#readings = readings;
-    this.#onRecord = onRecord;
+    this.#output = output;
   }
 
   /** Records that found no room so far. */
@@ -60,14 +66,24 @@ export class ObjectReading {
   /** Hands on every record that is there; returns how many. */
   drain(): number {
     let count = 0;
-    for (const { reader, typing } of this.#readings) {
-      const { arena } = reader.map.world;
-      count += reader.drain((address, length, cpu, time) => {
-        this.#onRecord(typing.record(arena.bytes.slice(address, address + length), cpu, time));
-      });
-    }
+    for (const { reader, take } of this.#readings) count += reader.drain(take);
     this.records += count;
+    if (count > 0) this.#output?.round();
     return count;
+  }
+
+  /** Hands on the records of this event (EVENT in the arena). True: the output must be waited for. */
+  drainAfter(event: number): boolean {
+    this.#output?.at(event);
+    this.drain();
+    this.#output?.at(0);
+    return this.#output?.isFull ?? false;
+  }
+
+  /** Tells the output of losses that no record followed. The sink stays open. */
+  finish(): void {
+    this.drain();
+    this.#output?.finish();
   }
 
   close(): void {
@@ -142,14 +158,34 @@ export class LoadedObject {
     for await (const { data, cpu, time } of reader) yield typing.record(data, cpu, time);
   }
 
-  /** Attaches what is not attached, runs the source to its end, hands records on as they come. Closes the source. */
+  /** Attaches what is not attached, runs the source to its end, hands records on as they come. Closes source and output. */
   async run(source: EventSource, options: RunOptions = {}): Promise<RunSummary> {
+    const { output } = options;
+    let summary: RunSummary;
+    try {
+      summary = await this.#run(source, options);
+    } catch (error) {
+      // what was written stays readable; the first error says what happened
+      await output?.close().catch(() => {});
+      throw error;
+    }
+    await output?.close();
+    return summary;
+  }
+
+  async #run(source: EventSource, options: RunOptions): Promise<RunSummary> {
+    const { onRecord, output, onProgress, signal } = options;
     this.attach();
-    const reading = options.onRecord === undefined ? null : this.openRecords(options.onRecord, options);
+    const reading = onRecord === undefined && output === undefined ? null : this.openRecords(onRecord ?? null, options);
     const started = performance.now();
     try {
-      const drain = reading === null ? undefined : () => reading.drain();
-      const summary = await this.runtime.run(source, { drain, onProgress: options.onProgress, signal: options.signal });
+      const summary = await this.runtime.run(source, {
+        onProgress,
+        signal,
+        ...(reading !== null && { drain: () => reading.drain() }),
+        ...(reading !== null && output && { afterEvent: (event) => reading.drainAfter(event), readers: [output] }),
+      });
+      reading?.finish();
       const seconds = (performance.now() - started) / 1000;
       return {
         ...summary,
@@ -163,20 +199,49 @@ export class LoadedObject {
     }
   }
 
-  /** Readers of all ring and perf buffers, for whoever runs programs by hand: drain() hands on what is there. */
+  /**
+   * Readers of all ring and perf buffers, for whoever runs programs by hand: drain() hands on what is there. An `output` is
+   * begun here, gets the records too, and is the caller's to close.
+   */
   openRecords(
-    onRecord: (record: MapRecord) => void,
-    options: Pick<RunOptions, "onLost" | "types"> = {},
+    onRecord: ((record: MapRecord) => void) | null,
+    options: Pick<RunOptions, "onLost" | "types" | "output"> = {},
   ): ObjectReading {
     const maps = Object.values(this.maps).filter(({ raw }) => isRecordMap(raw));
     const unknown = Object.keys(options.types ?? {}).find((name) => !maps.some((map) => map.name === name));
     if (unknown !== undefined) throw new UsageError("USAGE", `${this.name} has no map of records ${unknown}`);
-    const readings = maps.map(({ name, raw }) => {
+    let output: RecordOutput | null = null;
+    const opened = maps.map(({ name, type, raw }, index) => {
       const typing = new RecordTyping(raw, this.manifest.types, options.types?.[name]);
-      const onLost = (count: bigint, cpu: number | null): void => options.onLost?.(name, count, cpu);
-      return { typing, reader: openRecordReader(raw, this.runtime.cpus, { onLost }) };
+      const onLost = (count: bigint, cpu: number | null): void => {
+        options.onLost?.(name, count, cpu);
+        output?.lost(index, count, cpu);
+      };
+      return { name, type, typing, reader: openRecordReader(raw, this.runtime.cpus, { onLost }) };
     });
-    return new ObjectReading(readings, onRecord);
+    try {
+      output = this.#beginOutput(options.output, opened);
+    } catch (error) {
+      for (const { reader } of opened) reader.close();
+      throw error;
+    }
+    const readings = opened.map(({ reader, typing }, index): Reading => {
+      const { arena } = reader.map.world;
+      return {
+        reader,
+        take: (address, length, cpu, time) => {
+          output?.write(index, arena.bytes.subarray(address, address + length), cpu, time);
+          onRecord?.(typing.record(arena.bytes.slice(address, address + length), cpu, time));
+        },
+      };
+    });
+    return new ObjectReading(readings, output);
+  }
+
+  #beginOutput(sink: RecordSink | undefined, maps: readonly OutputMap[]): RecordOutput | null {
+    if (sink === undefined) return null;
+    const { name, runtime, manifest } = this;
+    return new RecordOutput(sink, { name, cpus: runtime.cpus, types: manifest.types }, maps);
   }
 
   /** Detaches its programs, closes its maps, and the runtime where it was made for this object. */

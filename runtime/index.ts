@@ -5,6 +5,7 @@ export { LinkedProgram } from "./program.ts";
 export type { PumpProgress, PumpSummary } from "./pump.ts";
 export * from "./rings/index.ts";
 export { createRuntime, Runtime, type RuntimeOptions } from "./runtime.ts";
+export * from "./sinks/index.ts";
 export type * from "./source.ts";
 export * from "./sources/index.ts";
 export type { TaskInfo } from "./task.ts";

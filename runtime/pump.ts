@@ -26,6 +26,11 @@ export interface PumpOptions {
   readonly readers?: readonly Relief[] | undefined;
   /** called when buffers fill and after the last event, before readers are waited for: drains in place */
   readonly drain?: (() => void) | undefined;
+  /**
+   * Called after each event, with its address, for whoever must know which event wrote a record. True: readers are waited for
+   * before the next one. Every event is then a call of its own into Wasm, which is slower.
+   */
+  readonly afterEvent?: ((event: number) => boolean) | undefined;
   /** called after each batch */
   readonly onProgress?: ((progress: PumpProgress) => void) | undefined;
   /** ends the run after the event under way; the summary then says so */
@@ -121,7 +126,7 @@ class Run {
       this.#world.foreign = this.#source;
       let done: number;
       try {
-        done = this.#world.runEvents(address, count);
+        done = this.#runSome(address, count);
       } finally {
         this.#world.foreign = null;
       }
@@ -130,6 +135,18 @@ class Run {
       count -= done;
       if (count > 0) await this.#relieve();
     }
+  }
+
+  /** Runs up to `count` events, fewer where readers want their turn; returns how many. */
+  #runSome(address: number, count: number): number {
+    const { afterEvent } = this.#options;
+    if (afterEvent === undefined) return this.#world.runEvents(address, count);
+    for (let done = 0; done < count; done++) {
+      const event = address + done * EVENT.bytes;
+      this.#world.runEvents(event, 1);
+      if (afterEvent(event)) return done + 1;
+    }
+    return count;
   }
 
   async #relieve(): Promise<void> {

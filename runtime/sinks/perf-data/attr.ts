@@ -9,8 +9,11 @@ const { SAMPLE } = perf;
 
 /** PERF_ATTR_SIZE_VER0: the fields behind are zero and may be left out. */
 export const ATTR_BYTES = 64;
-/** Fields of every sample, in this order: IDENTIFIER, TID, TIME, CPU, then RAW. */
-export const SAMPLE_TYPE = SAMPLE.IDENTIFIER | SAMPLE.TID | SAMPLE.TIME | SAMPLE.CPU | SAMPLE.RAW;
+/**
+ * Fields of every sample, in this order: IDENTIFIER, IP, TID, TIME, CPU, then RAW. Nobody knows an instruction of the recorded
+ * machine, but perf script refuses to print software events that have no IP.
+ */
+export const SAMPLE_TYPE = SAMPLE.IDENTIFIER | SAMPLE.IP | SAMPLE.TID | SAMPLE.TIME | SAMPLE.CPU | SAMPLE.RAW;
 
 export interface OutputEvent {
   /** the map's name; `ringbuf:NAME` of a BPF ring buffer, whose records have no padding */

@@ -2,7 +2,8 @@
  * Records → perf.data, for `perf script` and `perf report`: a sample for each, under an event for each map. Only what the
  * records say goes in, nothing of this machine or this moment: the same records give the same bytes.
  *
- *   SAMPLE: head | identifier u64 | tgid u32, pid u32 | time u64 | cpu u32, 0 | raw size u32 | data | padding to 8
+ *   SAMPLE: head | identifier u64 | ip u64 | tgid u32, pid u32 | time u64 | cpu u32, 0
+ *           | raw size u32 | data | padding to 8
  *   others: … | tgid u32, pid u32 | time u64 | cpu u32, 0 | identifier u64 (sample_id_all)
  *
  * Kernel: perf_output_sample(), perf_event__output_id_sample() in kernel/events/core.c.
@@ -26,8 +27,8 @@ import {
 
 const { HEAD_BYTES, MISC, RECORD, RECORD_BYTES_MAX } = perf;
 
-/** Head, four fields and the size word of RAW. */
-const SAMPLE_BYTES = HEAD_BYTES + 32 + 4;
+/** Head, five fields and the size word of RAW. */
+const SAMPLE_BYTES = HEAD_BYTES + 40 + 4;
 const TRAILER_BYTES = 32;
 /** A size is 16 bits wide and a multiple of 8. */
 const LONGEST_DATA = (RECORD_BYTES_MAX & ~7) - SAMPLE_BYTES;
@@ -93,8 +94,8 @@ export class PerfDataSink implements RecordSink {
     const at = beginRecord(this.#blocks, RECORD.SAMPLE, size, MISC.KERNEL);
     const { view, bytes } = this.#blocks;
     view.setUint32(at + 8, origin + 1, true);
-    this.#writePlace(at + 16, task, cpu, time);
-    view.setUint32(at + 40, this.#padded[origin] ? size - SAMPLE_BYTES : data.length, true);
+    this.#writePlace(at + 24, task, cpu, time);
+    view.setUint32(at + 48, this.#padded[origin] ? size - SAMPLE_BYTES : data.length, true);
     bytes.set(data, at + SAMPLE_BYTES);
     this.records++;
     this.#roundRecords++;
