@@ -1,4 +1,6 @@
 /** Our verdict beside the kernel's, and what it means where they differ. */
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { BpfError } from "../../base/errors.ts";
 import type { Program } from "../../compiler/program.ts";
 import { verify } from "../../compiler/verifier/index.ts";
@@ -36,7 +38,10 @@ export interface Comparison {
   readonly kernel: Judgement;
 }
 
-const LOADER = new URL("../verifier/kernel/load.c", import.meta.url).pathname;
+/** The built tests lie in dist/, without the C source. */
+const LOADER = ["../verifier/kernel/load.c", "../../../tests/verifier/kernel/load.c"]
+  .map((path) => fileURLToPath(new URL(path, import.meta.url)))
+  .find(existsSync)!;
 
 /** The log without traces: messages and the number of instructions. */
 const LOG_STATISTICS = 4;
