@@ -7,7 +7,9 @@ import { buildDominators, type DominatorTree } from "./dominators.ts";
 import { isRetreating } from "./loops.ts";
 
 /** Rounds of repair before every join becomes a target of one dispatch block; each round repairs one level of nesting. */
-const ROUNDS = 16;
+const ROUNDS = 8;
+/** Visits of one round per block: irreducible loops deeper inside other loops than this are not searched for. */
+const VISITS_PER_BLOCK = 50;
 
 export interface ReducibleCfg {
   readonly cfg: Cfg;
@@ -20,7 +22,9 @@ export function makeReducible(original: Cfg): ReducibleCfg {
     const dominators = buildDominators(cfg);
     const bad = badTargets(cfg, dominators);
     if (bad === null) return { cfg, dominators };
-    cfg = insertDispatch(cfg, entriesOfIrreducibleLoops(cfg, bad));
+    const groups = entriesOfIrreducibleLoops(cfg, bad);
+    if (groups === null) break;
+    cfg = insertDispatch(cfg, groups);
   }
   return dispatchJoins(cfg);
 }
@@ -48,79 +52,126 @@ function badTargets(cfg: Cfg, dominators: DominatorTree): Uint8Array | null {
   return bad;
 }
 
-/** Outermost loops with several entries: the entries of each. Descends into loops with one entry only where `bad` is inside. */
-function entriesOfIrreducibleLoops(cfg: Cfg, bad: Uint8Array): number[][] {
-  const region = new Int32Array(cfg.blocks.length);
+/**
+ * Outermost loops with several entries: the entries of each. Descends into loops with one entry only where `bad` is inside.
+ * Null: they are nested too deep to be found in linear time.
+ */
+function entriesOfIrreducibleLoops(cfg: Cfg, bad: Uint8Array): number[][] | null {
   const groups: number[][] = [];
-  let regions = 0;
-  const work: { readonly blocks: readonly number[]; readonly header: number }[] = [
-    { blocks: cfg.blocks.map((_, index) => index), header: -1 },
-  ];
+  const search = new ComponentSearch(cfg);
+  const work: Region[] = [{ blocks: cfg.blocks.map((_, index) => index), header: -1 }];
+  let visits = 0;
   while (work.length > 0) {
-    const { blocks, header } = work.pop()!;
-    regions++;
-    for (const block of blocks) region[block] = regions;
-    for (const component of components(cfg, blocks, header, region, regions)) {
+    const region = work.pop()!;
+    visits += region.blocks.length;
+    if (visits > VISITS_PER_BLOCK * cfg.blocks.length) return null;
+    for (const component of search.find(region)) {
       if (!component.some((block) => bad[block] === 1)) continue;
-      const inside = new Set(component);
-      const entries = component.filter(
-        (block) => block === 0 || cfg.predecessors[block]!.some((from) => !inside.has(from)),
-      );
-      if (entries.length > 1) groups.push(entries.sort((a, b) => a - b));
+      const entries = search.entries(component);
+      if (entries.length > 1) groups.push(entries);
       else work.push({ blocks: component, header: entries[0]! });
     }
   }
   return groups;
 }
 
-/** Strongly connected components of more than one block among `blocks`, not following edges to `header`. Tarjan, iterative. */
-function components(
-  cfg: Cfg,
-  blocks: readonly number[],
-  header: number,
-  region: Int32Array,
-  regionId: number,
-): number[][] {
-  const index = new Map<number, number>();
-  const low = new Map<number, number>();
-  const onStack = new Set<number>();
-  const open: number[] = [];
-  const found: number[][] = [];
-  for (const root of blocks) {
-    if (index.has(root)) continue;
-    const walk: { readonly block: number; next: number }[] = [];
+/** Blocks without the edges back to `header`. */
+interface Region {
+  readonly blocks: readonly number[];
+  readonly header: number;
+}
+
+/** Strongly connected components of regions of one graph: Tarjan's algorithm with an explicit stack. */
+class ComponentSearch {
+  readonly #cfg: Cfg;
+  /** by block: the region that was searched last with it inside */
+  readonly #region: Int32Array;
+  /** by block: order of the visit, -1: not visited in this region; lowest order reached; on the stack of open blocks */
+  readonly #order: Int32Array;
+  readonly #low: Int32Array;
+  readonly #isOpen: Uint8Array;
+  /** by block: the component that it was found in last */
+  readonly #component: Int32Array;
+  #regions = 0;
+  #components = 0;
+
+  constructor(cfg: Cfg) {
+    const count = cfg.blocks.length;
+    this.#cfg = cfg;
+    this.#region = new Int32Array(count);
+    this.#order = new Int32Array(count);
+    this.#low = new Int32Array(count);
+    this.#isOpen = new Uint8Array(count);
+    this.#component = new Int32Array(count);
+  }
+
+  /** Components of more than one block. */
+  find({ blocks, header }: Region): number[][] {
+    this.#regions++;
+    for (const block of blocks) {
+      this.#region[block] = this.#regions;
+      this.#order[block] = -1;
+    }
+    const found: number[][] = [];
+    let visits = 0;
+    const open: number[] = [];
+    const walk: number[] = [];
+    const next: number[] = [];
     const enter = (block: number): void => {
-      index.set(block, index.size);
-      low.set(block, index.get(block)!);
+      this.#order[block] = visits;
+      this.#low[block] = visits++;
+      this.#isOpen[block] = 1;
       open.push(block);
-      onStack.add(block);
-      walk.push({ block, next: 0 });
+      walk.push(block);
+      next.push(0);
     };
-    enter(root);
-    while (walk.length > 0) {
-      const top = walk[walk.length - 1]!;
-      const successor = cfg.successors[top.block]![top.next++];
-      if (successor !== undefined) {
-        if (successor === header || region[successor] !== regionId) continue;
-        if (!index.has(successor)) enter(successor);
-        else if (onStack.has(successor)) low.set(top.block, Math.min(low.get(top.block)!, index.get(successor)!));
-        continue;
+    for (const root of blocks) {
+      if (this.#order[root] !== -1) continue;
+      enter(root);
+      while (walk.length > 0) {
+        const top = walk.length - 1;
+        const block = walk[top]!;
+        const successor = this.#cfg.successors[block]![next[top]!++];
+        if (successor !== undefined) {
+          if (successor === header || this.#region[successor] !== this.#regions) continue;
+          if (this.#order[successor] === -1) enter(successor);
+          else if (this.#isOpen[successor] === 1) this.#lower(block, this.#order[successor]!);
+          continue;
+        }
+        walk.pop();
+        next.pop();
+        if (top > 0) this.#lower(walk[top - 1]!, this.#low[block]!);
+        if (this.#low[block] !== this.#order[block]) continue;
+        const component = this.#close(open, block);
+        if (component.length > 1) found.push(component);
       }
-      walk.pop();
-      const above = walk[walk.length - 1];
-      if (above !== undefined) low.set(above.block, Math.min(low.get(above.block)!, low.get(top.block)!));
-      if (low.get(top.block) !== index.get(top.block)) continue;
-      const component: number[] = [];
-      let member: number;
-      do {
-        member = open.pop()!;
-        onStack.delete(member);
-        component.push(member);
-      } while (member !== top.block);
-      if (component.length > 1) found.push(component);
+    }
+    return found;
+  }
+
+  /** Blocks of a component that `find` gave last that are entered from outside of it. */
+  entries(component: readonly number[]): number[] {
+    const id = this.#component[component[0]!]!;
+    return component
+      .filter((block) => block === 0 || this.#cfg.predecessors[block]!.some((from) => this.#component[from] !== id))
+      .sort((a, b) => a - b);
+  }
+
+  #lower(block: number, order: number): void {
+    if (order < this.#low[block]!) this.#low[block] = order;
+  }
+
+  #close(open: number[], root: number): number[] {
+    this.#components++;
+    const component: number[] = [];
+    for (;;) {
+      const member = open.pop()!;
+      this.#isOpen[member] = 0;
+      this.#component[member] = this.#components;
+      component.push(member);
+      if (member === root) return component;
     }
   }
-  return found;
 }
 
 /**
