@@ -240,8 +240,7 @@ export class LoadedObject {
 
   #beginOutput(sink: RecordSink | undefined, maps: readonly OutputMap[]): RecordOutput | null {
     if (sink === undefined) return null;
-    const { name, runtime, manifest } = this;
-    return new RecordOutput(sink, { name, cpus: runtime.cpus, types: manifest.types }, maps);
+    return new RecordOutput(sink, { cpus: this.runtime.cpus, types: this.manifest.types }, maps);
   }
 
   /** Detaches its programs, closes its maps, and the runtime where it was made for this object. */

@@ -1,5 +1,4 @@
 /** Records of an object's buffers on their way into a sink: each with the event that wrote it, as far as that is known. */
-import { UsageError } from "../base/index.ts";
 import type { RecordPlace, RecordReader, RecordSink } from "../runtime/index.ts";
 import { COMM_BYTES, CPU, type CType, EVENT, EVENT_FLAG, TASK } from "../spec/index.ts";
 import type { RecordTyping } from "./records.ts";
@@ -24,11 +23,9 @@ export class RecordOutput {
   /** Begins the sink. */
   constructor(
     sink: RecordSink,
-    object: { readonly name: string; readonly cpus: number; readonly types: Readonly<Record<string, CType>> },
+    object: { readonly cpus: number; readonly types: Readonly<Record<string, CType>> },
     maps: readonly OutputMap[],
   ) {
-    if (maps.length === 0)
-      throw new UsageError("USAGE", `${object.name} has no ring or perf buffer: there are no records to write`);
     this.#sink = sink;
     this.#maps = maps;
     this.#lostBefore = maps.map(({ reader }) => reader.lost);

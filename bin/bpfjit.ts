@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { EXIT, exitCodeOf } from "./exit.ts";
 import { endQuietlyOnBrokenPipe, printError } from "./output.ts";
+import { withSink } from "./sink.ts";
 import { withTarget } from "./target-options.ts";
 
 const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
@@ -26,8 +27,10 @@ function buildProgram(): Command {
       .option("-q, --quiet", "no progress, no notes")
       .option("--debug", "stack traces of errors");
 
-  withTarget(
-    command("run <object>", "run the programs of an object over a capture; print records and, at the end, maps"),
+  withSink(
+    withTarget(
+      command("run <object>", "run the programs of an object over a capture; print records and, at the end, maps"),
+    ),
   )
     .requiredOption("-i, --input <capture>", "perf.data file, or - for perf's pipe on standard input")
     .option("-p, --prog <name>", "only this program (may be repeated)", collect)
@@ -37,7 +40,7 @@ function buildProgram(): Command {
     .option("--opt <level>", "optimisation of the compiled code, 0 to 3", "2")
     .action(async (object, options) => (await import("./commands/run.ts")).run(object, options));
 
-  withTarget(command("test-run <object>", "run one program on one input, as bpftool prog run does"))
+  withSink(withTarget(command("test-run <object>", "run one program on one input, as bpftool prog run does")))
     .requiredOption("-p, --prog <name>", "the program")
     .option("--data-in <file>", "packet or payload")
     .option("--ctx-in <file>", "context")

@@ -15,10 +15,11 @@ import { parseCount, readInputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
 import { describeError, note, printJson, printLine } from "../output.ts";
 import { Progress } from "../progress.ts";
+import { isPiped, openOutput, type SinkArguments } from "../sink.ts";
 import { readTarget, type TargetArguments } from "../target.ts";
 import { mapText, recordText } from "../text.ts";
 
-interface RunOptions extends CommonOptions, TargetArguments {
+interface RunOptions extends CommonOptions, TargetArguments, SinkArguments {
   readonly input: string;
   readonly prog?: readonly string[];
   readonly type?: readonly string[];
@@ -38,7 +39,11 @@ export async function run(path: string, options: RunOptions): Promise<void> {
     optimize,
     runtimeOptions: {
       cpus: source.cpus,
-      trace: (line) => (options.json ? printJson({ type: "trace", line }) : printLine(line)),
+      trace: (line) => {
+        if (options.json) printJson({ type: "trace", line });
+        else if (isPiped(options)) note(line);
+        else printLine(line);
+      },
     },
     ...(options.prog && { programs: options.prog }),
     ...readTarget(options),
@@ -49,19 +54,26 @@ export async function run(path: string, options: RunOptions): Promise<void> {
   const progress = new Progress(!options.quiet && !options.json);
   try {
     for (const name of options.map ?? []) object.map(name);
-    let records = 0;
+    let printed = 0;
+    const output = openOutput(options);
     const summary = await object.run(source, {
       types,
       signal: stop.signal,
-      onRecord: (record) => {
-        records++;
-        progress.above(() => printRecord(record, options));
-      },
+      // what goes to a file is not printed
+      ...(output !== null
+        ? { output }
+        : {
+            onRecord: (record: MapRecord) => {
+              printed++;
+              progress.above(() => printRecord(record, options));
+            },
+          }),
       onLost: (map, count) => {
         if (options.json) printJson({ type: "lost", map, count });
-        else progress.above(() => printLine(`lost ${count} records of ${map}`));
+        else progress.above(() => (isPiped(options) ? note : printLine)(`lost ${count} records of ${map}`));
       },
-      onProgress: ({ events, done, total }) => progress.show({ events, records, done, total }),
+      onProgress: ({ events, done, total }) =>
+        progress.show({ events, records: output?.records ?? printed, done, total }),
     });
     progress.stop();
     reportEnd(object, summary, options);
@@ -113,7 +125,7 @@ function reportEnd(object: LoadedObject, summary: RunSummary, options: RunOption
 
 /** Maps of data that programs only read and maps of records say nothing at the end. */
 function isShown(map: TypedMap, options: RunOptions): boolean {
-  if (!options.maps) return false;
+  if (!options.maps || isPiped(options)) return false;
   if (options.map !== undefined) return options.map.includes(map.name);
   const { spec } = map.raw;
   return (

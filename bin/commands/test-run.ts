@@ -1,15 +1,24 @@
 /** `bpfjit test-run OBJ --prog NAME`: one program on one input, as `bpftool prog run` does. */
 import { writeFileSync } from "node:fs";
 import type { MapRecord } from "../../api/index.ts";
-import { hexDump, type LoadedObject, load, type TestRunResult } from "../../api/index.ts";
+import {
+  hexDump,
+  type LinkedProgram,
+  type LoadedObject,
+  load,
+  PcapngSink,
+  type RecordSink,
+  type TestRunResult,
+} from "../../api/index.ts";
 import { toHex, UsageError } from "../../base/index.ts";
 import { parseCount, readInputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
 import { printJson, printLine } from "../output.ts";
+import { isPiped, openOutput, type SinkArguments } from "../sink.ts";
 import { readTarget, type TargetArguments } from "../target.ts";
 import { mapText, recordText } from "../text.ts";
 
-interface TestRunOptions extends CommonOptions, TargetArguments {
+interface TestRunOptions extends CommonOptions, TargetArguments, SinkArguments {
   readonly prog: string;
   readonly dataIn?: string;
   readonly ctxIn?: string;
@@ -26,32 +35,67 @@ export async function testRun(path: string, options: TestRunOptions): Promise<vo
     runtimeOptions: { trace: (line) => (options.json ? undefined : printLine(line)) },
     ...readTarget(options),
   });
-  const { records, result } = runOnce(object, options, repeat);
+  const output = openOutput(options);
+  const { records, result } = await withOutput(output, () => runOnce(object, options, repeat, output));
   writeOutput(options.dataOut, result.dataOut, "--data-out");
   writeOutput(options.ctxOut, result.ctxOut, "--ctx-out");
   if (options.json) printJson(toJson(object, options.prog, result, records));
-  else printResult(object, options.prog, result, records);
+  else if (!isPiped(options)) printResult(object, options.prog, result, output === null ? records : []);
+}
+
+/** Closes the output; where the work failed, its error is the one that counts. */
+async function withOutput<T>(output: RecordSink | null, work: () => T): Promise<T> {
+  let result: T;
+  try {
+    result = work();
+  } catch (error) {
+    await output?.close().catch(() => {});
+    throw error;
+  }
+  await output?.close();
+  return result;
 }
 
 function runOnce(
   object: LoadedObject,
   options: TestRunOptions,
   repeat: number,
+  output: RecordSink | null,
 ): { records: MapRecord[]; result: TestRunResult } {
   const records: MapRecord[] = [];
-  const readings = object.openRecords((record) => records.push(record));
+  const program = object.program(options.prog);
+  const dataIn = options.dataIn === undefined ? undefined : readInputFile(options.dataIn);
+  const readings = object.openRecords((record) => records.push(record), { ...(output && { output }) });
   try {
-    const result = object.program(options.prog).testRun({
+    if (dataIn !== undefined) writePacket(output, program, dataIn, null);
+    const result = program.testRun({
       repeat,
-      ...(options.dataIn !== undefined && { dataIn: readInputFile(options.dataIn) }),
+      ...(dataIn !== undefined && { dataIn }),
       ...(options.ctxIn !== undefined && { ctxIn: readInputFile(options.ctxIn) }),
       ...(options.ctxOut !== undefined && { ctxOut: true }),
     });
-    readings.drain();
+    readings.finish();
+    if (result.dataOut !== null) writePacket(output, program, result.dataOut, result.retval);
     return { records, result };
   } finally {
     readings.close();
   }
+}
+
+/** What an XDP or skb program was given, or gave back with `retval`, where the output holds packets. */
+function writePacket(output: RecordSink | null, program: LinkedProgram, data: Uint8Array, retval: number | null): void {
+  const { type, name } = program.manifest;
+  if (!(output instanceof PcapngSink)) return;
+  if (type !== "xdp" && type !== "sched_cls" && type !== "socket_filter") return;
+  const packet = { interfaceName: name, data } as const;
+  if (retval === null) {
+    output.packet({ ...packet, direction: "in" });
+    return;
+  }
+  const comment = `${name} returned ${retval}`;
+  const verdictType = ({ xdp: "xdp", sched_cls: "tc", socket_filter: null } as const)[type];
+  const verdict = verdictType === null ? undefined : { type: verdictType, value: retval };
+  output.packet({ ...packet, direction: "out", comment, verdict });
 }
 
 function writeOutput(path: string | undefined, bytes: Uint8Array | null, option: string): void {

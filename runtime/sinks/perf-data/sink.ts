@@ -8,7 +8,7 @@
  *
  * Kernel: perf_output_sample(), perf_event__output_id_sample() in kernel/events/core.c.
  */
-import { BugError } from "../../../base/index.ts";
+import { BugError, UsageError } from "../../../base/index.ts";
 import { COMM_BYTES, perf } from "../../../spec/index.ts";
 import { BlockWriter } from "../blocks.ts";
 import type { RecordPlace, RecordSink, RecordTask, SinkStart } from "../sink.ts";
@@ -71,6 +71,9 @@ export class PerfDataSink implements RecordSink {
 
   begin({ origins, cpus }: SinkStart): void {
     if (this.#events !== null) throw new BugError(`${this.name} was begun before`);
+    if (origins.length === 0) {
+      throw new UsageError("USAGE", `there is nothing to write to ${this.name}: the object has no ring or perf buffer`);
+    }
     this.#events = outputEvents(origins);
     this.#padded = origins.map(({ kind }) => kind === "perf");
     this.#cpus = cpus;

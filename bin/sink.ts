@@ -1,0 +1,58 @@
+/** The options of commands that write records to a file for other tools: -o, --format, --packet. */
+import type { Command } from "commander";
+import { openSink, type PacketLayout, type RecordSink, SINK_FORMATS, type SinkFormat } from "../api/index.ts";
+import { UsageError } from "../base/index.ts";
+
+export interface SinkArguments {
+  readonly output?: string;
+  readonly format?: string;
+  readonly packet?: readonly string[];
+}
+
+const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
+
+export function withSink(command: Command): Command {
+  return command
+    .option("-o, --output <file>", "write the records to a file: .perf.data or .pcapng; - is perf.data as a pipe")
+    .option("--format <format>", `whatever the file's name: ${SINK_FORMATS.join(" or ")}`)
+    .option(
+      "--packet <map=meta>",
+      "pcapng: records of this map are a meta (STRUCT, STRUCT.LENGTH or bytes), then a packet (may be repeated)",
+      collect,
+    );
+}
+
+/** The records go to standard output, so nothing else may. */
+export const isPiped = ({ output }: SinkArguments): boolean => output === "-";
+
+/** Null: no output is asked for. Makes the file; whoever runs the object closes it. */
+export function openOutput(options: SinkArguments & { readonly json?: boolean }): RecordSink | null {
+  const { output } = options;
+  if (output === undefined) {
+    if (options.format === undefined && options.packet === undefined) return null;
+    throw new UsageError("USAGE", "--format and --packet say how to write: give a file with -o");
+  }
+  if (isPiped(options) && options.json) throw new UsageError("USAGE", "-o - and --json both need standard output");
+  const format = options.format === undefined ? undefined : parseFormat(options.format);
+  const packets = options.packet === undefined ? undefined : parsePackets(options.packet);
+  return openSink(isPiped(options) ? process.stdout : output, { format, packets });
+}
+
+function parseFormat(text: string): SinkFormat {
+  const format = SINK_FORMATS.find((each) => each === text);
+  if (format !== undefined) return format;
+  throw new UsageError("USAGE", `--format is ${SINK_FORMATS.join(" or ")}, not ${text}`);
+}
+
+/** `events=struct_name`, `events=struct_name.member`, `events=16`. */
+function parsePackets(texts: readonly string[]): Record<string, PacketLayout> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const parts = /^([^=]+)=(?:struct )?(?:(\d+)|(\w+)(?:\.(\w+))?)$/.exec(text);
+      if (parts === null)
+        throw new UsageError("USAGE", `--packet takes map=struct, map=struct.length or map=bytes, not ${text}`);
+      const [, map, bytes, struct, length] = parts;
+      return [map!, bytes === undefined ? { meta: struct!, length } : { meta: Number(bytes) }];
+    }),
+  );
+}
