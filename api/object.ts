@@ -74,6 +74,7 @@ export class ObjectReading {
 
   /** Hands on the records of this event (EVENT in the arena). True: the output must be waited for. */
   drainAfter(event: number): boolean {
+    if (!this.#hasRecords) return false;
     this.#output?.at(event);
     this.drain();
     this.#output?.at(0);
@@ -88,6 +89,11 @@ export class ObjectReading {
 
   close(): void {
     for (const { reader } of this.#readings) reader.close();
+  }
+
+  get #hasRecords(): boolean {
+    for (const { reader } of this.#readings) if (reader.hasRecords) return true;
+    return false;
   }
 }
 

@@ -57,6 +57,11 @@ export abstract class RecordReader {
     return this.#closed;
   }
 
+  /** drain() would hand something out: much cheaper to ask than to drain. */
+  get hasRecords(): boolean {
+    return !this.#gone && this.ready;
+  }
+
   /**
    * Hands all records that are there to the callback, in place, without a copy. Returns how many. Where the callback throws,
    * the record it got counts as read. A drain inside a drain finds nothing.
