@@ -77,9 +77,10 @@ export function writeObject(test: CoreCase): Uint8Array {
   );
 }
 
-/** .BTF.ext with one CO-RE relocation and nothing else. */
-export function writeExt(section: number, relocation: readonly number[]): Uint8Array {
-  const words = [0x1eb9f, 32, 0, 0, 0, 0, 0, 28, 16, section, 1, ...relocation];
+/** .BTF.ext with CO-RE relocations of one section and nothing else. */
+export function writeExt(section: number, ...relocations: readonly (readonly number[])[]): Uint8Array {
+  const count = relocations.length;
+  const words = [0x1eb9f, 32, 0, 0, 0, 0, 0, 12 + 16 * count, 16, section, count, ...relocations.flat()];
   const bytes = new Uint8Array(4 * words.length);
   const view = new DataView(bytes.buffer);
   for (const [index, word] of words.entries()) view.setUint32(4 * index, word, true);

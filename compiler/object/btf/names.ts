@@ -7,7 +7,7 @@ import type { StringTable } from "../strings.ts";
 
 const UNDERSCORE = 0x5f;
 /** Bytes of names that are hashed at most, as a multiple of the strings: types may share names, but not without bound. */
-const SHARE_FACTOR = 64;
+const SHARE_FACTOR = 4;
 const SHARE_FLOOR_BYTES = 1 << 20;
 
 /**

@@ -4,7 +4,7 @@
  */
 import { ObjectError } from "../../../base/index.ts";
 
-const MOST_STEPS = 10_000_000;
+const MOST_STEPS = 3_000_000;
 
 export class Steps {
   #left = MOST_STEPS;
