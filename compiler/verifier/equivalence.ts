@@ -161,9 +161,9 @@ function coversSlot(old: StackSlot, present: StackSlot | undefined, ids: IdMap, 
     // A privileged program may read bytes that were never written; they are as unknown as written ones.
     if (!isRead(kind)) continue;
     if (present === undefined) return false;
-    if (byte === 0 || byte === 4) {
-      const oldScalar = scalarFrom(old, byte);
-      const scalar = scalarFrom(present, byte);
+    if (byte === 0) {
+      const oldScalar = wholeScalar(old);
+      const scalar = wholeScalar(present);
       if (oldScalar && scalar) {
         if (!coversRegister(oldScalar, scalar, ids, strictness)) return false;
         break;
@@ -177,9 +177,9 @@ function coversSlot(old: StackSlot, present: StackSlot | undefined, ids: IdMap, 
   return true;
 }
 
-/** The scalar that bytes `byte` … 7 hold: a spilled one, or anything. Kernel: scalar_reg_for_stack(). */
-function scalarFrom(slot: StackSlot, byte: number): RegState | null {
-  if (byteKind(slot.kinds, byte) === BYTE.SPILL && isSpilledScalar(slot)) return slot.reg;
-  for (let i = byte; i < SLOT_BYTES; i++) if (isRead(byteKind(slot.kinds, i))) return null;
+/** The scalar that the whole slot holds: a spilled one, or anything. Kernel: scalar_reg_for_stack(). */
+function wholeScalar(slot: StackSlot): RegState | null {
+  if (byteKind(slot.kinds, 0) === BYTE.SPILL && isSpilledScalar(slot)) return slot.reg;
+  for (let byte = 0; byte < SLOT_BYTES; byte++) if (isRead(byteKind(slot.kinds, byte))) return null;
   return UNKNOWN;
 }

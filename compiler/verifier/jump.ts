@@ -14,7 +14,7 @@ import { learnPacketRange, packetBranchTaken } from "./packet.ts";
 import { pushPath } from "./paths.ts";
 import { requestPrecision } from "./precision.ts";
 import { baseType, isAnyPacketPointer, knownReg, mayBeNull, REG, type RegState, withValue } from "./register.ts";
-import { constantOf, type Scalar } from "./scalar.ts";
+import { constantOf, type Scalar, U32_MAX } from "./scalar.ts";
 import { draftOf, settle } from "./scalar-bounds.ts";
 import { HISTORY, type Place, type State } from "./state.ts";
 import { tnumIntersect } from "./tnum.ts";
@@ -65,14 +65,19 @@ function taken(left: RegState, right: RegState, operation: number, in32Bits: boo
     const known = isBranchTaken(operation, in32Bits, left.value, right.value);
     return known === null ? -1 : known ? 1 : 0;
   }
-  if (in32Bits) return -1;
-  const pointer = isConstantScalar(right) ? left : right;
+  const pointer = isZeroScalar(right, in32Bits) ? left : right;
   const number = pointer === left ? right : left;
-  if (!isConstantScalar(number) || constantOf(number.value) !== 0n || !isNeverNull(pointer)) return -1;
+  if (!isZeroScalar(number, in32Bits) || !isNeverNull(pointer)) return -1;
+  // Linux 6.18 takes the low half of such a pointer for set too. Ours is, where the pointer was not moved.
+  if (in32Bits && (pointer.off !== 0 || constantOf(pointer.value) !== 0n)) return -1;
   if (operation === JMP.JEQ) return 0;
   return operation === JMP.JNE ? 1 : -1;
 }
-const isConstantScalar = (reg: RegState): boolean => reg.type === REG.SCALAR && constantOf(reg.value) !== null;
+function isZeroScalar(reg: RegState, in32Bits: boolean): boolean {
+  if (reg.type !== REG.SCALAR) return false;
+  const { value, mask } = reg.value.tnum;
+  return in32Bits ? ((value | mask) & BigInt(U32_MAX)) === 0n : (value | mask) === 0n;
+}
 
 const NEVER_NULL: ReadonlySet<number> = new Set([
   REG.SOCKET,

@@ -115,8 +115,10 @@ function requireSaneOffset(env: Env, reg: RegState, type: number): void {
       reject(env, "EINVAL", `math between ${name} pointer and ${signed} is not allowed`);
     }
   }
-  if (reg.type !== REG.SCALAR && Math.abs(reg.off) >= LIMITS.variableOffset) {
-    reject(env, "EINVAL", `${name} pointer offset ${reg.off} is not allowed`);
+  // The kernel keeps a scalar's distance to what it is linked to in the same field.
+  const fixed = reg.type === REG.SCALAR ? reg.delta : reg.off;
+  if (Math.abs(fixed) >= LIMITS.variableOffset) {
+    reject(env, "EINVAL", `${name} pointer offset ${fixed} is not allowed`);
   }
   if (smin === S64_MIN) {
     reject(env, "EINVAL", `math between ${name} pointer and register with unbounded min value is not allowed`);
