@@ -35,7 +35,7 @@ function supportPage(): string {
         code(type.name),
         type.since,
         yes(type.ctx !== null),
-        yes(type.ctx !== null),
+        yes(type.runs),
         type.testRun === null
           ? ""
           : [type.testRun.data ? "data" : "", type.testRun.ctx ? "ctx" : ""].filter(Boolean).join(", "),

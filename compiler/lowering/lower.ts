@@ -1,6 +1,6 @@
 /** One program → its functions in the module, and what its manifest says. */
 import { UnsupportedError } from "../../base/errors.ts";
-import type { ProgramManifest } from "../../spec/index.ts";
+import { type ProgramManifest, programType } from "../../spec/index.ts";
 import { CLASS, JMP, PSEUDO_CALL, PSEUDO_LD, SIZE_BYTES } from "../../spec/isa.ts";
 import { isWideImmediate } from "../asm/instruction.ts";
 import type { Program, ProgramFacts, UncheckedProgram, VerifiedProgram } from "../program.ts";
@@ -20,6 +20,7 @@ export const isUnchecked = (program: LowerableProgram): program is UncheckedProg
 /** What must hold before any code is made. Throws UnsupportedError, for unchecked programs VerifierError. */
 export function checkProgram(program: LowerableProgram): void {
   if (isUnchecked(program)) checkEncoding(program);
+  requireRunnable(program);
   const facts = factsOf(program);
   forEachReached(program, facts, (insnIndex) => {
     const insn = program.insns[insnIndex]!;
@@ -31,6 +32,15 @@ export function checkProgram(program: LowerableProgram): void {
     throw new UnsupportedError("UNSUPPORTED_MAP_TYPE", `map type ${type}`, `map type ${type} is not implemented`, {
       where: { program: program.name, section: program.section, insnIndex },
     });
+  });
+}
+
+/** bpfjit judges more types of programs than it runs. */
+function requireRunnable({ name, section, type }: Program): void {
+  if (programType(type).runs) return;
+  const message = `programs of type ${type} are judged, but not run yet`;
+  throw new UnsupportedError("UNSUPPORTED_PROGRAM_TYPE", `program type ${type}`, message, {
+    where: { program: name, section },
   });
 }
 

@@ -2,9 +2,10 @@
  * The context: which of its bytes may be read or written, and what a load yields. The layout and the rules per field are
  * those of spec/ctx.ts. Kernel: check_ctx_access(), and is_valid_access() of each program type.
  */
-import type { CtxField } from "../../spec/ctx.ts";
+import type { CtxField, CtxSpec } from "../../spec/ctx.ts";
+import type { AttachTypeName } from "../../spec/sections.ts";
 import type { Env } from "./env.ts";
-import { reject } from "./failure.ts";
+import { reject, unsupported } from "./failure.ts";
 import type { Access } from "./memory.ts";
 import { FLAG, pointerReg, REG, type RegState, typeName, UNKNOWN } from "./register.ts";
 import { isConstant } from "./scalar.ts";
@@ -33,20 +34,33 @@ export function requireUnmodified(env: Env, number: number, reg: RegState): void
 /** The field that the access may touch, "plain" in the open part, null where it may not. */
 function fieldOf(env: Env, access: Access, off: number): CtxField | "plain" | null {
   const { size, write } = access;
-  if (off < 0 || off % size !== 0) return null;
   const { open } = env.ctx;
-  if (open && off >= open.from && off < open.to) return write && !open.write ? null : "plain";
+  if (off < 0 || (off % size !== 0 && !open?.free)) return null;
+  if (open && off >= open.from && off < open.to) {
+    return (write && !open.write) || (open.size !== undefined && size !== open.size) ? null : "plain";
+  }
   const field = env.ctx.fields.find((known) => off >= known.offset && off < known.offset + known.size);
-  if (!field || (write && !field.write)) return null;
-  if (field.attachTypes && !field.attachTypes.includes(env.program.attachType ?? "")) return null;
-  if (field.kind !== "scalar") return size === field.size && off === field.offset && !access.signed ? field : null;
-  if (field.anySize) return reachesAnySize(env, off + size) ? field : null;
-  if (size === field.size && off === field.offset) return field;
-  return !write && field.narrow && off + size <= field.offset + field.size ? field : null;
+  if (!field || (write && !field.write) || !isFor(env, field.attachTypes)) return null;
+  if (write && !isFor(env, field.writeTypes)) return null;
+  return fits(env, field, access, off) ? field : null;
 }
 
-const reachesAnySize = (env: Env, end: number): boolean =>
-  env.ctx.fields.some((field) => field.anySize && end > field.offset && end <= field.offset + field.size);
+const isFor = (env: Env, attachTypes: readonly AttachTypeName[] | undefined): boolean =>
+  attachTypes === undefined || (env.attachType !== null && attachTypes.includes(env.attachType));
+
+/** Whether size and place of the access are those that the field allows. */
+export function fits(env: { readonly ctx: CtxSpec }, field: CtxField, access: Access, off: number): boolean {
+  const { size, write } = access;
+  const start = off === field.offset;
+  if (field.kind !== "scalar") return size === field.size && start && !access.signed;
+  if (field.anySize) return reachesAnySize(env.ctx, off + size);
+  if (start && (size === field.size || (size === field.wide && off % size === 0))) return true;
+  if (write || field.narrow === false || off + size > field.offset + field.size) return false;
+  return field.narrow === "start" ? start : size >= (field.narrowest ?? 1);
+}
+
+const reachesAnySize = (ctx: CtxSpec, end: number): boolean =>
+  ctx.fields.some((field) => field.anySize && end > field.offset && end <= field.offset + field.size);
 
 function loaded(env: Env, field: CtxField): RegState {
   switch (field.kind) {
@@ -58,13 +72,24 @@ function loaded(env: Env, field: CtxField): RegState {
       return pointerReg(REG.PACKET_END);
     case "flowKeys":
       return pointerReg(REG.FLOW_KEYS);
-    case "socketOrNull": {
-      const socket = pointerReg(REG.SOCK_COMMON | FLAG.MAYBE_NULL);
-      socket.id = env.newId();
-      return socket;
-    }
+    case "socket":
+      return pointerReg(REG.SOCKET);
+    case "socketOrNull":
+      return orNull(env, REG.SOCKET);
+    case "sockCommonOrNull":
+      return orNull(env, REG.SOCK_COMMON);
+    case "tpBuffer":
+      return pointerReg(REG.TP_BUFFER);
+    case "btf":
+      return unsupported("pointers with kernel types in contexts");
     case "scalar":
     case "pointer":
       return UNKNOWN;
   }
+}
+
+function orNull(env: Env, type: number): RegState {
+  const pointer = pointerReg(type | FLAG.MAYBE_NULL);
+  pointer.id = env.newId();
+  return pointer;
 }

@@ -3,6 +3,7 @@
 import { CTX, type CtxSpec } from "../../spec/ctx.ts";
 import type { MapSpec } from "../../spec/map-types.ts";
 import { type ProgramTypeSpec, programType } from "../../spec/program-types.ts";
+import type { AttachTypeName } from "../../spec/sections.ts";
 import type { Insn } from "../asm/instruction.ts";
 import type { Program } from "../program.ts";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -58,6 +59,8 @@ export class Env {
   readonly insns: readonly Insn[];
   readonly type: ProgramTypeSpec;
   readonly ctx: CtxSpec;
+  /** the expected attach type, or what the kernel takes an absent one for */
+  readonly attachType: AttachTypeName | null;
   readonly maps: readonly MapSpec[];
   readonly log: Log;
   /** null: not known */
@@ -108,6 +111,7 @@ export class Env {
     this.insns = program.insns;
     this.type = programType(program.type);
     this.ctx = CTX[this.type.ctx ?? "raw"];
+    this.attachType = program.attachType ?? this.type.attachDefault ?? null;
     this.maps = program.maps;
     this.log = new Log(logLevel);
     const slots = program.insns.length;

@@ -55,7 +55,7 @@ function checkCallbackResult(env: Env, result: RegState, range: ReturnRange): vo
 /** Kernel: check_return_code(). */
 function checkResult(env: Env): void {
   requireReadable(env, 0);
-  const { returns } = env.type;
+  const returns = env.type.returnsAs?.[env.attachType ?? ""] ?? env.type.returns;
   if (returns === null) return;
   const result = env.register(0);
   if (result.type !== REG.SCALAR) {

@@ -13,8 +13,8 @@ import { requireConstantString } from "./format.ts";
 import { checkHelperMemory } from "./helper-memory.ts";
 import { constantMapKey } from "./map-key.ts";
 import { requireReadable } from "./operands.ts";
-import { mayWritePacket } from "./packet.ts";
 import { requestPrecision } from "./precision.ts";
+import { checkAlignment } from "./region.ts";
 import { FLAG, isPacketPointer, REG, type RegState, typeName } from "./register.ts";
 import { constantOf, isZero } from "./scalar.ts";
 import type { Frame } from "./state.ts";
@@ -39,7 +39,10 @@ export class CallArguments {
   largestSize = 0n;
   allocatedBytes = 0;
   subprogram = -1;
+  /** the reference that is released, 0: none */
   releasedId = 0;
+  /** the reference that an argument belongs to, 0: none */
+  referenceId = 0;
 
   constructor(helper: NamedHelper) {
     this.helper = helper;
@@ -69,7 +72,7 @@ function checkArgument(env: Env, call: CallArguments, arg: ArgSpec, register: nu
   requireReadable(env, register);
   if (arg.is === "anything") return;
   const reg = env.register(register);
-  if (isPacketPointer(reg.type) && !(call.helper.packetAccess && mayWritePacket(env))) {
+  if (isPacketPointer(reg.type) && !takesPacket(env, call)) {
     reject(env, "EACCES", "helper access to the packet is not allowed");
   }
   const isNull = reg.type === REG.SCALAR && isZero(reg.value);
@@ -78,9 +81,19 @@ function checkArgument(env: Env, call: CallArguments, arg: ArgSpec, register: nu
     requireType(env, arg, register, reg);
     requireOffset(env, arg, register, reg);
   }
-  if (reg.refId !== 0 && arg.is === "ringbufMem") call.releasedId = reg.refId;
+  if (isReleased(arg) && reg.refId === 0 && !isNull) {
+    reject(env, "EINVAL", `R${register} must be referenced when passed to release function`);
+  }
+  if (reg.refId !== 0) call.referenceId = reg.refId;
+  if (isReleased(arg)) call.releasedId = reg.refId;
   checkKind(env, call, arg, register, reg, isNull);
 }
+
+/** Kernel: may_access_direct_pkt_data(). */
+const takesPacket = (env: Env, call: CallArguments): boolean =>
+  env.type.packetRead === "always" || (env.type.packetRead && call.helper.packetAccess === true);
+
+const isReleased = (arg: ArgSpec): boolean => "release" in arg && arg.release === true;
 
 const allowsNull = (arg: ArgSpec): boolean =>
   arg.is === "stackOrNull" || ("maybeNull" in arg && arg.maybeNull === true);
@@ -96,6 +109,8 @@ const MEMORY_TYPES: readonly number[] = [
 ];
 /** What else the kernel names in its list of types of memory. */
 const MEMORY_NAMES: readonly string[] = [...MEMORY_TYPES.map(typeName), "buf", "trusted_ptr_"];
+
+const SOCKET_TYPES: readonly number[] = [REG.SOCK_COMMON, REG.SOCKET, REG.TCP_SOCK, REG.XDP_SOCK];
 
 function expectedTypes(arg: ArgSpec): { readonly types: readonly number[]; readonly names?: readonly string[] } {
   switch (arg.is) {
@@ -119,6 +134,14 @@ function expectedTypes(arg: ArgSpec): { readonly types: readonly number[]; reado
       return { types: [REG.MAP_VALUE] };
     case "ringbufMem":
       return { types: [REG.MEM | FLAG.RINGBUF] };
+    case "scalar":
+      return { types: [REG.SCALAR] };
+    case "sockCommon":
+      return { types: SOCKET_TYPES };
+    case "socket":
+      return { types: [REG.SOCKET] };
+    case "btfIdSockCommon":
+      return { types: SOCKET_TYPES, names: [...SOCKET_TYPES.map(typeName), "ptr_", "trusted_ptr_"] };
     default:
       return unsupported(`arguments of kind ${arg.is}`);
   }
@@ -136,11 +159,11 @@ function requireType(env: Env, arg: ArgSpec, register: number, reg: RegState): v
 
 /** Kernel: check_func_arg_reg_off(). */
 function requireOffset(env: Env, arg: ArgSpec, register: number, reg: RegState): void {
-  if (arg.is === "ringbufMem" && reg.off !== 0) {
+  if (isReleased(arg) && reg.off !== 0) {
     reject(env, "EINVAL", `R${register} must have zero offset when passed to release func or trusted arg to kfunc`);
   }
   const isPlainMemory = MEMORY_TYPES.includes(reg.type & ~FLAG.RDONLY) || reg.type === REG.SCALAR;
-  if (arg.is === "ringbufMem" || !isPlainMemory) requireUnmodified(env, register, reg);
+  if (isReleased(arg) || !isPlainMemory) requireUnmodified(env, register, reg);
 }
 
 function checkKind(
@@ -169,7 +192,7 @@ function checkKind(
       });
       return;
     case "mem":
-      if (arg.size !== undefined) unsupported("memory arguments of fixed size");
+      if (arg.size !== undefined) checkFixedMemory(env, call, arg, register, reg);
       return;
     case "constSize":
       checkSize(env, call, register, false);
@@ -205,7 +228,7 @@ function checkSize(env: Env, call: CallArguments, register: number, zeroAllowed:
     reject(env, "EACCES", `R${register} unbounded memory access, use 'var &= const' or 'if (var < const)'`);
   }
   const memory = call.helper.args[register - 2];
-  const writes = memory?.is === "mem" && !memory.readOnly;
+  const writes = memory?.is === "mem" && (memory.uninit === true || memory.write === true);
   checkHelperMemory(env, call, register - 1, Number(value.umax), {
     writes,
     zeroAllowed,
@@ -213,6 +236,20 @@ function checkSize(env: Env, call: CallArguments, register: number, zeroAllowed:
     fills: memory?.is === "mem" && memory.uninit === true && constantOf(value) !== null,
   });
   requestPrecision(env, register);
+}
+
+/** Memory as long as the helper says itself: a pointer to a number or to a struct. */
+function checkFixedMemory(
+  env: Env,
+  call: CallArguments,
+  arg: ArgSpec & { readonly is: "mem" },
+  register: number,
+  reg: RegState,
+): void {
+  const writes = arg.uninit === true || arg.write === true;
+  const use = { writes, zeroAllowed: false, fills: arg.uninit === true };
+  checkHelperMemory(env, call, register, arg.size!, use);
+  if (arg.aligned) checkAlignment(env, reg, 0, arg.size!, true);
 }
 
 function checkAllocation(env: Env, call: CallArguments, register: number, reg: RegState): void {

@@ -1,14 +1,13 @@
 /** Calls of helpers: who may call it, with which arguments, and what it leaves behind. Kernel: check_helper_call(). */
-import { helperName, isKernelHelper } from "../../spec/helper-names.ts";
-import { type HelperAudience, helperById, type NamedHelper } from "../../spec/helpers.ts";
-import type { ProgramTypeName } from "../../spec/program-types.ts";
+import { helperById, type NamedHelper } from "../../spec/helpers.ts";
 import type { Insn } from "../asm/instruction.ts";
+import { isAudience } from "./audience.ts";
 import { clearCallerSaved } from "./call-registers.ts";
 import { checkForEach, checkLoop } from "./callback.ts";
 import { TAIL_CALL } from "./cfg.ts";
 import type { Env } from "./env.ts";
 import type { Step } from "./explore.ts";
-import { reject, Unsupported, unsupported } from "./failure.ts";
+import { reject, unsupported } from "./failure.ts";
 import { checkFormat } from "./format.ts";
 import { CallArguments, checkArguments } from "./helper-arguments.ts";
 import { helperResult } from "./helper-result.ts";
@@ -43,38 +42,24 @@ export function checkHelperCall(env: Env, insn: Insn): Step {
 function requireHelper(env: Env, id: number): NamedHelper {
   // Number 0 stands in the kernel's list of names, but is no helper.
   if (id === 0) reject(env, "EINVAL", "program of this type cannot use helper bpf_unspec#0");
-  if (!isKernelHelper(id)) reject(env, "EINVAL", `invalid func unknown#${id}`);
   const helper = helperById(id);
-  if (!helper) {
-    throw new Unsupported("UNSUPPORTED_HELPER", helperName(id), `bpfjit cannot judge ${helperName(id)} yet`);
-  }
-  if (!isAllowed(helper.audience, env.program.type)) {
+  if (!helper) reject(env, "EINVAL", `invalid func unknown#${id}`);
+  if (!isAudience(env, helper.audience)) {
     reject(env, "EINVAL", `program of this type cannot use helper ${helper.name}#${id}`);
   }
   if (helper.gplOnly && !isGpl(env)) {
     reject(env, "EINVAL", "cannot call GPL-restricted function from non-GPL compatible program");
   }
-  return helper;
+  if (helper.sleepable && !env.program.sleepable) {
+    reject(env, "EINVAL", "helper call might sleep in a non-sleepable prog");
+  }
+  return variantFor(env, helper);
 }
 
-const TRACING: readonly ProgramTypeName[] = [
-  "kprobe",
-  "tracepoint",
-  "perf_event",
-  "raw_tracepoint",
-  "raw_tracepoint_writable",
-  "tracing",
-];
-const NETWORKING: readonly ProgramTypeName[] = ["socket_filter", "sched_cls", "sched_act", "xdp", "cgroup_skb"];
-
-function isAllowed(audience: HelperAudience, type: ProgramTypeName): boolean {
-  if (audience === "all") return true;
-  return audience.some(
-    (who) =>
-      who === type ||
-      (who === "tracing" && TRACING.includes(type)) ||
-      (who === "networking" && NETWORKING.includes(type)),
-  );
+/** The helper with the arguments that it takes from this program. */
+function variantFor(env: Env, helper: NamedHelper): NamedHelper {
+  const variant = helper.variants?.find(({ audience }) => isAudience(env, audience));
+  return variant ? { ...helper, args: variant.args } : helper;
 }
 
 /** Kernel: license_is_gpl_compatible(). */

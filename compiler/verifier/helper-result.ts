@@ -7,6 +7,7 @@ import { acquireReference } from "./references.ts";
 import { FLAG, NOT_INIT, pointerReg, REG, type RegState, scalarReg, UNKNOWN } from "./register.ts";
 import { S64_MAX, type Scalar } from "./scalar.ts";
 import { draftOf, settle } from "./scalar-bounds.ts";
+import { socketResult } from "./socket.ts";
 
 export function helperResult(env: Env, call: CallArguments): RegState {
   const { helper } = call;
@@ -19,8 +20,16 @@ export function helperResult(env: Env, call: CallArguments): RegState {
       return NOT_INIT;
     case "mapValueOrNull":
       return mapValue(env, call);
+    case "mapValue":
+      return knownMapValue(call);
     case "ringbufMemOrNull":
       return ringRecord(env, call);
+    case "socketOrNull":
+      return socketResult(env, call, REG.SOCKET);
+    case "sockCommonOrNull":
+      return socketResult(env, call, REG.SOCK_COMMON);
+    case "tcpSockOrNull":
+      return socketResult(env, call, REG.TCP_SOCK);
     default:
       return unsupported(`results of ${helper.name}`);
   }
@@ -60,6 +69,14 @@ function signedRange(min: number, max: bigint): Scalar {
   return settle(draft);
 }
 
+/** Storage that is there whenever the program runs. */
+function knownMapValue(call: CallArguments): RegState {
+  const value = pointerReg(REG.MAP_VALUE);
+  value.map = call.map;
+  value.mapUid = call.mapUid;
+  return value;
+}
+
 function mapValue(env: Env, call: CallArguments): RegState {
   // A map that is sized at load has one element at least.
   const neverNull = call.constantKey !== null && call.constantKey < BigInt(Math.max(1, call.map!.maxEntries));
@@ -68,6 +85,9 @@ function mapValue(env: Env, call: CallArguments): RegState {
   value.mapUid = call.mapUid;
   if (!neverNull) value.id = env.newId();
   requireJudged(call.map!);
+  // A socket that is looked up in a map must be released. Kernel: is_acquire_function().
+  const isSocket = call.map!.type === "sockmap" || call.map!.type === "sockhash";
+  if (isSocket && call.helper.name === "bpf_map_lookup_elem") value.id = value.refId = acquireReference(env);
   return value;
 }
 
@@ -75,8 +95,6 @@ function mapValue(env: Env, call: CallArguments): RegState {
 function requireJudged(map: MapSpec): void {
   const isOuter = map.type === "array_of_maps" || map.type === "hash_of_maps";
   if (isOuter && map.inner === null) unsupported("maps of maps without a template");
-  if (map.type === "devmap" || map.type === "devmap_hash" || map.type === "xskmap")
-    unsupported(`lookups in ${map.type}`);
 }
 
 function ringRecord(env: Env, call: CallArguments): RegState {

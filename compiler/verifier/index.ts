@@ -11,6 +11,7 @@ import { exploreProgram } from "./entry.ts";
 import { Env } from "./env.ts";
 import { Rejection, Unsupported } from "./failure.ts";
 import { findLiveRegisters } from "./liveness.ts";
+import { checkAttachType, checkSleepable } from "./load-check.ts";
 import { checkStackDepth } from "./stack-depth.ts";
 import { StackLiveness } from "./stack-liveness.ts";
 
@@ -53,6 +54,8 @@ function run(env: Env): void {
       `bpfjit cannot judge programs of type ${env.type.name} yet`,
     );
   }
+  checkAttachType(env);
+  checkSleepable(env);
   findSubprograms(env);
   checkSubprograms(env);
   checkEncodings(env);

@@ -41,20 +41,72 @@ const HELPERS_OF_MAP: Partial<Record<MapTypeName, readonly string[]>> = {
   task_storage: ["bpf_task_storage_get", "bpf_task_storage_delete", "bpf_kptr_xchg"],
   cgrp_storage: ["bpf_cgrp_storage_get", "bpf_cgrp_storage_delete", "bpf_kptr_xchg"],
   bloom_filter: ["bpf_map_peek_elem", "bpf_map_push_elem"],
+  sockmap: [
+    "bpf_sk_redirect_map",
+    "bpf_sock_map_update",
+    "bpf_msg_redirect_map",
+    "bpf_sk_select_reuseport",
+    "bpf_map_lookup_elem",
+  ],
+  sockhash: [
+    "bpf_sk_redirect_hash",
+    "bpf_sock_hash_update",
+    "bpf_msg_redirect_hash",
+    "bpf_sk_select_reuseport",
+    "bpf_map_lookup_elem",
+  ],
 };
+const isSocketMap = (type: MapTypeName): boolean => type === "sockmap" || type === "sockhash";
 
-/** Helpers of the table that take only maps of these types. */
+const PERF: readonly MapTypeName[] = ["perf_event_array"];
+const RING: readonly MapTypeName[] = ["ringbuf"];
+const CGROUPS: readonly MapTypeName[] = ["cgroup_array"];
+const QUEUES: readonly MapTypeName[] = ["queue", "stack"];
+
+/** Helpers that take only maps of these types. */
 const MAPS_OF_HELPER: Partial<Record<HelperName, readonly MapTypeName[]>> = {
   bpf_tail_call: ["prog_array"],
-  bpf_perf_event_output: ["perf_event_array"],
-  bpf_ringbuf_output: ["ringbuf"],
-  bpf_ringbuf_reserve: ["ringbuf"],
-  bpf_ringbuf_query: ["ringbuf"],
+  bpf_perf_event_read: PERF,
+  bpf_perf_event_output: PERF,
+  bpf_perf_event_read_value: PERF,
+  bpf_skb_output: PERF,
+  bpf_xdp_output: PERF,
+  bpf_ringbuf_output: RING,
+  bpf_ringbuf_reserve: RING,
+  bpf_ringbuf_query: RING,
+  bpf_ringbuf_reserve_dynptr: RING,
+  bpf_user_ringbuf_drain: ["user_ringbuf"],
+  bpf_get_stackid: ["stack_trace"],
+  bpf_current_task_under_cgroup: CGROUPS,
+  bpf_skb_under_cgroup: CGROUPS,
+  bpf_redirect_map: ["devmap", "devmap_hash", "cpumap", "xskmap"],
+  bpf_sk_redirect_map: ["sockmap"],
+  bpf_msg_redirect_map: ["sockmap"],
+  bpf_sock_map_update: ["sockmap"],
+  bpf_sk_redirect_hash: ["sockhash"],
+  bpf_msg_redirect_hash: ["sockhash"],
+  bpf_sock_hash_update: ["sockhash"],
+  bpf_get_local_storage: ["cgroup_storage", "percpu_cgroup_storage"],
+  bpf_sk_select_reuseport: ["reuseport_sockarray", "sockmap", "sockhash"],
+  bpf_map_pop_elem: QUEUES,
+  bpf_map_peek_elem: [...QUEUES, "bloom_filter"],
+  bpf_map_push_elem: [...QUEUES, "bloom_filter"],
+  bpf_map_lookup_percpu_elem: ["percpu_array", "percpu_hash", "lru_percpu_hash"],
+  bpf_sk_storage_get: ["sk_storage"],
+  bpf_sk_storage_delete: ["sk_storage"],
+  bpf_inode_storage_get: ["inode_storage"],
+  bpf_inode_storage_delete: ["inode_storage"],
+  bpf_task_storage_get: ["task_storage"],
+  bpf_task_storage_delete: ["task_storage"],
+  bpf_cgrp_storage_get: ["cgrp_storage"],
+  bpf_cgrp_storage_delete: ["cgrp_storage"],
 };
 
 export function requireCompatibleMap(env: Env, map: MapSpec | null, helper: NamedHelper): void {
   if (map === null) return;
-  if (map.type === "sockmap" || map.type === "sockhash") unsupported("socket maps");
+  if (isSocketMap(map.type) && ["bpf_map_update_elem", "bpf_map_delete_elem"].includes(helper.name)) {
+    unsupported("updates of socket maps");
+  }
   const helpers = HELPERS_OF_MAP[map.type];
   const types = MAPS_OF_HELPER[helper.name];
   const fits = (!helpers || helpers.includes(helper.name)) && (!types || types.includes(map.type));

@@ -9,7 +9,9 @@ import { constantOf } from "./scalar.ts";
 /** The map's access flags for programs. Kernel: check_map_access_type(). */
 export function checkMapAccessType(env: Env, reg: RegState, off: number, size: number, write: boolean): void {
   const map = reg.map!;
-  if (write && map.flags & MAP_FLAG.RDONLY_PROG) {
+  // Lookups in device maps point into kernel memory. Kernel: dev_map_init_map().
+  const isDevice = map.type === "devmap" || map.type === "devmap_hash";
+  if (write && (isDevice || map.flags & MAP_FLAG.RDONLY_PROG)) {
     reject(env, "EACCES", `write into map forbidden, value_size=${map.valueSize} off=${off} size=${size}`);
   }
   if (!write && map.flags & MAP_FLAG.WRONLY_PROG) {

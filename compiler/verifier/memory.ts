@@ -20,7 +20,10 @@ import {
   UNKNOWN,
   withValue,
 } from "./register.ts";
+import { isConstant } from "./scalar.ts";
 import { coerceToSize, coerceToSizeSigned } from "./scalar-size.ts";
+import { maskText } from "./scalar-text.ts";
+import { checkSocketAccess } from "./socket.ts";
 import { checkStackBounds } from "./stack-bounds.ts";
 import { readStack } from "./stack-read.ts";
 import { writeStack } from "./stack-write.ts";
@@ -98,13 +101,30 @@ function accessMemory(env: Env, reg: RegState, access: Access): RegState | null 
     case REG.XDP_SOCK:
       if (mayBeNull(reg.type) || !isSocketPointer(reg.type)) break;
       if (write) reject(env, "EACCES", `R${access.address} cannot write into ${typeName(reg.type)}`);
-      return unsupported("reading socket fields");
+      checkSocketAccess(env, access, reg, off);
+      return loads ? UNKNOWN : null;
     case REG.FLOW_KEYS:
-      return unsupported("flow keys");
+      if (off < 0 || off + size > FLOW_KEYS_BYTES) {
+        reject(env, "EACCES", `invalid access to flow keys off=${off} size=${size}`);
+      }
+      return loads ? UNKNOWN : null;
+    case REG.TP_BUFFER:
+      checkTracepointBuffer(env, access.address, reg, off, size);
+      return loads ? UNKNOWN : null;
     case REG.MAP_PTR:
       return unsupported("reading the fields of a map");
   }
   return reject(env, "EACCES", `R${access.address} invalid mem access '${typeName(reg.type)}'`);
+}
+
+/** sizeof(struct bpf_flow_keys) */
+const FLOW_KEYS_BYTES = 56;
+
+/** How long it is shows only where it is attached. Kernel: check_tp_buffer_access(). */
+function checkTracepointBuffer(env: Env, number: number, reg: RegState, off: number, size: number): void {
+  if (off < 0) reject(env, "EACCES", `R${number} invalid tracepoint buffer access: off=${off}, size=${size}`);
+  if (isConstant(reg.value) && reg.value.umax === 0n) return;
+  reject(env, "EACCES", `R${number} invalid variable buffer offset: off=${off}, var_off=${maskText(reg.value)}`);
 }
 
 const KINDS: Readonly<Record<number, number>> = {

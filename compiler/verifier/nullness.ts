@@ -15,14 +15,18 @@ export function learnNullness(state: State, register: number, isNull: boolean): 
   });
 }
 
-/** What a map of maps holds is a map. */
+/** What a map of maps holds is a map, what a map of sockets holds a socket. Kernel: mark_ptr_not_null_reg(). */
 export function notNull(reg: RegState): Reg {
   const result = edit(reg);
   result.type &= ~FLAG.MAYBE_NULL;
   result.id = 0;
-  const inner = result.type === REG.MAP_VALUE ? result.map!.inner : null;
-  if (inner === null) return result;
-  result.type = REG.MAP_PTR;
-  result.map = inner;
+  if (result.type !== REG.MAP_VALUE) return result;
+  const { type, inner } = result.map!;
+  if (type === "xskmap") result.type = REG.XDP_SOCK;
+  else if (type === "sockmap" || type === "sockhash") result.type = REG.SOCKET;
+  else if (inner !== null) {
+    result.type = REG.MAP_PTR;
+    result.map = inner;
+  }
   return result;
 }

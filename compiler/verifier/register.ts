@@ -25,6 +25,8 @@ export const REG = {
   /** plain memory of known length: ring records, raw memory, memory arguments of global functions */
   MEM: 15,
   FUNC: 16,
+  /** the buffer that a writable raw tracepoint passes on */
+  TP_BUFFER: 17,
 } as const;
 const BASE = 0xff;
 
@@ -145,6 +147,7 @@ const TYPE_NAMES: Readonly<Record<number, string>> = {
   [REG.XDP_SOCK]: "xdp_sock",
   [REG.MEM]: "mem",
   [REG.FUNC]: "func",
+  [REG.TP_BUFFER]: "tp_buffer",
 };
 
 /** Kernel: reg_type_str(). */

@@ -139,9 +139,12 @@ describe("outcomes", () => {
   });
 
   it("what cannot be judged is neither accepted nor refused", () => {
-    const helper = outcome("; prog: tracepoint\ncall 9\nr0 = 0\nexit\n");
-    expect(helper).toMatchObject({ verdict: "unsupported", error: { feature: "bpf_skb_store_bytes" } });
-    const type = outcome("; prog: kprobe\nr0 = 0\nexit\n");
+    const helper = outcome("; prog: tracepoint\ncall 158\nr0 = 0\nexit\n");
+    expect(helper).toMatchObject({
+      verdict: "unsupported",
+      error: { feature: "results of bpf_get_current_task_btf" },
+    });
+    const type = outcome("; prog: tracing\nr0 = 0\nexit\n");
     expect(type.verdict).toBe("unsupported");
   });
 
