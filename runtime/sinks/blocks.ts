@@ -11,12 +11,15 @@ export class BlockWriter {
   bytes = new Uint8Array(BUFFER_BYTES);
   view = new DataView(this.bytes.buffer);
   readonly #target: OutputTarget;
+  readonly #onFlush: () => void;
   #used = 0;
   /** bytes that the target took: always whole blocks */
   written = 0;
 
-  constructor(target: OutputTarget) {
+  /** `onFlush` is called when the target took blocks. */
+  constructor(target: OutputTarget, onFlush: () => void = () => {}) {
     this.#target = target;
+    this.#onFlush = onFlush;
   }
 
   /** Bytes of all blocks so far. */
@@ -42,5 +45,6 @@ export class BlockWriter {
     this.#target.write(this.bytes.subarray(0, this.#used));
     this.written += this.#used;
     this.#used = 0;
+    this.#onFlush();
   }
 }

@@ -25,7 +25,10 @@ export function fileLayout(events: readonly OutputEvent[]): FileLayout {
   return { idsAt: FILE_HEADER_BYTES, attrsAt, dataAt: attrsAt + events.length * ATTR_ENTRY_BYTES };
 }
 
-/** What lies in front of the data. `dataBytes` 0: not known yet, or never ended. */
+/** Where the header says how many bytes of data there are, as u64. */
+export const DATA_SIZE_AT = 48;
+
+/** What lies in front of the data. */
 export function fileHeader(
   events: readonly OutputEvent[],
   dataBytes: number,
@@ -41,7 +44,7 @@ export function fileHeader(
   set(24, attrsAt);
   set(32, events.length * ATTR_ENTRY_BYTES);
   set(40, dataAt);
-  set(48, dataBytes);
+  set(DATA_SIZE_AT, dataBytes);
   for (const { feature } of features) bytes[72 + (feature >> 3)]! |= 1 << (feature & 7);
   events.forEach(({ id }, index) => {
     const entry = attrsAt + index * ATTR_ENTRY_BYTES;

@@ -17,6 +17,7 @@ import { type OutputEvent, outputEvents } from "./attr.ts";
 import { ToldComms } from "./comms.ts";
 import {
   beginRecord,
+  DATA_SIZE_AT,
   featureBytes,
   featureSections,
   fileHeader,
@@ -56,7 +57,7 @@ export class PerfDataSink implements RecordSink {
 
   constructor(target: OutputTarget) {
     this.#target = target;
-    this.#blocks = new BlockWriter(target);
+    this.#blocks = new BlockWriter(target, () => this.#tellSize());
   }
 
   get name(): string {
@@ -143,18 +144,23 @@ export class PerfDataSink implements RecordSink {
       this.#target.write(featureBytes(features, end));
       this.#target.rewrite(fileHeader(events, end - fileLayout(events).dataAt, features), 0);
     } catch (error) {
-      if (seekable) this.#salvage(events);
+      this.#salvage();
       throw error;
     }
   }
 
-  /** The disk is full or gone: whole records that were written stay readable, though without names. */
-  #salvage(events: readonly OutputEvent[]): void {
-    const { written } = this.#blocks;
-    const { dataAt } = fileLayout(events);
+  /** What is in the file stays readable, whatever happens next: perf reads nothing of a file whose data has no size. */
+  #tellSize(): void {
+    if (this.#events === null || !this.#target.seekable) return;
+    const dataBytes = this.#blocks.written - fileLayout(this.#events).dataAt;
+    this.#target.rewrite(new Uint8Array(BigUint64Array.of(BigInt(dataBytes)).buffer), DATA_SIZE_AT);
+  }
+
+  /** The disk is full or gone: the whole records that were written stay, without the names of their events. */
+  #salvage(): void {
+    if (!this.#target.seekable) return;
     try {
-      this.#target.cut(written);
-      if (written > dataAt) this.#target.rewrite(fileHeader(events, written - dataAt, []), 0);
+      this.#target.cut(this.#blocks.written);
     } catch {
       // the first error says what happened
     }
