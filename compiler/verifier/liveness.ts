@@ -10,6 +10,8 @@ import type { Env } from "./env.ts";
 
 const ARGUMENTS = 0b111110;
 const CALLER_SAVED = 0b111111;
+/** r0 … r9 */
+const ALL_REGISTERS = 0b11_1111_1111;
 const bit = (register: number): number => 1 << register;
 
 /** Slots that control can go to after `slot` inside its function; a call goes to the next instruction. */
@@ -65,7 +67,8 @@ function effectOf(insn: Insn): Effect | null {
     case CLASS.LD:
       if (insn.opcode === 0) return null;
       if (isWideImmediate(insn)) return { reads: 0, writes: destination };
-      return { reads: bit(6) | ((insn.opcode & 0xe0) === MODE.IND ? source : 0), writes: CALLER_SAVED };
+      // Packet loads of old are not looked into: everything counts as read there, in the kernel too.
+      return { reads: ALL_REGISTERS, writes: 0 };
     case CLASS.LDX:
       return { reads: source, writes: destination };
     case CLASS.ST:
