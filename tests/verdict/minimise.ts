@@ -19,8 +19,20 @@ export function minimise(program: Program, differs: (candidates: readonly Progra
     before = count(smallest);
     smallest = pass(smallest, 1, differs);
   }
-  const shorter = withoutNothings(smallest);
-  return differs([shorter])[0] === true ? shorter : smallest;
+  const shorter = without(smallest, isNothing);
+  return differs([shorter])[0] === true ? shorter : cutOneByOne(smallest, differs);
+}
+
+/** Where jumps matter to the difference (they end pieces that are pruned), some blanks must stay. */
+function cutOneByOne(program: Program, differs: (candidates: readonly Program[]) => boolean[]): Program {
+  let current = program;
+  for (let at = program.insns.length - 1; at >= 0; at--) {
+    const blank = current.insns[at]!;
+    if (!isNothing(blank)) continue;
+    const candidate = without(current, (_, index) => index === at);
+    if (differs([candidate])[0] === true) current = candidate;
+  }
+  return current;
 }
 
 const count = (program: Program): number => program.insns.filter((insn) => !isNothing(insn)).length;
@@ -62,18 +74,18 @@ function blanked(program: Program, from: number, length: number): Program {
   return { ...program, insns };
 }
 
-/** Cuts the blanks out and mends jumps, calls and the places of functions. */
-function withoutNothings(program: Program): Program {
+/** Cuts instructions out and mends jumps, calls and the places of functions. */
+function without(program: Program, isCut: (insn: Insn, at: number) => boolean): Program {
   const places: number[] = [];
   let length = 0;
-  for (const insn of program.insns) {
+  program.insns.forEach((insn, at) => {
     places.push(length);
-    if (!isNothing(insn)) length++;
-  }
+    if (!isCut(insn, at)) length++;
+  });
   places.push(length);
   const insns: Insn[] = [];
   program.insns.forEach((insn, at) => {
-    if (!isNothing(insn)) insns.push(mended(insn, at, places));
+    if (!isCut(insn, at)) insns.push(mended(insn, at, places));
   });
   const functions = program.functions.map((known) => ({ ...known, insnIndex: places[known.insnIndex]! }));
   return { ...program, insns, functions };
