@@ -5,9 +5,10 @@
 import { BugError } from "../../base/errors.ts";
 import { ATOMIC, SIZE_BYTES } from "../../spec/isa.ts";
 import type { Insn } from "../asm/instruction.ts";
+import { type Address, addressOf } from "./address.ts";
 import { type Body, factsAt } from "./body.ts";
 import type { Expr } from "./emit.ts";
-import { type Address, addressOf, storeValue } from "./memory.ts";
+import { storeValue } from "./memory.ts";
 
 export function lowerAtomic(body: Body, insn: Insn, insnIndex: number): Expr[] {
   const bytes = SIZE_BYTES[insn.opcode & 0x18]!;

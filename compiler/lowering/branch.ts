@@ -2,10 +2,13 @@
 import { BugError } from "../../base/errors.ts";
 import { CLASS, JMP, SRC } from "../../spec/isa.ts";
 import { type Insn, insnClass } from "../asm/instruction.ts";
-import type { Expr, Wasm } from "./emit.ts";
-import type { Frame } from "./frame.ts";
+import type { Body } from "./body.ts";
+import type { Expr } from "./emit.ts";
 
-export function lowerCondition(wasm: Wasm, frame: Frame, insn: Insn): Expr {
+export function lowerCondition(body: Body, insn: Insn): Expr {
+  const { frame, wasm } = body;
+  const isNull = nullCheck(body, insn);
+  if (isNull !== null) return isNull;
   const is64 = insnClass(insn) === CLASS.JMP;
   const isImmediate = (insn.opcode & SRC.X) === 0;
   const { i32, i64 } = wasm.m;
@@ -43,4 +46,15 @@ export function lowerCondition(wasm: Wasm, frame: Frame, insn: Insn): Expr {
       return is64 ? i64.ne(i64.and(left, right), i64.const(0n)) : i32.and(left, right);
   }
   throw new BugError(`unknown jump ${insn.opcode}`);
+}
+
+/** A comparison of a helper's result with null needs only its address. */
+function nullCheck(body: Body, insn: Insn): Expr | null {
+  const operation = insn.opcode & 0xf0;
+  const isComparison = operation === JMP.JEQ || operation === JMP.JNE;
+  if (insnClass(insn) !== CLASS.JMP || !isComparison || (insn.opcode & SRC.X) !== 0 || insn.imm !== 0) return null;
+  const pointer = body.known.of(insn.dst);
+  if (pointer?.base.kind !== "local" || pointer.offsetBytes !== 0) return null;
+  const address = pointer.base.local.get();
+  return operation === JMP.JEQ ? body.wasm.m.i32.eqz(address) : address;
 }

@@ -2,6 +2,7 @@
 import { BugError } from "../../base/errors.ts";
 import { ERRNO } from "../../spec/index.ts";
 import { LIMITS } from "../../spec/limits.ts";
+import { pointerIn } from "./address.ts";
 import { type Body, factsAt } from "./body.ts";
 import type { Expr } from "./emit.ts";
 import { tagged } from "./pointer.ts";
@@ -52,7 +53,7 @@ export function lowerForEach(body: Body, insnIndex: number): Expr[] {
   const position = frame.temp(i32);
   const after = frame.temp(i32);
   const count = frame.temp(i64);
-  const map = (): Expr => frame.reg32(1);
+  const map = (): Expr => pointerIn(body, 1);
   const key = tagged(body, unit.library("map_position_key", [map(), position.get()]));
   const value = tagged(body, unit.library("map_position_value", [map(), position.get()]));
   const result = callback(body, insnIndex, [frame.reg(1), key, value, frame.reg(3)]);

@@ -19,6 +19,7 @@ import {
 import { PSEUDO_CALL } from "../../spec/isa.ts";
 import type { Insn } from "../asm/instruction.ts";
 import type { Program } from "../program.ts";
+import { pointerIn } from "./address.ts";
 import { type Body, factsAt } from "./body.ts";
 import { lowerForEach, lowerLoop } from "./callbacks.ts";
 import type { Expr, ValueType } from "./emit.ts";
@@ -101,7 +102,8 @@ function operands(body: Body, helper: HelperSpec, scalars: "whole" | "halves"): 
   helper.args.forEach((argument, index) => {
     const register = index + 1;
     if (argument.is === "func") return;
-    if (argument.is !== "anything" || argument.bits === 32) values.push(frame.reg32(register));
+    if (argument.is !== "anything") values.push(pointerIn(body, register));
+    else if (argument.bits === 32) values.push(frame.reg32(register));
     else if (scalars === "whole") values.push(frame.reg(register));
     else values.push(frame.reg32(register), i32.wrap(i64.shr_u(frame.reg(register), i64.const(32n))));
   });
@@ -122,7 +124,11 @@ export function setResult(body: Body, kind: RetSpec, value: Expr): Expr {
     case "u64":
       return frame.setReg(0, value);
   }
-  return frame.setReg(0, taggedOrNull(body, value));
+  // The address stays at hand beside the pointer.
+  const local = body.pointerLocal();
+  if (local === null) return frame.setReg(0, taggedOrNull(body, value, frame.temp(body.wasm.i32)));
+  body.known.set(0, { base: { kind: "local", local }, offsetBytes: 0 });
+  return frame.setReg(0, taggedOrNull(body, value, local));
 }
 
 function mapOperation(body: Body, helper: NamedHelper, insnIndex: number): LibraryName {

@@ -9,10 +9,11 @@ import { lowerAtomic } from "./atomics.ts";
 import type { Body } from "./body.ts";
 import { lowerCondition } from "./branch.ts";
 import { lowerCall, mayUseStack } from "./calls.ts";
-import { type Block, buildCfg, type FunctionRange, jumpTarget } from "./cfg.ts";
+import { type Block, buildCfg, type Cfg, type FunctionRange, jumpTarget } from "./cfg.ts";
 import type { Expr } from "./emit.ts";
 import { Frame, type FunctionRole, type Temp } from "./frame.ts";
 import { lowerWideImmediate } from "./immediate.ts";
+import { Knowledge, type KnownPointers, NOTHING_KNOWN } from "./known.ts";
 import { lowerLoad, lowerStore } from "./memory.ts";
 import { lowerPacketLoad } from "./packet.ts";
 import { TAG_BITS } from "./pointer.ts";
@@ -32,6 +33,9 @@ export interface FunctionInput {
   readonly name: string;
 }
 
+/** Locals for helpers' results; V8 takes 50,000 locals in all, and compiles many of them slowly. */
+const POINTER_LOCALS = 200;
+
 export function lowerFunction(unit: Unit, input: FunctionInput): void {
   const lowering = new FunctionLowering(unit, input);
   const { wasm } = unit;
@@ -46,6 +50,9 @@ class FunctionLowering {
   readonly #body: Body;
   readonly #usesStack: boolean;
   readonly #storesStackPointer: boolean;
+  /** by block: what is known at its end */
+  readonly #knownBehind: KnownPointers[] = [];
+  #pointerLocals = 0;
   /** iterations that may_goto still allows; null: none is in the function */
   readonly #mayGoto: Temp | null;
 
@@ -64,6 +71,8 @@ class FunctionLowering {
       facts: input.facts,
       frame: this.frame,
       guards: input.guards,
+      known: new Knowledge(),
+      pointerLocal: () => this.#pointerLocal(),
       leave: () => this.#leave(),
     };
   }
@@ -75,11 +84,36 @@ class FunctionLowering {
     const code = wrap(m, ops, {
       none: this.#body.wasm.none,
       exit: () => sequence(m, [...this.#leave(), m.return(this.frame.reg(0))]),
-      statements: (block) => this.#statements(cfg.blocks[block]!),
-      condition: (block) => this.#condition(cfg.blocks[block]!),
+      statements: (block) => {
+        this.#body.known.restore(this.#knownBefore(cfg, block));
+        const statements = this.#statements(cfg.blocks[block]!);
+        this.#knownBehind[block] = this.#body.known.save();
+        return statements;
+      },
+      condition: (block) => {
+        this.#body.known.restore(this.#knownBehind[block] ?? NOTHING_KNOWN);
+        return this.#condition(cfg.blocks[block]!);
+      },
       select: (variable) => this.frame.select(variable),
     });
     return sequence(m, [...this.#prologue(), ...code, m.unreachable()]);
+  }
+
+  /** Where a block has one predecessor, that one's code comes before it and what it knows still holds. */
+  #knownBefore(cfg: Cfg, block: number): KnownPointers {
+    if (this.#input.guards !== null) return NOTHING_KNOWN;
+    const [from, another] = cfg.predecessors[block]!;
+    if (another !== undefined) return NOTHING_KNOWN;
+    if (from !== undefined) return block === 0 ? NOTHING_KNOWN : (this.#knownBehind[from] ?? NOTHING_KNOWN);
+    const { role, program } = this.#input;
+    const hasCtx = role === "main" && !(program.type === "raw" && program.memoryBytes === 0);
+    return hasCtx ? new Map([[1, { base: { kind: "ctx" }, offsetBytes: 0 }]]) : NOTHING_KNOWN;
+  }
+
+  #pointerLocal(): Temp | null {
+    if (this.#pointerLocals >= POINTER_LOCALS) return null;
+    this.#pointerLocals++;
+    return this.frame.local(this.#body.wasm.i32);
   }
 
   #prologue(): Expr[] {
@@ -124,19 +158,22 @@ class FunctionLowering {
     if (block.exit.kind !== "branch") throw new BugError("a block without a branch has no condition");
     const insn = this.#input.program.insns[block.exit.insnIndex]!;
     this.frame.freeTemps();
-    if ((insn.opcode & 0xf0) !== JMP.JCOND || this.#mayGoto === null)
-      return lowerCondition(this.#body.wasm, this.frame, insn);
+    if ((insn.opcode & 0xf0) !== JMP.JCOND || this.#mayGoto === null) return lowerCondition(this.#body, insn);
     const { i32 } = this.#body.wasm.m;
     return i32.lt_s(this.#mayGoto.tee(i32.sub(this.#mayGoto.get(), i32.const(1))), i32.const(0));
   }
 
   #statements(block: Block): Expr[] {
     const { insns } = this.#input.program;
+    const { known } = this.#body;
     const code: Expr[] = [];
     for (let index = block.first; index < block.end; index++) {
       const insn = insns[index]!;
       this.frame.freeTemps();
+      // No call takes r0; its result is told to `known` when it is set.
+      if (insn.opcode === (CLASS.JMP | JMP.CALL)) known.set(0, null);
       code.push(...this.#instruction(insn, index));
+      known.follow(this.#input.program, insn, index);
       if (isWideImmediate(insn)) index++;
     }
     if (block.select !== null) code.push(this.frame.setSelect(block.select.variable, block.select.value));

@@ -4,34 +4,14 @@
  */
 
 import { CTX, type CtxFieldKind, programType } from "../../spec/index.ts";
-import { CLASS, FRAME_POINTER, MODE, SIZE_BYTES } from "../../spec/isa.ts";
+import { CLASS, MODE, SIZE_BYTES } from "../../spec/isa.ts";
 import { type Insn, insnClass } from "../asm/instruction.ts";
 import { POINTER } from "../program.ts";
+import { type Address, addressOf } from "./address.ts";
 import { extend64 } from "./alu.ts";
 import { type Body, factsAt } from "./body.ts";
 import type { Expr } from "./emit.ts";
 import { TAG_BITS } from "./pointer.ts";
-
-/** An i32 pointer and a non-negative offset that Wasm adds without wrapping. */
-export interface Address {
-  readonly pointer: Expr;
-  readonly offsetBytes: number;
-}
-
-/** Where `register + off` lies, checked when the program is unchecked. */
-export function addressOf(body: Body, register: number, off: number, bytes: number, insnIndex: number): Address {
-  const { frame, guards } = body;
-  const { i32, i64 } = body.wasm.m;
-  if (guards !== null) {
-    const address = off === 0 ? frame.reg(register) : i64.add(frame.reg(register), i64.const(BigInt(off)));
-    return { pointer: guards.access(address, bytes, frame, insnIndex), offsetBytes: 0 };
-  }
-  if (register === FRAME_POINTER && frame.stackBytes + off >= 0)
-    return { pointer: frame.base(), offsetBytes: frame.stackBytes + off };
-  // The effective address is at least 64 KiB (NULL_GUARD_BYTES), so the base of a positive offset has not wrapped.
-  if (off >= 0) return { pointer: frame.reg32(register), offsetBytes: off };
-  return { pointer: i32.add(frame.reg32(register), i32.const(off)), offsetBytes: 0 };
-}
 
 /** What binaryen may assume of an access's alignment. */
 const alignmentAt = (body: Body, insnIndex: number, bytes: number): number =>

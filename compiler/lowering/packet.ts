@@ -6,6 +6,7 @@
 import { CTX } from "../../spec/index.ts";
 import { MODE, SIZE_BYTES } from "../../spec/isa.ts";
 import type { Insn } from "../asm/instruction.ts";
+import { pointerIn } from "./address.ts";
 import { swap32 } from "./alu.ts";
 import type { Body } from "./body.ts";
 import type { Expr } from "./emit.ts";
@@ -27,7 +28,7 @@ export function lowerPacketLoad(body: Body, insn: Insn): Expr[] {
   const start = frame.temp(wasm.i64);
   const isIndirect = (insn.opcode & 0xe0) === MODE.IND;
   const at = isIndirect ? m.i32.add(frame.reg32(insn.src), m.i32.const(insn.imm)) : m.i32.const(insn.imm);
-  const end = m.i64.load32_u(fieldOffset("data_end"), 4, frame.reg32(CTX_REGISTER));
+  const end = m.i64.load32_u(fieldOffset("data_end"), 4, pointerIn(body, CTX_REGISTER));
   const fail = m.block(null, [...body.leave(), m.return(m.i64.const(0n))]);
   return [
     offset.set(at),
@@ -46,7 +47,7 @@ export function lowerPacketLoad(body: Body, insn: Insn): Expr[] {
 /** Address of the offset, in 64 bits so that it cannot wrap. */
 function position(body: Body, offset: () => Expr): Expr {
   const { m } = body.wasm;
-  const data = (): Expr => m.i64.load32_u(fieldOffset("data"), 4, body.frame.reg32(CTX_REGISTER));
+  const data = (): Expr => m.i64.load32_u(fieldOffset("data"), 4, pointerIn(body, CTX_REGISTER));
   // A socket filter sees the packet from its network header on, tc from its link layer header on.
   const linkBytes = body.program.type === "socket_filter" ? -ETHERNET_HEADER_BYTES : 0;
   const shift = (by: number): Expr => m.i64.const(BigInt(by));

@@ -2,6 +2,7 @@
 import { POINTER_TAG } from "../../spec/index.ts";
 import type { Body } from "./body.ts";
 import type { Expr } from "./emit.ts";
+import type { Temp } from "./frame.ts";
 
 /** The tag: upper half of a pointer, as a 64-bit value. */
 export const TAG_BITS = BigInt(POINTER_TAG) << 32n;
@@ -12,9 +13,9 @@ export function tagged(body: Body, address: Expr): Expr {
   return i64.or(i64.extend_u(address), i64.const(TAG_BITS));
 }
 
-export function taggedOrNull(body: Body, address: Expr): Expr {
-  const { m, i32 } = body.wasm;
-  const temp = body.frame.temp(i32);
-  const pointer = m.i64.or(m.i64.extend_u(temp.tee(address)), m.i64.const(TAG_BITS));
-  return m.select(temp.get(), pointer, m.i64.const(0n));
+/** `local` keeps the address. */
+export function taggedOrNull(body: Body, address: Expr, local: Temp): Expr {
+  const { m } = body.wasm;
+  const pointer = m.i64.or(m.i64.extend_u(local.tee(address)), m.i64.const(TAG_BITS));
+  return m.select(local.get(), pointer, m.i64.const(0n));
 }

@@ -5,6 +5,7 @@
  */
 import { CPU } from "../../spec/index.ts";
 import { LIMITS } from "../../spec/limits.ts";
+import { pointerIn } from "./address.ts";
 import type { Body } from "./body.ts";
 import type { Expr } from "./emit.ts";
 
@@ -17,13 +18,13 @@ export function lowerTailCall(body: Body): Expr[] {
   const jump = m.block(null, [
     m.i32.store(CPU.tailCalls, 4, cpu.get(), m.i32.add(calls(), m.i32.const(1))),
     ...body.leave(),
-    m.return_call_indirect(unit.table(), m.i32.sub(slot.get(), m.i32.const(1)), [frame.reg32(1)], i32, i64),
+    m.return_call_indirect(unit.table(), m.i32.sub(slot.get(), m.i32.const(1)), [pointerIn(body, 1)], i32, i64),
   ]);
   return [
     cpu.set(unit.cpu()),
     m.if(
       m.i32.lt_u(calls(), m.i32.const(LIMITS.tailCalls)),
-      m.if(slot.tee(unit.library("prog_array_target", [frame.reg32(2), frame.reg32(3)])), jump),
+      m.if(slot.tee(unit.library("prog_array_target", [pointerIn(body, 2), frame.reg32(3)])), jump),
     ),
   ];
 }
