@@ -2,7 +2,7 @@
  * Every kind of CO-RE relocation in every instruction form: as libbpf does it. What libbpf made of each case is in cases.txt;
  * BPFJIT_LIBBPF_ORACLE (see tests/object/oracle.c) asks it anew, and with UPDATE=1 writes its answers there.
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, type StdioOptions } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -73,11 +73,14 @@ describe.skipIf(ORACLE === null)("libbpf", () => {
   });
 });
 
+const STDIO: StdioOptions = ["ignore", "pipe", "ignore"];
+
 function ask(folder: string, test: CoreCase): string {
   const path = join(folder, "case.bpf.o");
   writeFileSync(path, writeObject(test));
-  const options = { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] } as const;
-  const lines = execFileSync(ORACLE!, [path, join(folder, "target")], options)
+  const options = { encoding: "utf8" as const, stdio: STDIO };
+  const printed: string = execFileSync(ORACLE!, [path, join(folder, "target")], options);
+  const lines = printed
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line));
