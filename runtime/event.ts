@@ -10,6 +10,8 @@ export interface EventFields {
   readonly ctxBytes: number;
   /** undefined: the machine's clock, read anew whenever a program asks */
   readonly timeNs: bigint | undefined;
+  /** further bits of EVENT_FLAG; default none */
+  readonly flags?: number | undefined;
 }
 
 export function writeEvent(view: DataView, address: number, event: EventFields): void {
@@ -19,5 +21,6 @@ export function writeEvent(view: DataView, address: number, event: EventFields):
   view.setUint32(address + EVENT.task, event.task, true);
   view.setUint32(address + EVENT.hook, event.hook, true);
   view.setUint32(address + EVENT.size, event.ctxBytes, true);
-  view.setUint32(address + EVENT.flags, event.timeNs === undefined ? EVENT_FLAG.liveClock : 0, true);
+  const clock = event.timeNs === undefined ? EVENT_FLAG.liveClock : 0;
+  view.setUint32(address + EVENT.flags, (event.flags ?? 0) | clock, true);
 }

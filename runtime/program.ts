@@ -110,6 +110,7 @@ export class LinkedProgram implements Attachable {
         hook: 0,
         ctxBytes: 0,
         timeNs: input.timeNs,
+        flags: context.eventFlags,
       });
     }
     const started = monotonicNs();

@@ -290,7 +290,7 @@ export class World implements HelperHost {
     view.setUint32(this.worker + WORKER.cpu, 0, true);
     for (const cpu of this.#cpuBlocks()) {
       view.setUint32(cpu + CPU.sp, view.getUint32(cpu + CPU.stackFloor, true) + CPU_STACK_BYTES, true);
-      for (const word of [CPU.event, CPU.tailCalls, CPU.link, CPU.outputNesting, CPU.nesting]) {
+      for (const word of [...RUN_WORDS, CPU.reservations, CPU.bareRecord]) {
         view.setUint32(cpu + word, 0, true);
       }
       view.setBigUint64(cpu + CPU.cookie, 0n, true);
@@ -333,4 +333,5 @@ class Ambient {
   }
 }
 
-const AMBIENT_WORDS = [CPU.sp, CPU.event, CPU.tailCalls, CPU.link, CPU.outputNesting, CPU.nesting] as const;
+const RUN_WORDS = [CPU.event, CPU.tailCalls, CPU.link, CPU.outputNesting, CPU.nesting] as const;
+const AMBIENT_WORDS = [...RUN_WORDS, CPU.sp, CPU.reservations, CPU.bareRecord, CPU.bareBuffer] as const;

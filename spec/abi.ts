@@ -68,6 +68,11 @@ export const CPU = {
   owner: 52,
   /** runs under way on this CPU */
   nesting: 56,
+  /** perf records that are reserved and neither committed nor discarded */
+  reservations: 60,
+  /** the one of them without a header (PERF_MODE.BARE) and its buffer: addresses, 0: none */
+  bareRecord: 64,
+  bareBuffer: 68,
   bytes: 128,
 } as const;
 /** Stack of one virtual CPU: 33 tail calls out of subprograms at 256 bytes, 8 frames of 512, and nested runs. */

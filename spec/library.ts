@@ -86,6 +86,10 @@ export const LIBRARY = {
   /** the same for __sk_buff and xdp_md: bits 32 … 51 of flags say how many bytes of the packet follow the data */
   perf_event_output_skb: fn([I, I, L, I, I], I),
   perf_event_output_xdp: fn([I, I, L, I, I], I),
+  /** (map, size, flags) → address of the payload or 0; (payload) */
+  perf_reserve: fn([I, I, L], I),
+  bpf_perf_commit: fn([I], null),
+  bpf_perf_discard: fn([I], null),
 
   /** prog array: (map, index) → table index + 1, or 0 where the slot is empty or the index out of range */
   prog_array_target: fn([I, I], I),
@@ -142,7 +146,14 @@ export const LIBRARY_IMPORTS = {
   read_foreign: fn([I, I, I, I, I], I),
 } as const satisfies Record<string, LibraryFunction>;
 
-export const EVENT_FLAG = { liveClock: 1 } as const;
+/** liveClock: the event has no time of its own; fragments: behind its packet's context lies FRAGMENTS. */
+export const EVENT_FLAG = { liveClock: 1, fragments: 2 } as const;
+
+/** What follows the first part of a packet, right behind the context struct: a count, bytes in all, and a FRAGMENT each. */
+export const FRAGMENTS = { count: 0, bytes: 4, list: 8 } as const;
+export const FRAGMENT = { data: 0, bytes: 4, size: 8 } as const;
+/** Contexts that can be copied into a record: numbers of their functions in wasm/packet.wat. */
+export const CONTEXT_COPY = { skb: 1, xdp: 2 } as const;
 
 /** MAP.storage: how map_lookup and its kin tell storages apart. */
 export const STORAGE_ID = {
@@ -252,7 +263,7 @@ export const PERF_BUFFER = {
   dataTail: 1032,
   dataOffset: 1040,
   dataSize: 1048,
-  /** u64: records that found no room, in all and since the last PERF_RECORD_LOST */
+  /** u64: records that no reader gets, in all and since the last PERF_RECORD_LOST */
   lost: 2048,
   lostPending: 2056,
   /** u64: PERF_SAMPLE bits of a record's fields */
@@ -266,9 +277,28 @@ export const PERF_BUFFER = {
   events: 2096,
   /** address of the first data page */
   data: 2100,
+  /** u64: where the next record goes; dataHead stays behind it while records are reserved */
+  head: 2104,
+  /** u32: records reserved; PERF_MODE bits; wake-up due when the last of them is committed; address of the map */
+  nest: 2112,
+  mode: 2116,
+  wakeDue: 2120,
+  map: 2124,
+  /** u64: position of the last wake-up; u32: bytes until the next */
+  wakeup: 2128,
+  watermark: 2136,
+  /** u32: longest record of a bare buffer */
+  bareLimit: 2140,
+  /** u64: records longer than their header can say, of which a reader gets the beginning */
+  cut: 2144,
+  /** u32: wake-ups so far */
+  wakeups: 2152,
   headerBytes: PAGE_BYTES,
   tailBytes: 65_536,
 } as const;
+
+/** Bits of PERF_BUFFER.mode. Backward buffers overwrite what is oldest; bare ones hold records without headers. */
+export const PERF_MODE = { BACKWARD: 1, PAUSED: 2, BARE: 4 } as const;
 
 /**
  * Bits of PERF_BUFFER.sampleType that perf_event_output writes, in the order of a record's fields.
@@ -276,13 +306,26 @@ export const PERF_BUFFER = {
  */
 export const PERF_SAMPLE = {
   IDENTIFIER: SAMPLE.IDENTIFIER,
+  /** 0: where a program stood is not known */
+  IP: SAMPLE.IP,
   TID: SAMPLE.TID,
   TIME: SAMPLE.TIME,
+  ADDR: SAMPLE.ADDR,
   ID: SAMPLE.ID,
+  STREAM_ID: SAMPLE.STREAM_ID,
   CPU: SAMPLE.CPU,
+  PERIOD: SAMPLE.PERIOD,
+  /** a length of 0: no call chain is known */
+  CALLCHAIN: SAMPLE.CALLCHAIN,
   RAW: SAMPLE.RAW,
 } as const;
-export const PERF_RECORD = { LOST: RECORD.LOST, SAMPLE: RECORD.SAMPLE, MISC_KERNEL: MISC.KERNEL } as const;
+/** DISCARDED: reserved, or reserved and given up; readers pass over it. The kernel has no such type. */
+export const PERF_RECORD = {
+  DISCARDED: 0,
+  LOST: RECORD.LOST,
+  SAMPLE: RECORD.SAMPLE,
+  MISC_KERNEL: MISC.KERNEL,
+} as const;
 /** flags of bpf_perf_event_output. Source: include/uapi/linux/bpf.h */
 export const PERF_OUTPUT = {
   INDEX_MASK: 0xffff_ffffn,

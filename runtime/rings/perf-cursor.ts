@@ -1,62 +1,54 @@
-/** A reader's place in one perf buffer: takes its records apart. The layout is wasm/perf.wat's. */
+/** A reader's place in one perf buffer: takes its records apart. What is written where is wasm/perf.wat's. */
 import { BugError } from "../../base/index.ts";
-import { PERF_BUFFER, PERF_RECORD, PERF_SAMPLE } from "../../spec/index.ts";
+import { PERF_BUFFER, PERF_RECORD } from "../../spec/index.ts";
 import { readU64 } from "../maps/map.ts";
 import type { PerfEventArrayMap } from "../maps/perf-array.ts";
+import { PerfLayout } from "./perf-layout.ts";
 import { readPosition, writePosition } from "./position.ts";
 import type { RecordCallback } from "./reader.ts";
 
-const HEADER_BYTES = 8;
+/**
+ * Says how long the record is that begins at `address` of the arena, of which `available` bytes are there. For buffers in
+ * the consumer's own format; every record is contiguous.
+ */
+export type Framing = (view: DataView, address: number, available: number) => number;
 
 export class PerfCursor {
   readonly slot: number;
   readonly #map: PerfEventArrayMap;
-  readonly #buffer: number;
-  readonly #data: number;
-  readonly #dataBytes: number;
-  readonly #cpu: number;
-  readonly #hasRaw: boolean;
-  /** offset of the raw size, and of the time (0: none), in a sample */
-  readonly #rawOffset: number;
-  readonly #timeOffset: number;
+  readonly #layout: PerfLayout;
+  /** null: records have headers */
+  readonly #framing: Framing | null;
   #position: number;
   #published: number;
   #end: number;
 
-  constructor(map: PerfEventArrayMap, slot: number, buffer: number) {
-    const { view } = map.world.arena;
+  constructor(map: PerfEventArrayMap, slot: number, buffer: number, framing: Framing | null) {
+    const { arena } = map.world;
     this.slot = slot;
     this.#map = map;
-    this.#buffer = buffer;
-    this.#data = view.getUint32(buffer + PERF_BUFFER.data, true);
-    this.#dataBytes = view.getUint32(buffer + PERF_BUFFER.dataSize, true);
-    this.#cpu = view.getUint32(buffer + PERF_BUFFER.cpu, true);
-    const type = view.getUint32(buffer + PERF_BUFFER.sampleType, true);
-    const { IDENTIFIER, TID, TIME, ID, CPU, RAW } = PERF_SAMPLE;
-    const bytesOf = (...bits: number[]): number => bits.filter((bit) => (type & bit) !== 0).length * 8;
-    this.#hasRaw = (type & RAW) !== 0;
-    this.#rawOffset = HEADER_BYTES + bytesOf(IDENTIFIER, TID, TIME, ID, CPU);
-    this.#timeOffset = (type & TIME) === 0 ? 0 : HEADER_BYTES + bytesOf(IDENTIFIER, TID);
-    this.#position = readPosition(view, buffer + PERF_BUFFER.dataTail);
+    this.#layout = new PerfLayout(arena, buffer);
+    this.#framing = framing;
+    this.#position = readPosition(arena.view, buffer + PERF_BUFFER.dataTail);
     this.#published = this.#position;
     this.#end = this.#position;
   }
 
   /** The buffer is still the map's: a callback may close it, or the map. */
   get isOpen(): boolean {
-    return !this.#map.closed && this.#map.buffers.get(this.slot) === this.#buffer;
+    return !this.#map.closed && this.#map.buffers.get(this.slot) === this.#layout.address;
   }
 
   get hasRecord(): boolean {
     if (this.#position < this.#end) return this.isOpen;
     if (!this.isOpen) return false;
-    this.#end = readPosition(this.#map.world.arena.view, this.#buffer + PERF_BUFFER.dataHead);
+    this.#end = readPosition(this.#map.world.arena.view, this.#layout.address + PERF_BUFFER.dataHead);
     return this.#position < this.#end;
   }
 
   /** ns; a report of losses has none and comes at once. */
   get headTime(): bigint {
-    return this.#timeOf(this.#head) ?? 0n;
+    return this.#framing === null ? (this.#layout.timeOf(this.#map.world.arena, this.#head) ?? 0n) : 0n;
   }
 
   /** Hands out up to `limit` samples; stops behind a report of losses too. Returns how many samples. */
@@ -64,21 +56,24 @@ export class PerfCursor {
     let count = 0;
     while (count < limit && this.hasRecord) {
       const { arena } = this.#map.world;
-      const view = arena.view;
       const at = this.#head;
-      const length = view.getUint16(at + 6, true);
-      if (length === 0 || length > this.#end - this.#position)
-        throw new BugError(`a perf record of ${length} bytes where ${this.#end - this.#position} are written`);
+      const length = this.#lengthAt(arena.view, at);
       this.#position += length;
-      if (view.getUint32(at, true) === PERF_RECORD.LOST) {
-        onLost?.(readU64(arena, at + 16), this.#cpu);
-        return count;
+      if (this.#framing !== null) {
+        count += 1;
+        callback(at, length, this.#layout.cpu, null);
+      } else {
+        const type = arena.view.getUint32(at, true);
+        if (type === PERF_RECORD.LOST) {
+          onLost?.(readU64(arena, at + 16), this.#layout.cpu);
+          return count;
+        }
+        if (type === PERF_RECORD.DISCARDED) continue;
+        count += 1;
+        this.#layout.handOut(arena, at, length, callback);
       }
-      const raw = at + this.#rawOffset;
-      count += 1;
-      callback(raw + 4, this.#hasRaw ? view.getUint32(raw, true) : 0, this.#cpu, this.#timeOf(at));
       // producers see the room before a long drain is over
-      if ((this.#position - this.#published) * 4 > this.#dataBytes) this.publish();
+      if ((this.#position - this.#published) * 4 > this.#layout.dataBytes) this.publish();
     }
     return count;
   }
@@ -86,17 +81,26 @@ export class PerfCursor {
   /** Shows producers how far the reader is. */
   publish(): void {
     if (this.#position === this.#published || !this.isOpen) return;
-    writePosition(this.#map.world.arena.view, this.#buffer + PERF_BUFFER.dataTail, this.#position);
+    writePosition(this.#map.world.arena.view, this.#layout.address + PERF_BUFFER.dataTail, this.#position);
     this.#published = this.#position;
   }
 
-  get #head(): number {
-    return this.#data + (this.#position % this.#dataBytes);
+  #lengthAt(view: DataView, at: number): number {
+    const available = this.#end - this.#position;
+    if (this.#framing !== null) return framed(this.#framing, view, at, available);
+    const length = view.getUint16(at + 6, true);
+    if (length === 0 || length > available)
+      throw new BugError(`a perf record of ${length} bytes where ${available} are written`);
+    return length;
   }
 
-  #timeOf(at: number): bigint | null {
-    const { arena } = this.#map.world;
-    if (this.#timeOffset === 0 || arena.view.getUint32(at, true) !== PERF_RECORD.SAMPLE) return null;
-    return readU64(arena, at + this.#timeOffset);
+  get #head(): number {
+    return this.#layout.data + (this.#position % this.#layout.dataBytes);
   }
+}
+
+/** What no framing can make sense of is one record: bytes are never lost in silence, and never read for ever. */
+function framed(framing: Framing, view: DataView, at: number, available: number): number {
+  const length = framing(view, at, available);
+  return Number.isInteger(length) && length > 0 && length <= available ? length : available;
 }

@@ -10,6 +10,11 @@ import type { TaskInfo } from "../task.ts";
 export interface TestRunInput {
   /** packet, or the memory of a raw program */
   readonly dataIn?: Uint8Array | undefined;
+  /**
+   * Packets only: what follows dataIn, as a list of fragments that data_end does not cover. The kernel makes such lists of
+   * what does not fit in front; here they can be of any lengths.
+   */
+  readonly fragments?: readonly Uint8Array[] | undefined;
   /** the context as the uapi struct; tracepoints: the payload */
   readonly ctxIn?: Uint8Array | undefined;
   /** hand the context back. Default: only when one is given. Like ctxIn it makes the kernel take packets as __sk_buff and xdp_md say. */
@@ -50,6 +55,8 @@ export interface ContextRoom {
 export interface PreparedContext {
   /** what r1 points to */
   readonly address: number;
+  /** bits of EVENT_FLAG; default none */
+  readonly eventFlags?: number;
   /** after the last run */
   finish(): { readonly dataOut: Uint8Array | null; readonly ctxOut: Uint8Array | null };
 }

@@ -21,6 +21,7 @@ import {
   type TestRunInput,
   wantsContext,
 } from "./context.ts";
+import { concatenate, placeFragments, withFragmentList } from "./fragments.ts";
 
 /** NET_SKB_PAD + NET_IP_ALIGN on x86-64 */
 const HEADROOM_BYTES = 64;
@@ -82,9 +83,11 @@ export function prepareSkb(room: ContextRoom, program: ContextProgram, input: Te
   const seesEthernet = program.type === "sched_cls";
   const hidden = seesEthernet ? 0 : ETHERNET_HEADER_BYTES;
   const start = room.allocate(HEADROOM_BYTES + packet.length, PACKET_ALIGNMENT) + HEADROOM_BYTES;
-  const address = room.allocate(SIZE, PACKET_ALIGNMENT);
+  const behind = input.fragments ?? [];
+  const address = room.allocate(withFragmentList(SIZE, behind), PACKET_ALIGNMENT);
+  const fragments = placeFragments(room, address + SIZE, behind);
   room.bytes.set(packet, start);
-  const length = packet.length - hidden;
+  const length = packet.length - hidden + fragments.bytes;
   const set = (offset: number, value: number): void => room.view.setUint32(address + offset, value, true);
   set(AT.len, length);
   set(AT.pkt_type, packetType(packet, device));
@@ -97,8 +100,9 @@ export function prepareSkb(room: ContextRoom, program: ContextProgram, input: Te
 
   return {
     address,
+    eventFlags: fragments.eventFlags,
     finish: () => ({
-      dataOut: packetAfter(room, start, packet.length, hidden),
+      dataOut: concatenate([packetAfter(room, start, packet.length, hidden), ...fragments.read()]),
       ctxOut: given !== null && wantsContext(input) ? contextAfter(room, address, given) : null,
     }),
   };

@@ -5,7 +5,7 @@
  *     256 bytes of headroom, metadata at its end │ packet, up to the end of the page │ 320 bytes
  *                           ^ data_meta          ^ data                              ^ data_end
  *
- * What does not fit follows in fragments that programs do not see; it comes back behind the packet.
+ * What does not fit, and what is given as fragments, follows in a list that data_end does not cover.
  */
 import { CTX, PAGE_BYTES } from "../../spec/index.ts";
 import { LOOPBACK } from "../device.ts";
@@ -22,6 +22,7 @@ import {
   type TestRunInput,
   wantsContext,
 } from "./context.ts";
+import { concatenate, inPages, placeFragments, withFragmentList } from "./fragments.ts";
 
 /** XDP_PACKET_HEADROOM, of which sizeof(struct xdp_frame) is not for metadata */
 const HEADROOM_BYTES = 256;
@@ -47,12 +48,14 @@ export function prepareXdp(room: ContextRoom, program: ContextProgram, input: Te
   const given = givenContext(input, SIZE);
   const { metaBytes, linearBytes } = layOut(packet, given);
   const queue = receiveQueue(room, given);
-  if (packet.length - linearBytes > LARGEST_FRAGMENTS_BYTES) {
-    refuse("ENOMEM", `a packet of ${packet.length} bytes has more than 17 pages of fragments`);
+  const behind = [...inPages(packet.subarray(linearBytes)), ...(input.fragments ?? [])];
+  if (behind.reduce((sum, { length }) => sum + length, 0) > LARGEST_FRAGMENTS_BYTES) {
+    refuse("ENOMEM", "the packet has more than 17 pages of fragments");
   }
 
   const page = room.allocate(PAGE_BYTES, PACKET_ALIGNMENT);
-  const address = room.allocate(SIZE, PACKET_ALIGNMENT);
+  const address = room.allocate(withFragmentList(SIZE, behind), PACKET_ALIGNMENT);
+  const fragments = placeFragments(room, address + SIZE, behind);
   const start = page + HEADROOM_BYTES - metaBytes;
   room.bytes.set(packet.subarray(0, linearBytes), start);
   const set = (offset: number, value: number): void => room.view.setUint32(address + offset, value, true);
@@ -65,11 +68,12 @@ export function prepareXdp(room: ContextRoom, program: ContextProgram, input: Te
 
   return {
     address,
+    eventFlags: fragments.eventFlags,
     finish: () => {
       const meta = get(AT.data_meta);
       const linear = room.bytes.slice(meta, get(AT.data_end));
       return {
-        dataOut: concatenate(linear, packet.subarray(linearBytes)),
+        dataOut: concatenate([linear, ...fragments.read()]),
         ctxOut:
           given !== null && wantsContext(input)
             ? contextAfter(given, get(AT.data) - meta, get(AT.data_end) - meta)
@@ -125,11 +129,4 @@ function contextAfter(given: Uint8Array, data: number, dataEnd: number): Uint8Ar
   view.setUint32(AT.data, data, true);
   view.setUint32(AT.data_end, dataEnd, true);
   return context;
-}
-
-function concatenate(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const whole = new Uint8Array(first.length + second.length);
-  whole.set(first);
-  whole.set(second, first.length);
-  return whole;
 }
