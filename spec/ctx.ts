@@ -35,7 +35,8 @@ export const CTX = {
     name: "bpf_raw_tracepoint_args",
     size: null,
     fields: [pointer("buffer", 0, "tpBuffer", 8)],
-    open: { from: 8, to: 96, write: false },
+    // Bytes of the pointer are read as numbers.
+    open: { from: 1, to: 96, write: false },
   },
   pt_regs: {
     name: "pt_regs",
@@ -78,7 +79,7 @@ export const CTX = {
   bpf_sysctl: CGROUP_SYSCTL,
   bpf_sockopt: CGROUP_SOCKOPT,
   /** the first argument of BPF_PROG_TEST_RUN, whatever it is */
-  syscall: { name: "syscall", size: null, fields: [], open: { from: 0, to: 0xffff, write: true, free: true } },
+  syscall: { name: "syscall", size: null, fields: [], open: { from: 0, to: 0xffff, write: true } },
   /** a raw pulse or space. Kernel: lirc_mode2_is_valid_access() */
   lirc_mode2: { name: "u32", size: 4, fields: [whole("sample", 0)], open: null },
   /** bpfjit's own: r1 is plain memory, not a ctx (design, section 9: exec) */

@@ -35,7 +35,7 @@ export function requireUnmodified(env: Env, number: number, reg: RegState): void
 function fieldOf(env: Env, access: Access, off: number): CtxField | "plain" | null {
   const { size, write } = access;
   const { open } = env.ctx;
-  if (off < 0 || (off % size !== 0 && !open?.free)) return null;
+  if (off < 0 || off % size !== 0) return null;
   if (open && off >= open.from && off < open.to) {
     return (write && !open.write) || (open.size !== undefined && size !== open.size) ? null : "plain";
   }

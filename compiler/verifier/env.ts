@@ -3,7 +3,7 @@
 import { CTX, type CtxSpec } from "../../spec/ctx.ts";
 import type { MapSpec } from "../../spec/map-types.ts";
 import { type ProgramTypeSpec, programType } from "../../spec/program-types.ts";
-import type { AttachTypeName } from "../../spec/sections.ts";
+import { ATTACH_TYPES, type AttachTypeName } from "../../spec/sections.ts";
 import type { Insn } from "../asm/instruction.ts";
 import type { Program } from "../program.ts";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -111,7 +111,8 @@ export class Env {
     this.insns = program.insns;
     this.type = programType(program.type);
     this.ctx = CTX[this.type.ctx ?? "raw"];
-    this.attachType = program.attachType ?? this.type.attachDefault ?? null;
+    const isAbsent = program.attachType === null || program.attachType === ATTACH_TYPES[0];
+    this.attachType = (isAbsent ? this.type.attachDefault : undefined) ?? program.attachType;
     this.maps = program.maps;
     this.log = new Log(logLevel);
     const slots = program.insns.length;

@@ -52,8 +52,6 @@ export interface CtxSpec {
     readonly to: number;
     readonly write: boolean;
     readonly size?: number;
-    /** need not be aligned, and offsets may vary */
-    readonly free?: true;
   } | null;
 }
 

@@ -1,4 +1,5 @@
 /** Helpers for everybody: time, tasks, numbers, text, loops; and those of types that have a handful of their own. A column a question: see row.ts. */
+import type { HelperAudience } from "./row.ts";
 import {
   ANY32,
   ANY64,
@@ -17,6 +18,18 @@ import {
   TC,
   UNCHECKED64,
 } from "./row.ts";
+
+/**
+ * Hooks whose program sees and sets what the system call returns. The kernel goes by attach type here, so programs that
+ * leave it 0 (cgroup_inet_ingress) are none of them. Kernel: cgroup_current_func_proto().
+ */
+const HOOKS_WITH_RESULT: HelperAudience = [
+  ...SOCK_ADDR_SENDING,
+  "cgroup_sock",
+  "cgroup_device/cgroup_device",
+  "cgroup_sysctl/cgroup_sysctl",
+  "cgroup_sockopt",
+];
 
 export const GENERAL_HELPERS = [
   row(5, "bpf_ktime_get_ns", [], "u64", "all", "wasm"),
@@ -109,21 +122,7 @@ export const GENERAL_HELPERS = [
   ),
   row(181, "bpf_loop", [ANY32, FUNC, STACK0, ANY64], "int", "all", "lowering"),
   row(182, "bpf_strncmp", [MEM_IN, SIZE, STR], "int", "all", "wasm"),
-  row(
-    186,
-    "bpf_get_retval",
-    [],
-    "int",
-    [...SOCK_ADDR_SENDING, "cgroup_sock", "cgroup_device", "cgroup_sysctl", "cgroup_sockopt"],
-    null,
-  ),
-  row(
-    187,
-    "bpf_set_retval",
-    [ANY64],
-    "int",
-    [...SOCK_ADDR_SENDING, "cgroup_sock", "cgroup_device", "cgroup_sysctl", "cgroup_sockopt"],
-    null,
-  ),
+  row(186, "bpf_get_retval", [], "int", HOOKS_WITH_RESULT, null),
+  row(187, "bpf_set_retval", [ANY64], "int", HOOKS_WITH_RESULT, null),
   row(208, "bpf_ktime_get_tai_ns", [], "int", "all", null),
 ];
