@@ -97,8 +97,9 @@ function attempt<T>(work: () => T): { ok: true; value: T } | { ok: false; error:
   }
 }
 
-/** Errors of ours are outcomes; anything else is a bug and keeps its stack. */
-function failure(error: unknown): { ok: false; error: Error } {
-  if (error instanceof BpfError) return { ok: false, error };
-  throw error;
+/** Anything but an error of ours is a bug: it is this request's outcome, and the others still get theirs. */
+function failure(cause: unknown): { ok: false; error: Error } {
+  if (cause instanceof BpfError) return { ok: false, error: cause };
+  const text = cause instanceof Error ? cause.message : "the compiler gave up";
+  return { ok: false, error: new BugError(`the program could not be compiled or run: ${text}`, { cause }) };
 }

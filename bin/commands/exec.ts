@@ -20,7 +20,10 @@ export async function exec(memory: string | undefined, options: ExecOptions): Pr
   }
   const mem = memory === undefined ? new Uint8Array(0) : parseHexArgument(memory, "the memory argument");
   const insns = fromHex(await readStandardInput());
-  if (insns === null) throw new ObjectError("INSN_MALFORMED", "the program on standard input is not hexadecimal");
+  if (insns === null)
+    throw new ObjectError("INSN_MALFORMED", "the program on standard input is not hexadecimal", {
+      hint: "two digits a byte, 8 bytes an instruction, no prefix; white space is ignored",
+    });
   await using executor = await createExecutor();
   const [outcome] = await executor.run([{ insns, memory: mem, verify: options.verify }]);
   if (!outcome!.ok) throw outcome!.error;
@@ -35,13 +38,18 @@ const MODULE_LINES = 256;
 async function execBatch(): Promise<void> {
   await using executor = await createExecutor();
   const decoder = new TextDecoder();
-  let rest = "";
+  // Pieces of a line that has not ended: joined once it has, so that a line of many megabytes costs no more than its length.
+  let pieces: string[] = [];
   for await (const chunk of process.stdin) {
-    const lines = (rest + decoder.decode(chunk as Buffer, { stream: true })).split("\n");
-    rest = lines.pop()!;
+    const text = decoder.decode(chunk as Buffer, { stream: true });
+    const lines = text.split("\n");
+    pieces.push(lines[0]!);
+    if (lines.length === 1) continue;
+    lines[0] = pieces.join("");
+    pieces = [lines.pop()!];
     await answerLines(executor, lines);
   }
-  await answerLines(executor, [rest]);
+  await answerLines(executor, [pieces.join("") + decoder.decode()]);
   process.exitCode = EXIT.done;
 }
 
