@@ -39,6 +39,7 @@ export {
   type SinkFormat,
   type SinkOptions,
   type SinkPacket,
+  sinkFormatOf,
   streamInput,
   type TaskInfo,
   type TestRunInput,

@@ -1,6 +1,13 @@
 /** The options of commands that write records to a file for other tools: -o, --format, --packet. */
 import type { Command } from "commander";
-import { openSink, type PacketLayout, type RecordSink, SINK_FORMATS, type SinkFormat } from "../api/index.ts";
+import {
+  openSink,
+  type PacketLayout,
+  type RecordSink,
+  SINK_FORMATS,
+  type SinkFormat,
+  sinkFormatOf,
+} from "../api/index.ts";
 import { UsageError } from "../base/index.ts";
 
 export interface SinkArguments {
@@ -25,18 +32,21 @@ export function withSink(command: Command): Command {
 /** The records go to standard output, so nothing else may. */
 export const isPiped = ({ output }: SinkArguments): boolean => output === "-";
 
-/** Null: no output is asked for. Makes the file; whoever runs the object closes it. */
-export function openOutput(options: SinkArguments & { readonly json?: boolean }): RecordSink | null {
+/** What opens the output that is asked for; null: none is. Options are checked here, the file is made only when it is opened. */
+export function outputOpener(options: SinkArguments & { readonly json?: boolean }): (() => RecordSink) | null {
   const { output } = options;
   if (output === undefined) {
     if (options.format === undefined && options.packet === undefined) return null;
     throw new UsageError("USAGE", "--format and --packet say how to write: give a file with -o");
   }
   if (isPiped(options) && options.json) throw new UsageError("USAGE", "-o - and --json both need standard output");
-  const format = options.format === undefined ? undefined : parseFormat(options.format);
+  const format = options.format === undefined ? formatOf(options) : parseFormat(options.format);
   const packets = options.packet === undefined ? undefined : parsePackets(options.packet);
-  return openSink(isPiped(options) ? process.stdout : output, { format, packets });
+  return () => openSink(isPiped(options) ? process.stdout : output, { format, packets });
 }
+
+const formatOf = (options: SinkArguments): SinkFormat =>
+  isPiped(options) ? "perf.data" : sinkFormatOf(options.output!);
 
 function parseFormat(text: string): SinkFormat {
   const format = SINK_FORMATS.find((each) => each === text);

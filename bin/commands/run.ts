@@ -15,7 +15,7 @@ import { parseCount, readInputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
 import { describeError, note, printJson, printLine } from "../output.ts";
 import { Progress } from "../progress.ts";
-import { isPiped, openOutput, type SinkArguments } from "../sink.ts";
+import { isPiped, outputOpener, type SinkArguments } from "../sink.ts";
 import { readTarget, type TargetArguments } from "../target.ts";
 import { mapText, recordText } from "../text.ts";
 
@@ -32,6 +32,7 @@ interface RunOptions extends CommonOptions, TargetArguments, SinkArguments {
 export async function run(path: string, options: RunOptions): Promise<void> {
   const types = parseTypes(options.type ?? []);
   const optimize = parseCount(options.opt, "--opt", 0, 3) as 0 | 1 | 2 | 3;
+  const openOutput = outputOpener(options);
   const input = options.input === "-" ? streamInput(process.stdin, "standard input") : fileInput(options.input);
   const source = await openPerfData(input);
   const object = await load(readInputFile(path), {
@@ -55,7 +56,7 @@ export async function run(path: string, options: RunOptions): Promise<void> {
   try {
     for (const name of options.map ?? []) object.map(name);
     let printed = 0;
-    const output = openOutput(options);
+    const output = openOutput?.() ?? null;
     const summary = await object.run(source, {
       types,
       signal: stop.signal,

@@ -14,7 +14,7 @@ import { toHex, UsageError } from "../../base/index.ts";
 import { parseCount, readInputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
 import { printJson, printLine } from "../output.ts";
-import { isPiped, openOutput, type SinkArguments } from "../sink.ts";
+import { isPiped, outputOpener, type SinkArguments } from "../sink.ts";
 import { readTarget, type TargetArguments } from "../target.ts";
 import { mapText, recordText } from "../text.ts";
 
@@ -29,13 +29,14 @@ interface TestRunOptions extends CommonOptions, TargetArguments, SinkArguments {
 
 export async function testRun(path: string, options: TestRunOptions): Promise<void> {
   const repeat = parseCount(options.repeat, "--repeat", 1, 0x7fff_ffff);
+  const openOutput = outputOpener(options);
   await using object = await load(readInputFile(path), {
     name: path,
     programs: [options.prog],
     runtimeOptions: { trace: (line) => (options.json ? undefined : printLine(line)) },
     ...readTarget(options),
   });
-  const output = openOutput(options);
+  const output = openOutput?.() ?? null;
   const { records, result } = await withOutput(output, () => runOnce(object, options, repeat, output));
   writeOutput(options.dataOut, result.dataOut, "--data-out");
   writeOutput(options.ctxOut, result.ctxOut, "--ctx-out");

@@ -24,7 +24,7 @@ export function openSink(
 ): PcapngSink;
 export function openSink(destination: string | Writable, options?: SinkOptions): RecordSink;
 export function openSink(destination: string | Writable, options: SinkOptions = {}): RecordSink {
-  const format = options.format ?? (typeof destination === "string" ? formatOf(destination) : "perf.data");
+  const format = options.format ?? (typeof destination === "string" ? sinkFormatOf(destination) : "perf.data");
   if (format === "perf.data" && options.packets !== undefined)
     throw new UsageError("USAGE", "packets inside records are told apart in pcapng only");
   const target = openTarget(destination);
@@ -32,7 +32,7 @@ export function openSink(destination: string | Writable, options: SinkOptions = 
 }
 
 /** The format that a file name asks for; throws UsageError where it says nothing. */
-export function formatOf(path: string): SinkFormat {
+export function sinkFormatOf(path: string): SinkFormat {
   if (path.endsWith(".pcapng")) return "pcapng";
   if (path.endsWith(".data")) return "perf.data";
   throw new UsageError("USAGE", `the name of ${path} does not say what format it is to have`, {

@@ -75,7 +75,7 @@ class StreamTarget implements OutputTarget {
   readonly #stream: Writable;
   readonly #ends: boolean;
   #failure: unknown = null;
-  /** told when the stream takes more, has closed or has failed */
+  /** resolved when the stream takes more, has closed or has failed */
   #waiting: (() => void)[] = [];
   readonly #onError = (cause: unknown): void => {
     this.#failure ??= cause;
@@ -115,12 +115,16 @@ class StreamTarget implements OutputTarget {
   async close(): Promise<void> {
     try {
       this.#requireOpen();
-      const written = new Promise<void>((resolve) => {
+      await new Promise<void>((resolve) => {
+        const onDone = (cause?: Error | null): void => {
+          this.#failure ??= cause ?? null;
+          resolve();
+        };
+        // an error or a close may come instead
         this.#waiting.push(resolve);
-        if (this.#ends) this.#stream.end(() => resolve());
-        else this.#stream.write("", () => resolve());
+        if (this.#ends) this.#stream.end(onDone);
+        else this.#stream.write("", onDone);
       });
-      await written;
       if (this.#failure !== null) this.#requireOpen();
     } finally {
       this.#stream.off("drain", this.#wake).off("close", this.#wake);
