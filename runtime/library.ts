@@ -39,10 +39,12 @@ export interface LibraryOptions {
   /** the worker's table of programs, which run_events calls through */
   readonly table: WebAssembly.Table;
   readonly host: LibraryHost;
+  /** default: the one that ships; tests give one that counts */
+  readonly module?: WebAssembly.Module | undefined;
 }
 
 export function instantiateLibrary(options: LibraryOptions): Library {
-  const instance = new WebAssembly.Instance(libraryModule(), {
+  const instance = new WebAssembly.Instance(options.module ?? libraryModule(), {
     env: {
       memory: options.arena.memory,
       table: options.table,

@@ -32,12 +32,12 @@ export async function buildLibrary(): Promise<Uint8Array> {
   return inlineCalls(await assembleLibrary());
 }
 
-/** Assembles and validates; throws with wabt's message and line. */
-async function assembleLibrary(): Promise<Uint8Array> {
+/** Assembles and validates; throws with wabt's message and line. Tests give a text of their own. */
+export async function assembleLibrary(text: string = libraryText()): Promise<Uint8Array> {
   const { default: loadWabt } = await import("wabt");
   const wabt = await loadWabt();
   const features = { threads: true, bulk_memory: true, sign_extension: true };
-  const module = wabt.parseWat("library.wat", libraryText(), features);
+  const module = wabt.parseWat("library.wat", text, features);
   try {
     // it takes the features too, which its types do not say
     (module.validate as (features: object) => void).call(module, features);

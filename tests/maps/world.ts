@@ -17,7 +17,7 @@ export interface TestWorld {
   onCpu(id: number | null): void;
 }
 
-export function makeWorld(options: Partial<ArenaOptions> = {}): TestWorld {
+export function makeWorld(options: Partial<ArenaOptions> = {}, module?: WebAssembly.Module): TestWorld {
   const arena = new Arena({ cpus: 4, maximumBytes: 64 << 20, ...options });
   const worker = arena.worker(0);
   const table = new WebAssembly.Table({ element: "anyfunc", initial: 4 });
@@ -41,6 +41,7 @@ export function makeWorld(options: Partial<ArenaOptions> = {}): TestWorld {
       arena,
       worker,
       table,
+      module,
       host: {
         now: () => {
           arena.view.setBigUint64(worker + WORKER.result, world.clock, true);
