@@ -67,8 +67,8 @@ export async function inspect(path: string, options: InspectOptions): Promise<vo
   const codes: ExitCode[] = [];
   for (const outcome of outcomes) {
     try {
+      if (options.insns && outcome.program !== undefined) showInsns(outcome.program, options);
       if (!outcome.ok) throw outcome.error;
-      if (options.insns) showInsns(outcome.program, options);
       if (options.cfg || options.wat) await showLowering(outcome.program, options, optimize);
     } catch (error) {
       if (!(error instanceof BpfError)) throw error;
@@ -139,12 +139,16 @@ function showInsns(program: Program, options: InspectOptions): void {
         insnIndex: index,
         text,
         source: line && { file: line.file, line: line.line, text: line.text },
+        missing: program.missing?.get(index)?.text,
       });
     } else {
       if (start !== undefined && index > 0) printLine(pc.bold(`${start.name}:`));
       if (line !== null && line !== lastLine)
         printLine(pc.dim(`; ${line.text.trim()}  ${pc.italic(`${line.file}:${line.line}`)}`));
-      printLine(`${String(index).padStart(5)}: ${text}`);
+      const missing = program.missing?.get(index);
+      printLine(
+        `${String(index).padStart(5)}: ${text}${missing === undefined ? "" : pc.yellow(`  ; ${missing.text}`)}`,
+      );
     }
     lastLine = line;
     if (isWideImmediate(program.insns[index]!)) index++;

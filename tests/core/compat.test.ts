@@ -7,6 +7,7 @@ import { compatObject, type KernelTarget, type ProgramCompat } from "../../api/i
 import { findKernelVersion, kernelVersionCode, readBtf } from "../../compiler/index.ts";
 import { ATTACH_TYPES, attachTypeSince, HELPERS, helperSince } from "../../spec/index.ts";
 import { bpfjit, jsonLines } from "../command/command.ts";
+import { fixtureBytes } from "../object/libbpf.ts";
 import { btfOf } from "./declarations.ts";
 import { type CoreCase, writeObject } from "./object.ts";
 import { type ProgramPlan, writePrograms } from "./programs.ts";
@@ -54,8 +55,15 @@ describe("a field that a kernel lacks", () => {
     expect(compat(field({ type: "task___new" }), NEW)).toMatchObject({ loads: true });
   });
 
-  it("may be guarded", () => {
-    // if (field_exists) use it; else something else: as clang makes it of a flavour.
+  it("does not count behind a guard, as clang makes it", () => {
+    const target = readBtf(fixtureBytes("core-target"));
+    const object = compatObject(fixtureBytes("core"), { kernel: "target", targetBtf: target, modules: [] });
+    const guarded = object.programs.find(({ program }) => program === "guarded");
+    expect(guarded?.problems.map(({ kind, name }) => [kind, name])).toEqual([["relocation", "struct missing.x"]]);
+    expect(guarded?.guarded).toEqual(["struct task.gone", "enum state.UNKNOWN"]);
+  });
+
+  it("may be asked for", () => {
     const exists = field({ kind: "fieldExists", type: "task___new", form: "mov", held: 1n });
     expect(compat(exists, OLD)).toMatchObject({ loads: true });
     expect(compat(exists, NEW)).toMatchObject({ loads: true });
