@@ -118,6 +118,16 @@ describe("perf.data", () => {
     expect(types).toEqual([perf.RECORD.COMM, perf.RECORD.SAMPLE, perf.RECORD.LOST]);
   });
 
+  it("is whole without any record", async () => {
+    const path = join(directory, "none.perf.data");
+    const sink = openSink(path);
+    sink.begin({ origins: ORIGINS, cpus: 2, types: {} });
+    await sink.close();
+    const bytes = readFileSync(path);
+    expect(await readFileHeader(bytesInput(bytes), bytes.length, null)).toMatchObject({ cpus: 2, truncated: null });
+    if (isInstalled("perf")) expect(ask("perf", ["script", "-i", path])).toBe("");
+  });
+
   it("ends rounds, so that perf need not keep everything in memory", async () => {
     const path = join(directory, "rounds.perf.data");
     const sink = openSink(path);

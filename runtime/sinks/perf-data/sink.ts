@@ -136,6 +136,9 @@ export class PerfDataSink implements RecordSink {
   #end(events: readonly OutputEvent[]): void {
     const { seekable } = this.#target;
     try {
+      // Without any record perf would take the file for one that was not ended.
+      if (this.#blocks.position === fileLayout(events).dataAt)
+        beginRecord(this.#blocks, RECORD.FINISHED_ROUND, HEAD_BYTES);
       this.#blocks.flush();
       if (!seekable) return;
       const end = this.#blocks.position;
