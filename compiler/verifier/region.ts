@@ -87,18 +87,16 @@ const PACKET_ALIGNMENT = 2;
 export function checkAlignment(env: Env, reg: RegState, off: number, size: number, strict: boolean): void {
   if (size === 1 || !(strict || reg.type === REG.STACK)) return;
   const packet = isPacketPointer(reg.type);
-  const fixed = reg.off + off + (packet ? PACKET_ALIGNMENT : 0);
+  // The kernel keeps a scalar's distance to what it is linked to in the same place, and adds it here too.
+  const regOff = reg.type === REG.SCALAR ? reg.delta : reg.off;
+  const fixed = regOff + off + (packet ? PACKET_ALIGNMENT : 0);
   if (multipleOf(reg, fixed) >= size) return;
   const variable = maskText(reg.value);
   if (packet) {
-    reject(
-      env,
-      "EACCES",
-      `misaligned packet access off ${PACKET_ALIGNMENT}+${variable}+${reg.off}+${off} size ${size}`,
-    );
+    reject(env, "EACCES", `misaligned packet access off ${PACKET_ALIGNMENT}+${variable}+${regOff}+${off} size ${size}`);
   }
   const name = ALIGNMENT_NAMES[reg.type] ?? "";
-  reject(env, "EACCES", `misaligned ${name}access off ${variable}+${reg.off}+${off} size ${size}`);
+  reject(env, "EACCES", `misaligned ${name}access off ${variable}+${regOff}+${off} size ${size}`);
 }
 
 /** Largest power of two, at most 8, that divides the variable part plus `fixed`. */

@@ -87,10 +87,6 @@ export const isConstant = (a: Scalar): boolean => a.tnum.mask === 0n;
 export const constantOf = (a: Scalar): bigint | null => (a.tnum.mask === 0n ? a.tnum.value : null);
 export const isZero = (a: Scalar): boolean => a.tnum.mask === 0n && a.tnum.value === 0n;
 
-/** The low 32 bits where they are known, unsigned; else null. */
-export const lowConstantOf = (a: Scalar): number | null =>
-  (a.tnum.mask & 0xffff_ffffn) === 0n ? Number(a.tnum.value & 0xffff_ffffn) : null;
-
 /** Whether nothing at all is known. */
 export const isUnknown = (a: Scalar): boolean => a === UNKNOWN_SCALAR || sameScalar(a, UNKNOWN_SCALAR);
 

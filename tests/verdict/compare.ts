@@ -92,5 +92,5 @@ function outcomeOf(ours: OurJudgement, kernel: Judgement): Outcome {
   }
   if (kernel.errno === null) return "false reject";
   if (ours.errno !== kernel.errno) return "errno";
-  return ours.message === kernel.message ? "same" : "message";
+  return (ours.message ?? "") === (kernel.message ?? "") ? "same" : "message";
 }
