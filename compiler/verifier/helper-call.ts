@@ -1,5 +1,7 @@
 /** Calls of helpers: who may call it, with which arguments, and what it leaves behind. Kernel: check_helper_call(). */
 import { helperById, type NamedHelper } from "../../spec/helpers.ts";
+import { type Callee, ownKfunc } from "../../spec/kfuncs.ts";
+import { PSEUDO_CALL } from "../../spec/isa.ts";
 import type { Insn } from "../asm/instruction.ts";
 import { isAudience } from "./audience.ts";
 import { clearCallerSaved } from "./call-registers.ts";
@@ -14,11 +16,13 @@ import { helperResult } from "./helper-result.ts";
 import { requireCompatibleMap } from "./map-compatibility.ts";
 import { forgetPackets } from "./packet.ts";
 import { checkNoLeak, releaseReference } from "./references.ts";
+import { REG, type RegState } from "./register.ts";
+import { constantOf } from "./scalar.ts";
 import { clobberBytes } from "./stack-write.ts";
 import { tailCallReturns } from "./tail-call.ts";
 
 export function checkHelperCall(env: Env, insn: Insn): Step {
-  const helper = requireHelper(env, insn.imm);
+  const helper = insn.src === PSEUDO_CALL.KFUNC ? requireKfunc(insn) : requireHelper(env, insn.imm);
   const call = new CallArguments(helper);
   checkArguments(env, call);
   if (call.map) env.facts.map(env.insnIndex, env.maps, call.map);
@@ -37,6 +41,11 @@ export function checkHelperCall(env: Env, insn: Insn): Step {
   if (helper.changesPacket && helper.id !== TAIL_CALL) forgetPackets(env.state);
   env.insnIndex++;
   return "next";
+}
+
+/** bpfjit's own; those of the kernel are not judged yet. */
+function requireKfunc(insn: Insn): Callee {
+  return ownKfunc(insn.off, insn.imm) ?? unsupported("kernel functions (kfuncs)");
 }
 
 function requireHelper(env: Env, id: number): NamedHelper {
@@ -73,6 +82,16 @@ const GPL_LICENSES: ReadonlySet<string> = new Set([
 ]);
 const isGpl = (env: Env): boolean => env.program.type === "raw" || GPL_LICENSES.has(env.program.license);
 
+const isNumber = (reg: RegState, value: bigint): boolean => reg.type === REG.SCALAR && constantOf(reg.value) === value;
+
+/** Only a probe has a function. Kernel: check_get_func_ip(). */
+function checkFunctionIp(env: Env, { helper }: CallArguments): void {
+  const { type } = env.program;
+  if (type === "kprobe") return;
+  if (type === "tracing") unsupported(`${helper.name} in programs of type ${type}`);
+  reject(env, "ENOTSUPP", `func ${helper.name}#${helper.id} not supported for program type ${env.type.id}`);
+}
+
 /** What single helpers want beyond their argument kinds. */
 function checkSpecial(env: Env, call: CallArguments): void {
   switch (call.helper.name) {
@@ -87,6 +106,14 @@ function checkSpecial(env: Env, call: CallArguments): void {
       return;
     case "bpf_snprintf":
       checkFormat(env);
+      return;
+    case "bpf_get_local_storage":
+      if (!isNumber(env.register(2), 0n)) {
+        reject(env, "EINVAL", "get_local_storage() doesn't support non-zero flags");
+      }
+      return;
+    case "bpf_get_func_ip":
+      checkFunctionIp(env, call);
       return;
     default:
       if (call.helper.args.some((arg) => arg.is === "func")) unsupported(`callbacks of ${call.helper.name}`);

@@ -28,7 +28,9 @@ export const PACKET_HELPERS = [
     changesPacket: true,
   }),
   row(13, "bpf_clone_redirect", [CTX, ANY64, ANY64], "int", [...TC, "lwt_xmit"], null, { changesPacket: true }),
-  row(17, "bpf_get_cgroup_classid", [CTX], "int", "all", null),
+  row(17, "bpf_get_cgroup_classid", [], "int", "all", null, {
+    variants: [{ audience: [...TC, ...LWT], args: [CTX] }],
+  }),
   row(18, "bpf_skb_vlan_push", [CTX, ANY64, ANY64], "int", TC, null, { changesPacket: true }),
   row(19, "bpf_skb_vlan_pop", [CTX], "int", TC, null, { changesPacket: true }),
   row(20, "bpf_skb_get_tunnel_key", [CTX, MEM_OUT, SIZE, ANY64], "int", [...TC, "lwt_xmit"], null),

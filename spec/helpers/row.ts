@@ -39,6 +39,8 @@ export type ArgSpec =
   /** pointer to stack memory or null: the callback's context */
   | { readonly is: "stackOrNull" }
   | { readonly is: "ringbufMem"; readonly release: true }
+  /** a record of a perf buffer: kfuncs.ts */
+  | { readonly is: "perfMem"; readonly release: true }
   | { readonly is: "spinLock" | "timer" | "kptrXchgDest" | "sockCommon" | "percpuBtfId" }
   | { readonly is: "socket"; readonly maybeNull?: true }
   /** `type` "kptr": what the destination of the exchange says */
@@ -61,6 +63,7 @@ export type RetSpec =
   | "mapValueOrNull"
   | "allocMemOrNull"
   | "ringbufMemOrNull"
+  | "perfMemOrNull"
   | "socketOrNull"
   | "tcpSockOrNull"
   | "sockCommonOrNull"
