@@ -1,9 +1,5 @@
 /** 64-bit values are `bigint`, unsigned at module borders. */
 
-export const U64_MAX = 0xffff_ffff_ffff_ffffn;
-export const S64_MAX = 0x7fff_ffff_ffff_ffffn;
-export const S64_MIN = -0x8000_0000_0000_0000n;
-export const U32_MAX = 0xffff_ffff;
 
 export const toU64 = (value: bigint): bigint => BigInt.asUintN(64, value);
 export const toS64 = (value: bigint): bigint => BigInt.asIntN(64, value);
