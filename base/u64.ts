@@ -1,6 +1,5 @@
 /** 64-bit values are `bigint`, unsigned at module borders. */
 
-
 export const toU64 = (value: bigint): bigint => BigInt.asUintN(64, value);
 export const toS64 = (value: bigint): bigint => BigInt.asIntN(64, value);
 

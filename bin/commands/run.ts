@@ -111,7 +111,7 @@ function reportEnd(object: LoadedObject, summary: RunSummary, options: RunOption
   const maps = Object.values(object.maps).filter((map) => isShown(map, options));
   for (const map of maps) {
     if (options.json) printJson({ type: "map", name: map.name, entries: entriesJson(map) });
-    else printLine(`\n${map.name} (${map.type}, ${map.size} entries)\n${mapText(map)}`);
+    else printLine(`\n${map.name} (${map.type}, ${map.size} ${map.size === 1 ? "entry" : "entries"})\n${mapText(map)}`);
   }
   const lost = summary.lost.reduce((sum, { count }) => sum + count, 0n) + summary.lostRecords;
   const { events, seconds, eventsPerSecond, records } = summary;

@@ -149,6 +149,6 @@ function printResult(
   for (const record of records) printLine(recordText(record));
   for (const map of Object.values(object.maps)) {
     if (map.raw.spec.frozen || map.size === 0) continue;
-    printLine(`\n${map.name} (${map.type}, ${map.size} entries)\n${mapText(map)}`);
+    printLine(`\n${map.name} (${map.type}, ${map.size} ${map.size === 1 ? "entry" : "entries"})\n${mapText(map)}`);
   }
 }
