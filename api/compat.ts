@@ -95,7 +95,13 @@ function programCompat(outcome: ProgramOutcome, features: Features): ProgramComp
     for (const [insnIndex, missing] of program.missing ?? []) {
       const name = missing.member === null ? missing.type : `${missing.type}.${missing.member}`;
       if (reached[insnIndex] === 1)
-        problems.push({ kind: "relocation", name, message: missing.text, since: null, insnIndex });
+        problems.push({
+          kind: missing.kind === "kfunc" ? "kfunc" : "relocation",
+          name,
+          message: missing.text,
+          since: null,
+          insnIndex,
+        });
       else guarded.push(name);
     }
     problems.push(...instructionProblems(program, reached, features));

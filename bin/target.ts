@@ -2,13 +2,14 @@
  * The kernel that the command prepares programs for: --btf and --kconfig, else the one it runs on where that shows its BTF
  * and configuration. run, test-run, verify and inspect share this; the library never looks at the machine.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { accessSync, constants, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { gunzipSync } from "node:zlib";
 import { readKernel, type TargetOptions } from "../api/index.ts";
-import { UsageError } from "../base/index.ts";
+import { BpfError, UsageError } from "../base/index.ts";
 import { DEFAULT_KERNEL_VERSION, findKernelVersion, type SymbolAddresses } from "../compiler/index.ts";
 import { readInputFile } from "./input.ts";
+import { note } from "./output.ts";
 
 const OWN_BTF = "/sys/kernel/btf";
 const OWN_CONFIG = "/proc/config.gz";
@@ -20,7 +21,7 @@ export interface TargetArguments {
 }
 
 export function readTarget({ btf, kconfig }: TargetArguments): TargetOptions {
-  const configFile = kconfig ?? (existsSync(OWN_CONFIG) ? OWN_CONFIG : undefined);
+  const configFile = kconfig ?? (canRead(OWN_CONFIG) ? OWN_CONFIG : undefined);
   const config = configFile === undefined ? {} : { kconfig: readConfig(configFile) };
   if (btf !== undefined) {
     const kernel = readKernel(btf);
@@ -30,11 +31,31 @@ export function readTarget({ btf, kconfig }: TargetArguments): TargetOptions {
   }
   const version = findKernelVersion(release());
   return {
-    ...(existsSync(`${OWN_BTF}/vmlinux`) && readKernel(OWN_BTF)),
+    ...(canRead(`${OWN_BTF}/vmlinux`) && readOwnKernel()),
     ...config,
     ...(kconfig === undefined && version !== null && { kernelVersion: version }),
     symbols: new KernelSymbols(),
   };
+}
+
+function canRead(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** BTF that is newer than bpfjit must not keep it from objects that need none. */
+function readOwnKernel(): TargetOptions {
+  try {
+    return readKernel(OWN_BTF);
+  } catch (error) {
+    if (!(error instanceof BpfError)) throw error;
+    note(`cannot use this kernel's BTF: ${error.message}`);
+    return {};
+  }
 }
 
 function readConfig(path: string): string {
@@ -59,10 +80,11 @@ class KernelSymbols implements SymbolAddresses {
 
 function readSymbols(): Map<string, bigint> {
   const addresses = new Map<string, bigint>();
-  if (!existsSync(OWN_SYMBOLS)) return addresses;
+  if (!canRead(OWN_SYMBOLS)) return addresses;
   for (const line of readFileSync(OWN_SYMBOLS, "latin1").split("\n")) {
     const [address, , name] = line.split(/[ \t]/, 3);
-    if (address && name !== undefined && !addresses.has(name)) addresses.set(name, BigInt(`0x${address}`));
+    if (/^[0-9a-f]+$/.test(address ?? "") && name !== undefined && !addresses.has(name))
+      addresses.set(name, BigInt(`0x${address}`));
   }
   return addresses;
 }

@@ -52,11 +52,11 @@ export interface AttachBtf {
   readonly name: string;
 }
 
-/** A CO-RE relocation that the target cannot satisfy: its instruction is a call that no verifier accepts. */
+/** A CO-RE relocation or weak kernel function that the target cannot satisfy: a call that no verifier accepts. */
 export interface MissingRelocation {
-  /** as in enum bpf_core_relo_kind: `fieldOffset`, `typeSize`, … */
+  /** as in enum bpf_core_relo_kind: `fieldOffset`, `typeSize`, …; `kfunc` */
   readonly kind: string;
-  /** `struct task_struct` */
+  /** `struct task_struct`, or the function */
   readonly type: string;
   /** path of the field, or the enumerator; null: the type itself is missing */
   readonly member: string | null;

@@ -4,6 +4,7 @@
  * Source: libbpf, bpf_object__collect_externs() and bpf_object__resolve_externs().
  */
 import { BpfError, ObjectError } from "../../base/index.ts";
+import { kfuncByName } from "../../spec/kfuncs.ts";
 import type { Btf } from "./btf/btf.ts";
 import { essentialName } from "./btf/names.ts";
 import { areTypesCompatible } from "./core/compatible.ts";
@@ -43,6 +44,8 @@ export type Resolution =
   /** `module`: 0 the kernel, else a number into ExternTable.modules, from 1 */
   | { readonly kind: "btf"; readonly id: number; readonly module: number }
   | { readonly kind: "config"; readonly offsetBytes: number }
+  /** a function that bpfjit has, whatever the target */
+  | { readonly kind: "own"; readonly number: number }
   /** a weak function that the target does not have */
   | { readonly kind: "missing"; readonly number: number };
 
@@ -160,6 +163,8 @@ export class ExternTable {
   }
 
   #function(extern: Extern, index: number, prototype: number): Resolution {
+    const own = kfuncByName(extern.name);
+    if (own !== undefined) return { kind: "own", number: own.id };
     this.#requireBtf(extern);
     const found = this.#find(essentialName(extern.name), "func");
     const missing: Resolution = { kind: "missing", number: MISSING_KFUNC + index };

@@ -5,7 +5,9 @@
  */
 import { ObjectError, UnsupportedError } from "../../base/index.ts";
 import { INSN_BYTES, PSEUDO_CALL, PSEUDO_LD } from "../../spec/isa.ts";
+import { OWN_KFUNC } from "../../spec/kfuncs.ts";
 import { type Insn, isWideImmediate } from "../asm/instruction.ts";
+import type { MissingRelocation } from "../program.ts";
 import type { ElfSection } from "./elf.ts";
 import type { ExternTable } from "./externs.ts";
 import { type FunctionTable, insnAt, type ObjectFunction, type Relocation } from "./functions.ts";
@@ -31,6 +33,8 @@ export interface Linked {
   readonly insns: readonly Insn[];
   /** the program's own function first */
   readonly parts: readonly LinkedPart[];
+  /** by slot: calls of weak kernel functions that the target does not have */
+  readonly missing: ReadonlyMap<number, MissingRelocation>;
 }
 
 /** `exceptionCallback` is appended last, unless something calls it before. */
@@ -43,13 +47,14 @@ export function linkProgram(
   linker.append(main);
   if (exceptionCallback !== null && !linker.starts.has(exceptionCallback)) linker.append(exceptionCallback);
   linker.patchData();
-  return { insns: linker.insns, parts: linker.parts };
+  return { insns: linker.insns, parts: linker.parts, missing: linker.missing };
 }
 
 class Linker {
   readonly insns: Insn[] = [];
   readonly parts: LinkedPart[] = [];
   readonly starts = new Map<ObjectFunction, number>();
+  readonly missing = new Map<number, MissingRelocation>();
   readonly #context: LinkContext;
 
   constructor(context: LinkContext) {
@@ -142,9 +147,14 @@ class Linker {
         if (insn.opcode === CALL_OPCODE) {
           if (resolution.kind === "btf")
             this.insns[at] = { ...insn, src: PSEUDO_CALL.KFUNC, imm: resolution.id, off: resolution.module };
-          else if (resolution.kind === "missing")
+          else if (resolution.kind === "own")
+            this.insns[at] = { ...insn, src: PSEUDO_CALL.KFUNC, imm: resolution.number, off: OWN_KFUNC };
+          else if (resolution.kind === "missing") {
             this.insns[at] = { opcode: CALL_OPCODE, dst: 0, src: 0, off: 0, imm: resolution.number };
-          else throw unresolved(fn, slot, "calls a variable");
+            const { name } = this.#context.externs.all[relocation.extern]!;
+            const text = `the target has no kernel function ${name}`;
+            this.missing.set(at, { kind: "kfunc", type: name, member: null, text });
+          } else throw unresolved(fn, slot, "calls a variable");
           return;
         }
         switch (resolution.kind) {
@@ -153,6 +163,10 @@ class Linker {
             return;
           case "btf":
             setLoad(PSEUDO_LD.BTF_ID, resolution.id, resolution.module);
+            return;
+          case "own":
+            // its address is only compared with null: bpf_ksym_exists()
+            setLoad(0, 1, 0);
             return;
           case "address":
             setLoad(

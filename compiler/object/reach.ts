@@ -101,7 +101,8 @@ class Reach {
   /** Where to go on, null where the path ends or has gone to jump targets. */
   #jump(insn: Insn, at: number, state: State): number | null {
     const operation = insn.opcode & 0xf0;
-    if (operation === JMP.EXIT || isPoison(insn)) return null;
+    // A call of what the target lacks ends the path, as the verifier does.
+    if (operation === JMP.EXIT || isPoison(insn) || this.#program.missing?.has(at)) return null;
     if (operation === JMP.CALL) {
       if (insn.src === PSEUDO_CALL.SUBPROG) this.#enter(at + 1 + insn.imm, freshState());
       call(state);

@@ -284,8 +284,8 @@ function readProgram(fn: ObjectFunction, context: ProgramContext): ProgramOutcom
 
 const ATTACHES_TO_BTF: ReadonlySet<ProgramTypeName> = new Set<ProgramTypeName>(["tracing", "lsm", "ext"]);
 
-function missingOf({ parts }: Linked): Map<number, MissingRelocation> {
-  const missing = new Map<number, MissingRelocation>();
+function missingOf({ parts, missing: calls }: Linked): Map<number, MissingRelocation> {
+  const missing = new Map(calls);
   for (const { fn, start } of parts) for (const [slot, relocation] of fn.missing) missing.set(start + slot, relocation);
   return missing;
 }

@@ -3,9 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { type KernelTarget, readKernel, readKernels } from "../../api/index.ts";
+import { type KernelTarget, readKernel, readKernels, verifyObject } from "../../api/index.ts";
 import { BpfError, ObjectError, UsageError } from "../../base/index.ts";
 import { type Btf, findKernelVersion, type Program, readBtf, readObject } from "../../compiler/index.ts";
+import { fixtureBytes } from "../object/libbpf.ts";
 import { btfOf, declare } from "./declarations.ts";
 import { type CoreCase, writeObject } from "./object.ts";
 import { objectOf } from "./programs.ts";
@@ -152,7 +153,24 @@ describe("what is missing", () => {
       "struct shared of the target has no fitting field in.deep[2]",
     );
     expect(missing({ kind: "enumValue", type: "none___v2", access: "0", form: "mov", held: -1n })?.text).toBe(
-      "enum none of the target has no enumerator A",
+      "the target has no enum none",
+    );
+  });
+});
+
+describe("the verdict on what is missing", () => {
+  const messageOf = (name: string, program: string, targetBtf: Btf): string | null =>
+    verifyObject(fixtureBytes(name), { targetBtf, programs: [program] })[0]!.message;
+
+  it("names it behind the kernel's words", () => {
+    expect(messageOf("core", "offsets", kernel)).toMatch(
+      /^invalid func unknown#195896080: the target has no struct task$/,
+    );
+    expect(messageOf("core", "guarded", readBtf(fixtureBytes("core-target")))).toMatch(
+      /^invalid func unknown#195896080: the target has no struct missing$/,
+    );
+    expect(messageOf("externs", "weak_function", kernel)).toMatch(
+      /^invalid func unknown#20020000\d\d: the target has no kernel function weak_kfunc/,
     );
   });
 });

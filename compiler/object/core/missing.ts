@@ -4,18 +4,20 @@ import { essentialName } from "../btf/names.ts";
 import { type CoreKind, isFieldKind, isTypeKind } from "./kinds.ts";
 import type { Spec } from "./spec.ts";
 
-/** `local` is the access as the program was compiled for it. */
-export function describeMissing(kind: CoreKind, local: Spec): MissingRelocation {
+/** `local` is the access as the program was compiled for it; `hasType`: the target has types of the name. */
+export function describeMissing(kind: CoreKind, local: Spec, hasType: boolean): MissingRelocation {
   const type = typeName(local);
-  if (isTypeKind(kind)) return { kind, type, member: null, text: `the target has no ${type} that fits` };
-  if (!isFieldKind(kind)) {
-    const member = essentialName(local.accessors[0]!.name!);
-    return { kind, type, member, text: `${type} of the target has no enumerator ${member}` };
-  }
-  const member = pathOf(local);
-  const what =
-    member === "" ? `the target has no ${type} that fits` : `${type} of the target has no fitting field ${member}`;
-  return { kind, type, member: member === "" ? null : member, text: what };
+  if (!hasType) return { kind, type, member: memberOf(kind, local), text: `the target has no ${type}` };
+  const member = memberOf(kind, local);
+  if (member === null) return { kind, type, member, text: `the target has no ${type} that fits` };
+  const what = isFieldKind(kind) ? "fitting field" : "enumerator";
+  return { kind, type, member, text: `${type} of the target has no ${what} ${member}` };
+}
+
+/** Path of the field, or the enumerator; null where the access is to the type itself. */
+function memberOf(kind: CoreKind, local: Spec): string | null {
+  if (isTypeKind(kind)) return null;
+  return (isFieldKind(kind) ? pathOf(local) : essentialName(local.accessors[0]!.name!)) || null;
 }
 
 /** `struct task_struct`, without the flavour */

@@ -76,7 +76,11 @@ class Relocator {
     patched.forEach((one, index) => {
       fn.patches.set(slot + index, one);
     });
-    if (isPoison(patched[0]!)) fn.missing.set(slot, describeMissing(kind, local));
+    if (isPoison(patched[0]!)) fn.missing.set(slot, describeMissing(kind, local, this.#hasCandidates(relocation.type)));
+  }
+
+  #hasCandidates(type: number): boolean {
+    return this.#target.btf !== null && this.#candidatesOf(type, this.#target.btf).length > 0;
   }
 
   #resolve(kind: CoreKind, local: Spec, relocation: CoreRelocation): CoreValue {
