@@ -7,6 +7,7 @@ export * from "./helper-names.ts";
 export * from "./helpers.ts";
 export * from "./host.ts";
 export * as isa from "./isa.ts";
+export * from "./kfuncs.ts";
 export * from "./library.ts";
 export * from "./limits.ts";
 export * from "./map-types.ts";

@@ -5,6 +5,7 @@
  */
 import { helperById } from "../../spec/helpers.ts";
 import * as isa from "../../spec/isa.ts";
+import { ownKfunc } from "../../spec/kfuncs.ts";
 import { insnToQuad } from "./codec.ts";
 import { type Insn, isWideImmediate, wideImmediate } from "./instruction.ts";
 import { ATOMIC_NAMES, SIZE_NAMES } from "./names.ts";
@@ -292,6 +293,8 @@ function printCall(printer: Printer, insn: Insn): string | null {
   if (insn.dst !== 0) return null;
   if (insn.src === isa.PSEUDO_CALL.KFUNC && insn.imm >= 0 && insn.off >= 0)
     return insn.off === 0 ? `call kfunc[${insn.imm}]` : `call kfunc[${insn.imm}][${insn.off}]`;
+  const own = insn.src === isa.PSEUDO_CALL.KFUNC ? ownKfunc(insn.off, insn.imm) : undefined;
+  if (own !== undefined) return `call ${own.name}`;
   if (insn.off !== 0) return null;
   if (insn.src === isa.PSEUDO_CALL.SUBPROG)
     return printer.options.style === "objdump"

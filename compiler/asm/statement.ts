@@ -1,6 +1,7 @@
 /** The grammar of one statement: tokens → one slot, or two for a 64-bit immediate. Labels stay references. */
 import { helperByName } from "../../spec/helpers.ts";
 import * as isa from "../../spec/isa.ts";
+import { kfuncByName, OWN_KFUNC } from "../../spec/kfuncs.ts";
 import { insnFromQuad } from "./codec.ts";
 import type { Insn } from "./instruction.ts";
 import { ATOMIC_BY_NAME } from "./names.ts";
@@ -123,6 +124,11 @@ function parseCall(cursor: Cursor): Statement {
     const imm = index(cursor, 0x7fff_ffff);
     const off = cursor.peek()?.text === "[" ? index(cursor, 0x7fff) : 0;
     return plain(slot(opcode, { src: isa.PSEUDO_CALL.KFUNC, imm, off }));
+  }
+  const kfunc = kfuncByName(token.text);
+  if (kfunc !== undefined) {
+    cursor.next();
+    return plain(slot(opcode, { src: isa.PSEUDO_CALL.KFUNC, off: OWN_KFUNC, imm: kfunc.id }));
   }
   const helper = helperByName(token.text);
   if (helper !== undefined) {

@@ -4,15 +4,15 @@
  */
 import { BugError, UnsupportedError } from "../../base/errors.ts";
 import {
+  type Callee,
+  calleeOf,
   type HelperSpec,
-  helperById,
   IMPORT,
   type LibraryName,
   MAP_OPERATIONS,
   MAP_TYPES,
   type MapHelperName,
   type MapStorage,
-  type NamedHelper,
   type RetSpec,
   WORKER,
 } from "../../spec/index.ts";
@@ -42,30 +42,30 @@ export function lowerCall(body: Body, insn: Insn, insnIndex: number): Expr[] {
     throw new BugError(`${helper.name} has no lowering`);
   }
   if (helper.home === "js") return lowerHostHelper(body, helper);
-  const name = helper.home === "map" ? mapOperation(body, helper, insnIndex) : (helper.name as LibraryName);
+  const name = helper.home === "map" ? mapOperation(body, helper, insnIndex) : libraryName(helper);
   const call = body.unit.library(name, operands(body, helper, "whole"));
   return [setResult(body, helper.ret, call)];
 }
 
 /** Throws UnsupportedError for what cannot be run; asked for every call before code is made. */
-export function supportedHelper(program: Program, insn: Insn, insnIndex: number): NamedHelper {
+export function supportedHelper(program: Program, insn: Insn, insnIndex: number): Callee {
   const where = { program: program.name, section: program.section, insnIndex };
-  if (insn.src === PSEUDO_CALL.KFUNC)
+  const callee = calleeOf(insn);
+  if (insn.src === PSEUDO_CALL.KFUNC && callee === undefined)
     throw new UnsupportedError("UNSUPPORTED_KFUNC", `kfunc ${insn.imm}`, `kernel function with BTF id ${insn.imm}`, {
       where,
     });
-  const helper = helperById(insn.imm);
-  if (helper === undefined || helper.home === null) {
-    const name = helper?.name ?? `helper #${insn.imm}`;
+  if (callee === undefined || callee.home === null) {
+    const name = callee?.name ?? `helper #${insn.imm}`;
     throw new UnsupportedError("UNSUPPORTED_HELPER", name, `helper ${name} is not implemented`, { where });
   }
-  return helper;
+  return callee;
 }
 
 /** Whether a call may run code that takes stack of its own, so that CPU.sp must be right. */
 export function mayUseStack(insn: Insn): boolean {
-  if (insn.src !== PSEUDO_CALL.HELPER) return true;
-  const home = helperById(insn.imm)?.home;
+  if (insn.src === PSEUDO_CALL.SUBPROG) return true;
+  const home = calleeOf(insn)?.home;
   return home === "js" || home === "lowering";
 }
 
@@ -80,7 +80,11 @@ function lowerSubprogramCall(body: Body, target: number, insnIndex: number): Exp
   return guards === null ? [result] : [guards.spend(insnIndex), result];
 }
 
-function lowerHostHelper(body: Body, helper: NamedHelper): Expr[] {
+/** Of a function that is the same for every map. */
+const libraryName = (callee: Callee): LibraryName =>
+  callee.name === "bpf_perf_reserve" ? "perf_reserve" : (callee.name as LibraryName);
+
+function lowerHostHelper(body: Body, helper: Callee): Expr[] {
   const { unit, wasm } = body;
   const { i32, i64 } = wasm.m;
   const values = operands(body, helper, "halves");
@@ -131,7 +135,7 @@ export function setResult(body: Body, kind: RetSpec, value: Expr): Expr {
   return frame.setReg(0, taggedOrNull(body, value, local));
 }
 
-function mapOperation(body: Body, helper: NamedHelper, insnIndex: number): LibraryName {
+function mapOperation(body: Body, helper: Callee, insnIndex: number): LibraryName {
   const name = helper.name as MapHelperName;
   if (name === "bpf_perf_event_output") return perfOutput(body.program);
   const map = factsAt(body, insnIndex)?.map ?? null;

@@ -3,7 +3,7 @@ import { CLASS, PSEUDO_CALL, SRC } from "../../spec/isa.ts";
 import type { Insn } from "../asm/instruction.ts";
 import type { Env } from "./env.ts";
 import type { Step } from "./explore.ts";
-import { reject, unsupported } from "./failure.ts";
+import { reject } from "./failure.ts";
 import { checkHelperCall } from "./helper-call.ts";
 import { checkSubprogramCall } from "./subprogram-call.ts";
 
@@ -20,7 +20,6 @@ export function checkCall(env: Env, insn: Insn): Step {
   }
   env.scratchRegister(0);
   if (insn.src === PSEUDO_CALL.SUBPROG) checkSubprogramCall(env, insn);
-  else if (insn.src === PSEUDO_CALL.KFUNC) unsupported("kernel functions (kfuncs)");
   else return checkHelperCall(env, insn);
   return "next";
 }

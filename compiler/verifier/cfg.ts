@@ -5,6 +5,7 @@
  */
 import { helperById } from "../../spec/helpers.ts";
 import { CLASS, JMP, MODE, PSEUDO_CALL, PSEUDO_LD, SRC } from "../../spec/isa.ts";
+import { ownKfunc } from "../../spec/kfuncs.ts";
 import { LIMITS } from "../../spec/limits.ts";
 import { type Insn, isWideImmediate } from "../asm/instruction.ts";
 import type { Env, Subprogram } from "./env.ts";
@@ -31,7 +32,8 @@ export function findSubprograms(env: Env): void {
   const starts = [0];
   for (let i = 0; i < env.insns.length; i++) {
     const insn = env.insns[i]!;
-    if (isCall(insn) && insn.src === PSEUDO_CALL.KFUNC) unsupported("kernel functions (kfuncs)");
+    if (isCall(insn) && insn.src === PSEUDO_CALL.KFUNC && !ownKfunc(insn.off, insn.imm))
+      unsupported("kernel functions (kfuncs)");
     if (!isFunctionPointer(insn) && !isSubprogramCall(insn)) continue;
     const start = i + insn.imm + 1;
     if (start >= env.insns.length || start < 0) reject(env, "EINVAL", "call to invalid destination");

@@ -3,7 +3,8 @@
  * key it is, the size of which memory) is collected in CallArguments. Kernel: check_func_arg(), check_reg_type().
  */
 
-import type { ArgSpec, NamedHelper } from "../../spec/helpers.ts";
+import type { ArgSpec } from "../../spec/helpers.ts";
+import type { Callee } from "../../spec/kfuncs.ts";
 import { LIMITS } from "../../spec/limits.ts";
 import { MAP_FLAG, type MapSpec } from "../../spec/map-types.ts";
 import { requireUnmodified } from "./ctx.ts";
@@ -28,7 +29,7 @@ export interface StackBytes {
 
 /** What is known of a call when its arguments are checked. Kernel: struct bpf_call_arg_meta. */
 export class CallArguments {
-  readonly helper: NamedHelper;
+  readonly helper: Callee;
   map: MapSpec | null = null;
   mapUid = 0;
   /** the key, where it is a constant and the map an array */
@@ -44,7 +45,7 @@ export class CallArguments {
   /** the reference that an argument belongs to, 0: none */
   referenceId = 0;
 
-  constructor(helper: NamedHelper) {
+  constructor(helper: Callee) {
     this.helper = helper;
   }
 }
@@ -107,6 +108,7 @@ const MEMORY_TYPES: readonly number[] = [
   REG.MEM,
   REG.MEM | FLAG.RINGBUF,
 ];
+const RECORDS_OF_PERF = REG.MEM | FLAG.PERF;
 /** What else the kernel names in its list of types of memory. */
 const MEMORY_NAMES: readonly string[] = [...MEMORY_TYPES.map(typeName), "buf", "trusted_ptr_"];
 
@@ -117,7 +119,7 @@ function expectedTypes(arg: ArgSpec): { readonly types: readonly number[]; reado
     case "mapKey":
     case "mapValue":
     case "mem":
-      return { types: MEMORY_TYPES, names: MEMORY_NAMES };
+      return { types: [...MEMORY_TYPES, RECORDS_OF_PERF], names: MEMORY_NAMES };
     case "constSize":
     case "constSizeOrZero":
     case "constAllocSizeOrZero":
@@ -134,6 +136,8 @@ function expectedTypes(arg: ArgSpec): { readonly types: readonly number[]; reado
       return { types: [REG.MAP_VALUE] };
     case "ringbufMem":
       return { types: [REG.MEM | FLAG.RINGBUF] };
+    case "perfMem":
+      return { types: [RECORDS_OF_PERF] };
     case "scalar":
       return { types: [REG.SCALAR] };
     case "sockCommon":
@@ -162,7 +166,8 @@ function requireOffset(env: Env, arg: ArgSpec, register: number, reg: RegState):
   if (isReleased(arg) && reg.off !== 0) {
     reject(env, "EINVAL", `R${register} must have zero offset when passed to release func or trusted arg to kfunc`);
   }
-  const isPlainMemory = MEMORY_TYPES.includes(reg.type & ~FLAG.RDONLY) || reg.type === REG.SCALAR;
+  const type = reg.type & ~FLAG.RDONLY;
+  const isPlainMemory = MEMORY_TYPES.includes(type) || type === RECORDS_OF_PERF || type === REG.SCALAR;
   if (isReleased(arg) || !isPlainMemory) requireUnmodified(env, register, reg);
 }
 

@@ -1,7 +1,7 @@
 /** Calls of helpers: who may call it, with which arguments, and what it leaves behind. Kernel: check_helper_call(). */
 import { helperById, type NamedHelper } from "../../spec/helpers.ts";
-import { type Callee, ownKfunc } from "../../spec/kfuncs.ts";
 import { PSEUDO_CALL } from "../../spec/isa.ts";
+import { type Callee, ownKfunc } from "../../spec/kfuncs.ts";
 import type { Insn } from "../asm/instruction.ts";
 import { isAudience } from "./audience.ts";
 import { clearCallerSaved } from "./call-registers.ts";

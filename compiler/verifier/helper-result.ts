@@ -23,7 +23,9 @@ export function helperResult(env: Env, call: CallArguments): RegState {
     case "mapValue":
       return knownMapValue(call);
     case "ringbufMemOrNull":
-      return ringRecord(env, call);
+      return reservedRecord(env, call, FLAG.RINGBUF);
+    case "perfMemOrNull":
+      return reservedRecord(env, call, FLAG.PERF);
     case "socketOrNull":
       return socketResult(env, call, REG.SOCKET);
     case "sockCommonOrNull":
@@ -97,8 +99,8 @@ function requireJudged(map: MapSpec): void {
   if (isOuter && map.inner === null) unsupported("maps of maps without a template");
 }
 
-function ringRecord(env: Env, call: CallArguments): RegState {
-  const record = pointerReg(REG.MEM | FLAG.RINGBUF | FLAG.MAYBE_NULL);
+function reservedRecord(env: Env, call: CallArguments, flag: number): RegState {
+  const record = pointerReg(REG.MEM | flag | FLAG.MAYBE_NULL);
   record.memSize = call.allocatedBytes;
   // The id for the null check is drawn first, then replaced by the reference's.
   env.newId();

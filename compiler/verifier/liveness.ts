@@ -2,8 +2,9 @@
  * Which registers may still be read, before each instruction: a backward dataflow inside each function. Dead registers
  * are forgotten before states are compared. Kernel: compute_live_registers().
  */
-import { helperById } from "../../spec/helpers.ts";
-import { ALU, ATOMIC, CLASS, JMP, MODE, PSEUDO_CALL, SRC } from "../../spec/isa.ts";
+
+import { ALU, ATOMIC, CLASS, JMP, MODE, SRC } from "../../spec/isa.ts";
+import { calleeOf } from "../../spec/kfuncs.ts";
 import { type Insn, isWideImmediate } from "../asm/instruction.ts";
 import { jumpDistance } from "./cfg.ts";
 import type { Env } from "./env.ts";
@@ -104,7 +105,7 @@ function jumpEffect(insn: Insn): Effect {
     case JMP.EXIT:
       return { reads: bit(0), writes: 0 };
     case JMP.CALL: {
-      const helper = insn.src === PSEUDO_CALL.HELPER ? helperById(insn.imm) : undefined;
+      const helper = calleeOf(insn);
       const checked = helper?.args.filter((arg) => !(arg.is === "anything" && arg.unchecked)).length;
       const reads = checked === undefined ? ARGUMENTS : ((1 << (checked + 1)) - 1) & ~1;
       return { reads, writes: CALLER_SAVED };

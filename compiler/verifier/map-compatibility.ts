@@ -1,5 +1,6 @@
 /** Which helpers take which maps. Kernel: check_map_func_compatibility(). */
-import type { HelperName, NamedHelper } from "../../spec/helpers.ts";
+import type { HelperName } from "../../spec/helpers.ts";
+import type { Callee, KfuncName } from "../../spec/kfuncs.ts";
 import { type MapSpec, type MapTypeName, mapTypeByName } from "../../spec/map-types.ts";
 import type { Env } from "./env.ts";
 import { reject, unsupported } from "./failure.ts";
@@ -13,6 +14,7 @@ const HELPERS_OF_MAP: Partial<Record<MapTypeName, readonly string[]>> = {
     "bpf_skb_output",
     "bpf_perf_event_read_value",
     "bpf_xdp_output",
+    "bpf_perf_reserve",
   ],
   ringbuf: [
     "bpf_ringbuf_output",
@@ -64,13 +66,14 @@ const CGROUPS: readonly MapTypeName[] = ["cgroup_array"];
 const QUEUES: readonly MapTypeName[] = ["queue", "stack"];
 
 /** Helpers that take only maps of these types. */
-const MAPS_OF_HELPER: Partial<Record<HelperName, readonly MapTypeName[]>> = {
+const MAPS_OF_HELPER: Partial<Record<HelperName | KfuncName, readonly MapTypeName[]>> = {
   bpf_tail_call: ["prog_array"],
   bpf_perf_event_read: PERF,
   bpf_perf_event_output: PERF,
   bpf_perf_event_read_value: PERF,
   bpf_skb_output: PERF,
   bpf_xdp_output: PERF,
+  bpf_perf_reserve: PERF,
   bpf_ringbuf_output: RING,
   bpf_ringbuf_reserve: RING,
   bpf_ringbuf_query: RING,
@@ -102,7 +105,7 @@ const MAPS_OF_HELPER: Partial<Record<HelperName, readonly MapTypeName[]>> = {
   bpf_cgrp_storage_delete: ["cgrp_storage"],
 };
 
-export function requireCompatibleMap(env: Env, map: MapSpec | null, helper: NamedHelper): void {
+export function requireCompatibleMap(env: Env, map: MapSpec | null, helper: Callee): void {
   if (map === null) return;
   if (isSocketMap(map.type) && ["bpf_map_update_elem", "bpf_map_delete_elem"].includes(helper.name)) {
     unsupported("updates of socket maps");

@@ -5,7 +5,7 @@
 import { LIMITS } from "../../spec/limits.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
-import { baseType, isPacketPointer, REG, type RegState } from "./register.ts";
+import { baseType, FLAG, isPacketPointer, REG, type RegState } from "./register.ts";
 import { isConstant, type Scalar } from "./scalar.ts";
 import { maskText } from "./scalar-text.ts";
 
@@ -119,8 +119,13 @@ function lowestUnknownBit(value: Scalar): number {
  * Largest power of two, at most 8, that surely divides the address of an access. Stack, map values and ring records
  * begin at multiples of 8; contexts and packets lie where their event does, keys and memory where the caller put them.
  */
+/** A record's payload follows its size word. */
+const PERF_RECORD_ALIGNMENT = 4;
+
 export function knownAlignment(reg: RegState, off: number): number {
   const type = baseType(reg.type);
   const isAligned = type === REG.STACK || type === REG.MAP_VALUE || (type === REG.MEM && reg.refId !== 0);
-  return isAligned ? multipleOf(reg, reg.off + off) : 1;
+  if (!isAligned) return 1;
+  const alignment = multipleOf(reg, reg.off + off);
+  return reg.type & FLAG.PERF ? Math.min(alignment, PERF_RECORD_ALIGNMENT) : alignment;
 }

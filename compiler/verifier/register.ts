@@ -31,7 +31,7 @@ export const REG = {
 const BASE = 0xff;
 
 /** Flags beside the base type. Kernel: enum bpf_type_flag. */
-export const FLAG = { MAYBE_NULL: 0x100, RDONLY: 0x200, RINGBUF: 0x400 } as const;
+export const FLAG = { MAYBE_NULL: 0x100, RDONLY: 0x200, RINGBUF: 0x400, PERF: 0x800 } as const;
 
 export const baseType = (type: number): number => type & BASE;
 export const mayBeNull = (type: number): boolean => (type & FLAG.MAYBE_NULL) !== 0;
@@ -153,5 +153,6 @@ const TYPE_NAMES: Readonly<Record<number, string>> = {
 /** Kernel: reg_type_str(). */
 export function typeName(type: number): string {
   const before = `${type & FLAG.RDONLY ? "rdonly_" : ""}${type & FLAG.RINGBUF ? "ringbuf_" : ""}`;
+  if (type & FLAG.PERF) return `perf_${TYPE_NAMES[baseType(type)]}${mayBeNull(type) ? "_or_null" : ""}`;
   return `${before}${TYPE_NAMES[baseType(type)]}${mayBeNull(type) ? "_or_null" : ""}`;
 }

@@ -5,7 +5,7 @@
 import { VerifierError } from "../../../base/index.ts";
 import type { Program, VerifiedProgram } from "../../../compiler/program.ts";
 import { errnoName } from "../../../spec/errno.ts";
-import { ATTACH_TYPES, mapTypeByName, programType } from "../../../spec/index.ts";
+import { ATTACH_TYPES, calleeOf, mapTypeByName, OWN_KFUNC, programType } from "../../../spec/index.ts";
 import type { Oracle, OracleMap, OracleRequest } from "../../kernel/oracle.ts";
 import type { Directive, TestCase } from "./case.ts";
 import type { Engines, RunEngine, Verdict } from "./engines.ts";
@@ -18,6 +18,8 @@ export function kernelCannot(test: TestCase): string | null {
   if (program.type === "raw" && program.maps.length > 0) return "raw with maps";
   if (program.maps.some((map) => map.inner !== null || map.type === "insn_array")) return "maps made of maps";
   if (programType(program.type).id < 0 && program.type !== "raw") return "a type of bpfjit's own";
+  if (program.insns.some((insn) => insn.off === OWN_KFUNC && calleeOf(insn) !== undefined))
+    return "a function of bpfjit's own";
   if (!test.directives.some(comparable)) return "nothing that the kernel knows";
   return null;
 }
