@@ -4,7 +4,7 @@
  */
 
 import { ABI_VERSION, MANIFEST_SECTION } from "../spec/abi.ts";
-import type { CompiledObject, Manifest } from "../spec/artifact.ts";
+import type { Manifest } from "../spec/artifact.ts";
 import { mapTypeByName } from "../spec/map-types.ts";
 import { programTypeByName } from "../spec/program-types.ts";
 import { ByteReader, fromHex, toHex } from "./bytes.ts";
@@ -37,9 +37,6 @@ export function readManifest(wasm: Uint8Array): Manifest {
   checkManifest(manifest);
   return manifest;
 }
-
-/** A module read from a file. */
-export const readCompiledObject = (wasm: Uint8Array): CompiledObject => ({ wasm, manifest: readManifest(wasm) });
 
 const malformed = (message: string): ObjectError => new ObjectError("ARTIFACT_MALFORMED", message);
 

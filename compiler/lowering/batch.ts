@@ -1,13 +1,13 @@
 /** `batch:NAME`: runs one program over an array of EVENT records without leaving Wasm. */
 import { CPU, EVENT, EXPORT, WORKER } from "../../spec/index.ts";
 import type { Expr } from "./emit.ts";
-import { mainName, type Unit } from "./unit.ts";
+import type { Unit } from "./unit.ts";
 
 /**
  * (events, count) → how many ran: fewer than count when WORKER.yield was set. Leaves WORKER.cpu as it was. Links, cookies
- * and counters are not touched: that is run_events of the library.
+ * and counters are not touched: that is run_events of the library. `callee` is the program's main function or a copy of it.
  */
-export function addBatch(unit: Unit, program: string): void {
+export function addBatch(unit: Unit, program: string, callee: string): void {
   const { wasm } = unit;
   const { m, i32 } = wasm;
   const [EVENTS, COUNT, DONE, OUTER, CPU_BLOCK] = [0, 1, 2, 3, 4] as const;
@@ -17,7 +17,7 @@ export function addBatch(unit: Unit, program: string): void {
     m.i32.store(WORKER.cpu, 4, unit.worker(), get(CPU_BLOCK)),
     m.i32.store(CPU.event, 4, get(CPU_BLOCK), get(EVENTS)),
     m.i32.store(CPU.tailCalls, 4, get(CPU_BLOCK), m.i32.const(0)),
-    m.drop(m.call(mainName(program), [m.i32.load(EVENT.ctx, 4, get(EVENTS))], wasm.i64)),
+    m.drop(m.call(callee, [m.i32.load(EVENT.ctx, 4, get(EVENTS))], wasm.i64)),
     m.local.set(EVENTS, m.i32.add(get(EVENTS), m.i32.const(EVENT.bytes))),
     m.local.set(DONE, m.i32.add(get(DONE), m.i32.const(1))),
   ]);

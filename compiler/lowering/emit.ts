@@ -62,10 +62,11 @@ function takeExports(b: typeof binaryen, m: Module): Map<string, string> {
 }
 
 /**
- * Passes of binaryen's default pipeline that are left out. Both build or walk trees as deep as the program is long where
- * every value is used once or clean-up labels nest, exhaust the stack there, and gain nothing: V8 does what they do.
+ * Passes of binaryen's default pipeline that are left out. The first two build or walk trees as deep as the program is long
+ * where every value is used once or clean-up labels nest, exhaust the stack there, and gain nothing: V8 does what they do.
+ * The third would make one again of a main function and its copy for the batch loop.
  */
-const SKIPPED_PASSES = ["simplify-locals", "merge-blocks"];
+const SKIPPED_PASSES = ["simplify-locals", "merge-blocks", "duplicate-function-elimination"];
 /** What is worth doing to a function that is too large for the pipeline: linear, whatever its shape. */
 const LIGHT_PASSES = [
   "dce",

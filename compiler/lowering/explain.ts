@@ -30,7 +30,7 @@ export async function explainLowering(
   }));
   const optimize = options.optimize ?? 0;
   const wasm = await openModule(optimize === 0 ? null : libraryBytes);
-  lowerProgram(new Unit(wasm), program);
+  lowerProgram(new Unit(wasm), program, { inlineIntoBatch: false });
   await optimizeModule(wasm, optimize);
   const texts: string[] = [];
   for (const { name } of graphs) texts.push(await functionText(wasm, name));

@@ -2,14 +2,15 @@
 import { attachManifest } from "../../base/manifest.ts";
 import { ABI_VERSION, type CompiledObject, type CType, type Manifest, type MapSpec } from "../../spec/index.ts";
 import { libraryBytes } from "../../wasm/index.ts";
+import { describeProgram } from "./describe.ts";
 import { encodeModule, type OptimizeLevel, openModule, optimizeModule, validateModule } from "./emit.ts";
-import { checkProgram, describeProgram, type LowerableProgram, type LoweredFunction, lowerProgram } from "./lower.ts";
+import { checkProgram, type LowerableProgram, type LoweredFunction, lowerProgram } from "./lower.ts";
 import { checkFunctionSizes } from "./size.ts";
 import { Unit } from "./unit.ts";
 
-export { readCompiledObject, readManifest } from "../../base/manifest.ts";
+export { readManifest } from "../../base/manifest.ts";
 export type { OptimizeLevel } from "./emit.ts";
-export { type Explanation, explainLowering } from "./explain.ts";
+export { explainLowering } from "./explain.ts";
 export type { LowerableProgram } from "./lower.ts";
 
 export interface LoweringInput {
@@ -42,13 +43,16 @@ const isLarge = ({ insns }: LoweredFunction): boolean => insns > LARGE_FUNCTION_
  */
 export async function lowerObject(input: LoweringInput, options: LoweringOptions = {}): Promise<CompiledObject> {
   for (const program of input.programs) checkProgram(program);
+  const optimize = options.optimize ?? 2;
   const wasm = await openModule(libraryBytes);
   const unit = new Unit(wasm);
-  const large = input.programs.flatMap((program) => lowerProgram(unit, program)).filter(isLarge);
+  const large = input.programs
+    .flatMap((program) => lowerProgram(unit, program, { inlineIntoBatch: optimize > 0 }))
+    .filter(isLarge);
   if (options.validate === true) validateModule(wasm);
   await optimizeModule(
     wasm,
-    options.optimize ?? 2,
+    optimize,
     large.map(({ name }) => name),
   );
   const bytes = await encodeModule(wasm, options.names === true);

@@ -1,7 +1,7 @@
-/** One program → its functions in the module, and what its manifest says. */
+/** One program → its functions in the module. */
 import { UnsupportedError } from "../../base/errors.ts";
-import { type ProgramManifest, programType } from "../../spec/index.ts";
-import { CLASS, JMP, PSEUDO_CALL, PSEUDO_LD, SIZE_BYTES } from "../../spec/isa.ts";
+import { programType } from "../../spec/index.ts";
+import { CLASS, JMP, PSEUDO_CALL, PSEUDO_LD } from "../../spec/isa.ts";
 import { isWideImmediate } from "../asm/instruction.ts";
 import type { Program, ProgramFacts, UncheckedProgram, VerifiedProgram } from "../program.ts";
 import { addBatch } from "./batch.ts";
@@ -50,12 +50,21 @@ export interface LoweredFunction {
   readonly insns: number;
 }
 
+export interface LowerOptions {
+  /** give the batch loop a copy of small programs, which binaryen inlines: the call would cost as much as some programs */
+  readonly inlineIntoBatch: boolean;
+}
+
+/** Instructions of a main function up to which it is worth having twice. */
+const INLINED_INSNS = 400;
+
 /** Adds the program's functions and exports. */
-export function lowerProgram(unit: Unit, program: LowerableProgram): LoweredFunction[] {
+export function lowerProgram(unit: Unit, program: LowerableProgram, options: LowerOptions): LoweredFunction[] {
   const facts = factsOf(program);
   const guards = isUnchecked(program) ? new RunTimeGuards(unit, program) : null;
-  const functions = functionRanges(program).map((range, index) => {
-    const name = index === 0 ? mainName(program.name) : subprogramName(program.name, range.first);
+  const ranges = functionRanges(program);
+  const lower = (index: number, name: string): LoweredFunction => {
+    const range = ranges[index]!;
     lowerFunction(unit, {
       program,
       facts,
@@ -66,48 +75,15 @@ export function lowerProgram(unit: Unit, program: LowerableProgram): LoweredFunc
       name,
     });
     return { name, insns: range.end - range.first };
-  });
-  unit.wasm.m.addFunctionExport(mainName(program.name), mainName(program.name));
-  addBatch(unit, program.name);
-  return functions;
-}
-
-export function describeProgram(program: LowerableProgram): ProgramManifest {
-  const helpers = new Set<string>();
-  const maps = new Set<number>();
-  forEachReached(program, factsOf(program), (insnIndex) => {
-    const insn = program.insns[insnIndex]!;
-    if (insn.opcode === (CLASS.JMP | JMP.CALL) && insn.src === PSEUDO_CALL.HELPER)
-      helpers.add(supportedHelper(program, insn, insnIndex).name);
-    const map = mapOf(program, insnIndex);
-    if (map !== null) maps.add(map);
-  });
-  return {
-    name: program.name,
-    section: program.section,
-    type: program.type,
-    attachType: program.attachType,
-    attachTarget: program.attachTarget,
-    autoload: program.autoload,
-    insns: program.insns.length,
-    ...(program.type === "raw" ? { memoryBytes: program.memoryBytes } : {}),
-    ...(isTracepoint(program) ? { ctxBytes: ctxBytesRead(program) } : {}),
-    ...(isTracepoint(program) && program.ctxType !== undefined ? { ctxType: program.ctxType } : {}),
-    helpers: [...helpers].sort(),
-    maps: [...maps].sort((a, b) => a - b),
-    records: [],
   };
-}
-
-const isTracepoint = (program: Program): boolean => program.type === "tracepoint" || program.type === "raw_tracepoint";
-
-/** Where the last byte of the ctx that some path reads lies. Kernel: check_ctx_access(), max_ctx_offset. */
-function ctxBytesRead(program: LowerableProgram): number {
-  const facts = factsOf(program);
-  return program.insns.reduce((most, insn, index) => {
-    const offset = facts?.insns[index]?.ctxOffset ?? null;
-    return offset === null ? most : Math.max(most, offset + SIZE_BYTES[insn.opcode & 0x18]!);
-  }, 0);
+  const main = mainName(program.name);
+  const functions = ranges.map((range, index) =>
+    lower(index, index === 0 ? main : subprogramName(program.name, range.first)),
+  );
+  unit.wasm.m.addFunctionExport(main, main);
+  const isInlined = options.inlineIntoBatch && guards === null && functions[0]!.insns <= INLINED_INSNS;
+  addBatch(unit, program.name, isInlined ? lower(0, `copy:${program.name}`).name : main);
+  return functions;
 }
 
 export const factsOf = (program: LowerableProgram): ProgramFacts | null =>
@@ -120,7 +96,7 @@ export function functionRanges(program: Program): FunctionRange[] {
   return starts.map((first, index) => ({ first, end: starts[index + 1] ?? program.insns.length }));
 }
 
-function forEachReached(program: Program, facts: ProgramFacts | null, visit: (insnIndex: number) => void): void {
+export function forEachReached(program: Program, facts: ProgramFacts | null, visit: (insnIndex: number) => void): void {
   for (let index = 0; index < program.insns.length; index++) {
     if (facts === null || facts.insns[index] !== null) visit(index);
     if (isWideImmediate(program.insns[index]!)) index++;
@@ -128,7 +104,7 @@ function forEachReached(program: Program, facts: ProgramFacts | null, visit: (in
 }
 
 /** The map that a 64-bit immediate names. */
-function mapOf(program: Program, insnIndex: number): number | null {
+export function mapOf(program: Program, insnIndex: number): number | null {
   const insn = program.insns[insnIndex]!;
   if (!isWideImmediate(insn)) return null;
   switch (insn.src) {

@@ -48,7 +48,12 @@ describe("manifest", () => {
     );
     expect(readManifest(wasm)).toEqual(manifest);
     expect(manifest.maps[0]?.initial).toEqual(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8));
-    expect(manifest.programs[0]).toMatchObject({ name: "look", helpers: ["bpf_ktime_get_ns"], maps: [0] });
+    expect(manifest.programs[0]).toMatchObject({
+      name: "look",
+      helpers: ["bpf_ktime_get_ns"],
+      maps: [0],
+      ctxBytes: 16,
+    });
     const names = WebAssembly.Module.exports(new WebAssembly.Module(wasm as Uint8Array<ArrayBuffer>)).map(
       ({ name }) => name,
     );

@@ -1,0 +1,68 @@
+/** What the manifest says of a program: what it calls, uses, reads of its ctx and writes to rings. */
+import { helperById, type ProgramManifest } from "../../spec/index.ts";
+import { CLASS, JMP, PSEUDO_CALL, SIZE_BYTES } from "../../spec/isa.ts";
+import type { Insn } from "../asm/instruction.ts";
+import type { InsnFacts, Program, ProgramFacts } from "../program.ts";
+import { factsOf, forEachReached, type LowerableProgram, mapOf } from "./lower.ts";
+
+export function describeProgram(program: LowerableProgram): ProgramManifest {
+  const facts = factsOf(program);
+  const helpers = new Set<string>();
+  const maps = new Set<number>();
+  const records = new Map<string, ProgramManifest["records"][number]>();
+  forEachReached(program, facts, (insnIndex) => {
+    const insn = program.insns[insnIndex]!;
+    const map = mapOf(program, insnIndex);
+    if (map !== null) maps.add(map);
+    const name = helperName(insn);
+    if (name === null) return;
+    helpers.add(name);
+    const record = recordOf(name, facts?.insns[insnIndex] ?? null);
+    if (record !== null) records.set(`${record.map} ${record.sizeBytes}`, record);
+  });
+  return {
+    name: program.name,
+    section: program.section,
+    type: program.type,
+    attachType: program.attachType,
+    attachTarget: program.attachTarget,
+    autoload: program.autoload,
+    insns: program.insns.length,
+    ...(program.type === "raw" ? { memoryBytes: program.memoryBytes } : {}),
+    ...(isTracepoint(program) ? { ctxBytes: ctxBytesRead(program, facts) } : {}),
+    ...(isTracepoint(program) && program.ctxType !== undefined ? { ctxType: program.ctxType } : {}),
+    helpers: [...helpers].sort(),
+    maps: [...maps].sort((a, b) => a - b),
+    records: [...records.values()].sort((a, b) => a.map - b.map || (a.sizeBytes ?? 0) - (b.sizeBytes ?? 0)),
+  };
+}
+
+function helperName(insn: Insn): string | null {
+  if (insn.opcode !== (CLASS.JMP | JMP.CALL) || insn.src !== PSEUDO_CALL.HELPER) return null;
+  return helperById(insn.imm)?.name ?? null;
+}
+
+/** Register that holds the size of the record, by helper. */
+const RECORD_SIZE: Readonly<Record<string, number>> = {
+  bpf_ringbuf_output: 3,
+  bpf_ringbuf_reserve: 2,
+  bpf_perf_event_output: 5,
+};
+
+/** The struct's name is not known here: the verifier tracks memory, not C types. */
+function recordOf(name: string, facts: InsnFacts | null): ProgramManifest["records"][number] | null {
+  const register = RECORD_SIZE[name];
+  if (register === undefined || facts === null || facts.map === null) return null;
+  const size = facts.constants[register - 1] ?? null;
+  return { map: facts.map, sizeBytes: size === null ? null : Number(size), type: null };
+}
+
+const isTracepoint = (program: Program): boolean => program.type === "tracepoint" || program.type === "raw_tracepoint";
+
+/** Where the last byte of the ctx that some path reads lies. Kernel: check_ctx_access(), max_ctx_offset. */
+function ctxBytesRead(program: Program, facts: ProgramFacts | null): number {
+  return program.insns.reduce((most, insn, index) => {
+    const offset = facts?.insns[index]?.ctxOffset ?? null;
+    return offset === null ? most : Math.max(most, offset + SIZE_BYTES[insn.opcode & 0x18]!);
+  }, 0);
+}
