@@ -74,7 +74,9 @@ export class World implements HelperHost {
         return undefined;
       },
       read_foreign: (low, high, destination, bytes, user) =>
-        this.#readForeign(joinU64(low, high), destination >>> 0, bytes, user === 0 ? "kernel" : "user"),
+        this.foreign?.readForeign === undefined
+          ? unknownAddress(bytes)
+          : this.#readForeign(joinU64(low, high), destination >>> 0, bytes, user === 0 ? "kernel" : "user"),
     };
     const { arena, worker, table, libraryHost: host } = this;
     this.library = instantiateLibrary({ arena, worker, table, host });
@@ -200,6 +202,7 @@ export class World implements HelperHost {
     const source = this.foreign;
     const wanted = Math.abs(bytes);
     const known = source?.readForeign?.(address, destination, wanted, space) ?? 0;
+    if (known === 0) return unknownAddress(bytes);
     if (bytes >= 0) return known >= wanted ? 0 : -ERRNO.EFAULT;
     const end = this.bytes.subarray(destination, destination + known).indexOf(0);
     if (end >= 0) return end + 1;
@@ -335,3 +338,6 @@ class Ambient {
 
 const RUN_WORDS = [CPU.event, CPU.tailCalls, CPU.link, CPU.outputNesting, CPU.nesting] as const;
 const AMBIENT_WORDS = [...RUN_WORDS, CPU.sp, CPU.reservations, CPU.bareRecord, CPU.bareBuffer] as const;
+
+/** Where no byte is known: also what programs of a capture ask most, so it costs no bigint. */
+const unknownAddress = (bytes: number): number => (bytes === 0 ? 0 : -ERRNO.EFAULT);
