@@ -29,6 +29,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof VerifierError || error instanceof ObjectError || error instanceof MapError) return EXIT.rejected;
   if (error instanceof UnsupportedError) return EXIT.unsupported;
+  if (error instanceof CaptureError && error.code === "CAPTURE_UNSUPPORTED") return EXIT.unsupported;
   if (error instanceof UsageError || error instanceof CaptureError || error instanceof AttachError) return EXIT.usage;
   if (error instanceof FaultError || error instanceof BugError) return EXIT.fault;
   return EXIT.fault;

@@ -1,14 +1,35 @@
-/** Files and standard input of the command; what cannot be read is a UsageError. */
-import { readFileSync } from "node:fs";
+/** Files and standard input of the command; what cannot be read or written is a UsageError. */
+import { readFileSync, writeFileSync } from "node:fs";
 import { fromHex, UsageError } from "../base/index.ts";
 
 export function readInputFile(path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new UsageError("INPUT_UNREADABLE", `cannot read ${path}: ${(cause as NodeJS.ErrnoException).code ?? cause}`, {
-      cause,
-    });
+    throw new UsageError("INPUT_UNREADABLE", `cannot read ${path}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+export function writeOutputFile(path: string, bytes: Uint8Array): void {
+  try {
+    writeFileSync(path, bytes);
+  } catch (cause) {
+    throw new UsageError("OUTPUT_UNWRITABLE", `cannot write ${path}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+function reasonOf(cause: unknown): string {
+  const { code } = cause as NodeJS.ErrnoException;
+  switch (code) {
+    case "ENOENT":
+      return "there is no such file or folder";
+    case "EISDIR":
+      return "it is a folder";
+    case "EACCES":
+    case "EPERM":
+      return "permission denied";
+    default:
+      return code ?? String(cause);
   }
 }
 

@@ -14,17 +14,17 @@ export function printLine(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Prints what went wrong, where and what to do; the stack only with `debug`. */
-export function printError(error: unknown, options: { debug: boolean }): void {
-  process.stderr.write(`${describeError(error)}\n`);
+/** Prints what went wrong, where (in `object`, unless the error knows) and what to do; the stack only with `debug`. */
+export function printError(error: unknown, options: { debug: boolean; object?: string }): void {
+  process.stderr.write(`${describeError(error, options.object)}\n`);
   if (options.debug && error instanceof Error) process.stderr.write(`${error.stack ?? ""}\n`);
 }
 
-export function describeError(error: unknown): string {
+export function describeError(error: unknown, object?: string): string {
   if (!(error instanceof BpfError)) {
     return `${pc.red("bpfjit: internal error:")} ${error instanceof Error ? error.message : String(error)}\n  hint: please report it; --debug shows where it happened`;
   }
-  const place = describePlace(error.where);
+  const place = describePlace(object === undefined ? error.where : { object, ...error.where });
   const lines = [
     `${pc.red("bpfjit:")} ${error.message}${error.errno === null ? "" : ` (${error.errno})`} ${pc.dim(`[${error.code}]`)}`,
   ];

@@ -14,7 +14,9 @@ export class Progress {
   readonly #started = performance.now();
 
   constructor(wanted: boolean) {
-    this.#spinner = wanted && process.stderr.isTTY ? ora({ stream: process.stderr, discardStdin: false }) : null;
+    // A terminal that does not know its width says 0, which the spinner would count lines with for ever.
+    const isTerminal = process.stderr.isTTY && process.stderr.columns > 0;
+    this.#spinner = wanted && isTerminal ? ora({ stream: process.stderr, discardStdin: false }) : null;
   }
 
   show({ events, records, done, total }: ProgressState): void {

@@ -79,6 +79,8 @@ export async function run(path: string, options: RunOptions): Promise<void> {
     progress.stop();
     reportEnd(object, summary, options);
     for (const hook of summary.missing) warnMissing(hook, options);
+    for (const { name, links, manifest } of Object.values(object.programs))
+      if (links.length === 0) warnUnattached(name, manifest.type, options);
     if (summary.truncated !== null) process.stderr.write(`${describeError(summary.truncated)}\n`);
     process.exitCode = summary.aborted ? EXIT.interrupted : summary.truncated !== null ? EXIT.usage : EXIT.done;
   } finally {
@@ -145,6 +147,15 @@ function entriesJson(map: TypedMap): unknown[] {
     value: value instanceof Uint8Array ? toHex(value) : value.map(toHex),
     ...(typed !== null && { fields: { key: typed[index]![0], value: typed[index]![1] } }),
   }));
+}
+
+/** A program whose section names no tracepoint, a packet filter for instance: nothing in a capture runs it. */
+function warnUnattached(program: string, type: string, options: RunOptions): void {
+  if (options.quiet) return;
+  const error = new BpfError("CAPTURE_EVENT_MISSING", `no event of a capture runs program ${program} of type ${type}`, {
+    hint: "run it on one input: bpfjit test-run",
+  });
+  process.stderr.write(`${describeError(error)}\n`);
 }
 
 function warnMissing(hook: { readonly kind: string; readonly name: string }, options: RunOptions): void {

@@ -1,5 +1,4 @@
 /** `bpfjit test-run OBJ --prog NAME`: one program on one input, as `bpftool prog run` does. */
-import { writeFileSync } from "node:fs";
 import type { MapRecord } from "../../api/index.ts";
 import {
   hexDump,
@@ -11,7 +10,7 @@ import {
   type TestRunResult,
 } from "../../api/index.ts";
 import { toHex, UsageError } from "../../base/index.ts";
-import { parseCount, readInputFile } from "../input.ts";
+import { parseCount, readInputFile, writeOutputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
 import { printJson, printLine } from "../output.ts";
 import { isPiped, outputOpener, type SinkArguments } from "../sink.ts";
@@ -102,7 +101,7 @@ function writePacket(output: RecordSink | null, program: LinkedProgram, data: Ui
 function writeOutput(path: string | undefined, bytes: Uint8Array | null, option: string): void {
   if (path === undefined) return;
   if (bytes === null) throw new UsageError("USAGE", `${option}: programs of this type give nothing back there`);
-  writeFileSync(path, bytes);
+  writeOutputFile(path, bytes);
 }
 
 /** The contract of design section 9. */

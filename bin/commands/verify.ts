@@ -1,7 +1,7 @@
 /** `bpfjit verify OBJ…`: the verdict of every program. One that fails hides no other, one object neither. */
 import pc from "picocolors";
 import { type ProgramVerdict, verifyObject } from "../../api/index.ts";
-import { BpfError } from "../../base/index.ts";
+import { BpfError, UsageError } from "../../base/index.ts";
 import { EXIT, type ExitCode, exitCodeOf, worstExit } from "../exit.ts";
 import { parseCount, readInputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
@@ -17,6 +17,7 @@ export async function verify(objects: readonly string[], options: VerifyOptions)
   const logLevel = parseCount(options.logLevel, "--log-level", 0, 7);
   const target = readTarget(options);
   const codes: ExitCode[] = [];
+  const seen = new Set<string>();
   for (const path of objects) {
     try {
       const verdicts = verifyObject(readInputFile(path), {
@@ -26,6 +27,7 @@ export async function verify(objects: readonly string[], options: VerifyOptions)
         ...target,
       });
       for (const verdict of verdicts) {
+        seen.add(verdict.program);
         codes.push(EXIT_OF[verdict.verdict]);
         if (options.json) printJson(toJson(path, verdict));
         else printVerdict(path, verdict);
@@ -34,8 +36,13 @@ export async function verify(objects: readonly string[], options: VerifyOptions)
       if (!(error instanceof BpfError)) throw error;
       codes.push(exitCodeOf(error));
       if (options.json && exitCodeOf(error) === EXIT.rejected) printJson(unloadableObject(path, error));
-      else printError(error, { debug: options.debug ?? false });
+      else printError(error, { debug: options.debug ?? false, object: path });
     }
+  }
+  const missing = options.prog?.find((name) => !seen.has(name));
+  if (missing !== undefined && codes.every((code) => code === EXIT.done)) {
+    const where = objects.length === 1 ? `${objects[0]} has` : "the objects have";
+    throw new UsageError("USAGE", `${where} no program ${missing}`, { hint: "bpfjit inspect lists the programs" });
   }
   process.exitCode = worstExit(codes);
 }

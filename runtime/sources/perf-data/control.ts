@@ -23,7 +23,8 @@ export function takeControl(reading: ControlReading, at: number, size: number, o
   const word = at >>> 2;
   const type = words[word]! >>> 0;
   const feature = UNREADABLE.get(type);
-  if (feature !== undefined) throw unsupported(feature);
+  if (feature !== undefined)
+    throw unsupported(feature, feature.includes("-z") ? "record it again without -z" : undefined);
   const require = (least: number): void => {
     if (size < least) throw malformed(`a record of type ${type} has ${size} bytes`, offsetBytes);
   };

@@ -39,8 +39,8 @@ export function malformed(message: string, offsetBytes: number): CaptureError {
 export function truncated(message: string, offsetBytes: number): CaptureError {
   return new CaptureError("CAPTURE_TRUNCATED", message, { where: { offsetBytes } });
 }
-export function unsupported(feature: string): CaptureError {
-  return new CaptureError("CAPTURE_UNSUPPORTED", `the recording holds ${feature}`);
+export function unsupported(feature: string, hint?: string): CaptureError {
+  return new CaptureError("CAPTURE_UNSUPPORTED", `the recording holds ${feature}`, { hint });
 }
 
 export function malformedReader(bytes: Uint8Array, baseOffset: number, what: string): ByteReader {
@@ -156,7 +156,8 @@ function featureBits(header: ByteReader): Set<number> {
 }
 
 function refuseFeatures(present: ReadonlySet<number>): void {
-  if (present.has(FEATURE.COMPRESSED)) throw unsupported("compressed records (perf record -z)");
+  if (present.has(FEATURE.COMPRESSED))
+    throw unsupported("compressed records (perf record -z)", "record it again without -z");
   if (present.has(FEATURE.AUXTRACE)) throw unsupported("AUX area data");
   if (present.has(FEATURE.DIR_FORMAT)) throw unsupported("data in a directory of files (perf record --threads)");
 }
