@@ -8,6 +8,7 @@ import { gunzipSync } from "node:zlib";
 import { readKernel, type TargetOptions } from "../api/index.ts";
 import { BpfError, UsageError } from "../base/index.ts";
 import { DEFAULT_KERNEL_VERSION, findKernelVersion, type SymbolAddresses } from "../compiler/index.ts";
+import { type ProgramTypeName, programTypeByName } from "../spec/index.ts";
 import { readInputFile } from "./input.ts";
 import { note } from "./output.ts";
 
@@ -18,9 +19,34 @@ const OWN_SYMBOLS = "/proc/kallsyms";
 export interface TargetArguments {
   readonly btf?: string;
   readonly kconfig?: string;
+  readonly progType?: readonly string[];
 }
 
-export function readTarget({ btf, kconfig }: TargetArguments): TargetOptions {
+/** What api functions take as the target, and the types of programs that their sections do not say. */
+export interface Preparation extends TargetOptions {
+  readonly types?: Readonly<Record<string, ProgramTypeName>>;
+}
+
+export function readTarget({ btf, kconfig, progType }: TargetArguments): Preparation {
+  const types = progType === undefined ? {} : { types: parseTypes(progType) };
+  return { ...readKernelOptions(btf, kconfig), ...types };
+}
+
+function parseTypes(pairs: readonly string[]): Record<string, ProgramTypeName> {
+  const types: Record<string, ProgramTypeName> = Object.create(null);
+  for (const pair of pairs) {
+    const [, name, type] = /^(.+)=(\w+)$/.exec(pair) ?? [];
+    const spec = type === undefined ? undefined : programTypeByName(type);
+    if (name === undefined || spec === undefined)
+      throw new UsageError("USAGE", `--prog-type takes name=type, not ${pair}`, {
+        hint: "types are as xdp, sched_cls",
+      });
+    types[name] = spec.name;
+  }
+  return types;
+}
+
+function readKernelOptions(btf: string | undefined, kconfig: string | undefined): TargetOptions {
   const configFile = kconfig ?? (canRead(OWN_CONFIG) ? OWN_CONFIG : undefined);
   const config = configFile === undefined ? {} : { kconfig: readConfig(configFile) };
   if (btf !== undefined) {

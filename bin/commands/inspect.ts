@@ -19,7 +19,7 @@ import { printError, printJson, printLine } from "../output.ts";
 import { readTarget, type TargetArguments } from "../target.ts";
 import { describeType } from "../types.ts";
 
-interface InspectOptions extends CommonOptions, Pick<TargetArguments, "kconfig"> {
+interface InspectOptions extends CommonOptions, Pick<TargetArguments, "kconfig" | "progType"> {
   readonly prog?: string;
   readonly insns?: boolean;
   readonly cfg?: boolean;
@@ -37,6 +37,7 @@ export async function inspect(path: string, options: InspectOptions): Promise<vo
     ...readTarget({
       ...(options.btfFile && { btf: options.btfFile }),
       ...(options.kconfig && { kconfig: options.kconfig }),
+      ...(options.progType && { progType: options.progType }),
     }),
   });
   const outcomes = object.programs.filter((outcome) => options.prog === undefined || nameOf(outcome) === options.prog);
