@@ -8,6 +8,7 @@ import { addBatch } from "./batch.ts";
 import { storageOf, supportedHelper } from "./calls.ts";
 import type { FunctionRange } from "./cfg.ts";
 import { checkEncoding } from "./encoding.ts";
+import type { FunctionRole } from "./frame.ts";
 import { lowerFunction } from "./function.ts";
 import { RunTimeGuards, UNCHECKED_STACK_BYTES } from "./unchecked.ts";
 import { mainName, subprogramName, type Unit } from "./unit.ts";
@@ -63,13 +64,17 @@ export function lowerProgram(unit: Unit, program: LowerableProgram, options: Low
   const facts = factsOf(program);
   const guards = isUnchecked(program) ? new RunTimeGuards(unit, program) : null;
   const ranges = functionRanges(program);
-  const lower = (index: number, name: string): LoweredFunction => {
+  const lower = (
+    index: number,
+    name: string,
+    role: FunctionRole = index === 0 ? "main" : "subprogram",
+  ): LoweredFunction => {
     const range = ranges[index]!;
     lowerFunction(unit, {
       program,
       facts,
       range,
-      role: index === 0 ? "main" : "subprogram",
+      role,
       stackBytes: facts === null ? UNCHECKED_STACK_BYTES : (facts.stackBytes[index] ?? 0),
       guards,
       name,
@@ -80,11 +85,19 @@ export function lowerProgram(unit: Unit, program: LowerableProgram, options: Low
   const functions = ranges.map((range, index) =>
     lower(index, index === 0 ? main : subprogramName(program.name, range.first)),
   );
+  // Only a program that is not verified calls its own first function: the verifier refuses recursion.
+  if (callsMain(program)) functions.push(lower(0, subprogramName(program.name, 0), "subprogram"));
   unit.wasm.m.addFunctionExport(main, main);
   const isInlined = options.inlineIntoBatch && guards === null && functions[0]!.insns <= INLINED_INSNS;
   addBatch(unit, program.name, isInlined ? lower(0, `copy:${program.name}`).name : main);
   return functions;
 }
+
+const callsMain = (program: Program): boolean =>
+  program.insns.some(
+    ({ opcode, src, imm }, index) =>
+      opcode === (CLASS.JMP | JMP.CALL) && src === PSEUDO_CALL.SUBPROG && index + 1 + imm === 0,
+  );
 
 export const factsOf = (program: LowerableProgram): ProgramFacts | null =>
   isUnchecked(program) ? null : program.facts;

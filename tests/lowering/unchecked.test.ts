@@ -71,6 +71,20 @@ describe.each([0, 2] as const)("level %i", (level) => {
   });
 });
 
+test("a program may call its own first function", async () => {
+  const text = `
+    main:
+      r6 = *(u64 *)(r1 + 0)
+      r6 += 1
+      *(u64 *)(r1 + 0) = r6
+      if r6 > 4 goto end
+      call main
+    end:
+      r0 = 7
+      exit`;
+  expect(await run(text, [0, 0, 0, 0, 0, 0, 0, 0])).toEqual({ r0: 7n, memory: [5, 0, 0, 0, 0, 0, 0, 0] });
+});
+
 describe("faults", () => {
   const faultOf = (text: string, memory: readonly number[] = []) =>
     run(text, memory).then(
@@ -87,5 +101,6 @@ describe("faults", () => {
   test("a loop without end, a recursion without end", async () => {
     expect(await faultOf("r0 = 0\nagain:\nr0 += 1\ngoto again\nexit")).toEqual([2, 2]);
     expect(await faultOf("call self\nexit\nself:\ncall self\nexit")).toEqual([1, 2]);
+    expect(await faultOf("main:\ncall main\nexit")).toEqual([1, 0]);
   });
 });
