@@ -2,7 +2,7 @@
  * The packed package, installed into an empty project: it imports with types, and a program is embedded in a small HTTP
  * service there. Needs the npm registry (or npm's cache) for the dependencies.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -82,7 +82,12 @@ describe("the packed package", () => {
       "--typeRoots",
       types,
     ];
-    execFileSync(process.execPath, [tsc, ...options, "use.ts"], { cwd: project, stdio: "pipe" });
+    const { status, stdout } = spawnSync(process.execPath, [tsc, ...options, "use.ts"], {
+      cwd: project,
+      encoding: "utf8",
+    });
+    expect(stdout).toBe("");
+    expect(status).toBe(0);
   });
 
   it("counts the requests of an HTTP service from inside", async () => {
