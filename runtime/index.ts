@@ -15,8 +15,6 @@ export {
   formatValue,
   hexDump,
   readValue,
-  type StructView,
   type Value,
-  viewOf,
   writeValue,
 } from "./values/index.ts";

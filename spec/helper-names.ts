@@ -47,9 +47,6 @@ export function helperName(id: number): string {
   return name === undefined ? "unknown" : `bpf_${name}`;
 }
 
-/** Whether the kernel has a helper of this id. */
-export const isKernelHelper = (id: number): boolean => id > 0 && id < NAMES.length;
-
 /**
  * The kernel that brought each helper. Ids only ever grow, so a row says: from this version on, helpers up to that id.
  * Source: the commits that added the helpers; `enum bpf_func_id` in the BTF of released kernels.

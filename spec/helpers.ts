@@ -19,7 +19,7 @@ import type { HelperSpec } from "./helpers/row.ts";
 import { SOCKET_HELPERS } from "./helpers/sockets.ts";
 import { TRACING_HELPERS } from "./helpers/tracing.ts";
 
-export type { ArgSpec, AudienceMember, HelperAudience, HelperHome, HelperSpec, RetSpec } from "./helpers/row.ts";
+export type { ArgSpec, HelperAudience, HelperSpec, RetSpec } from "./helpers/row.ts";
 
 type Row =
   | (typeof GENERAL_HELPERS)[number]
@@ -29,7 +29,6 @@ type Row =
   | (typeof TRACING_HELPERS)[number];
 export type HelperName = Row["name"];
 export type JsHelperName = Extract<Row, { home: "js" }>["name"];
-export type WasmHelperName = Extract<Row, { home: "wasm" }>["name"];
 export type MapHelperName = Extract<Row, { home: "map" }>["name"];
 
 export type NamedHelper = HelperSpec & { readonly name: HelperName };

@@ -8,10 +8,9 @@ import { PerfReader, type PerfReaderOptions } from "./perf-reader.ts";
 import type { RecordReader } from "./reader.ts";
 import { RingbufReader } from "./ringbuf-reader.ts";
 
-export type { Framing } from "./perf-cursor.ts";
 export { PerfReader, type PerfReaderOptions } from "./perf-reader.ts";
 export { readSnapshot } from "./perf-snapshot.ts";
-export { type ReaderOptions, type RecordCallback, RecordReader, type RingRecord } from "./reader.ts";
+export { RecordReader } from "./reader.ts";
 export { RingbufReader } from "./ringbuf-reader.ts";
 
 export function openReader(map: KeylessMap, options: PerfReaderOptions = {}): RecordReader {

@@ -1,3 +1,4 @@
+/** Packet records written as pcapng: what readers of captures find in the file. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,3 +1,4 @@
+/** Records written as perf.data: what perf and our own reader find in the file. */
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
