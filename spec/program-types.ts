@@ -158,7 +158,11 @@ export const PROGRAM_TYPES = [
     packetRead: "always",
     packetWrite: true,
   }),
-  row(26, "tracing", "5.5", null, { sleepable: true }),
+  row(26, "tracing", "5.5", "function_args", {
+    returnsAs: { trace_fentry: [0, 0], trace_fexit: [0, 0], trace_iter: VERDICT },
+    attachTypes: ["trace_raw_tp", "trace_fentry", "trace_fexit", "modify_return", "trace_iter"],
+    sleepable: true,
+  }),
   row(27, "struct_ops", "5.6", null, { sleepable: true }),
   row(28, "ext", "5.6", null),
   row(29, "lsm", "5.7", null, { sleepable: true }),

@@ -4,6 +4,7 @@
  */
 import type { CtxField, CtxSpec } from "../../spec/ctx.ts";
 import type { AttachTypeName } from "../../spec/sections.ts";
+import { argumentAt } from "./btf-ctx.ts";
 import type { Env } from "./env.ts";
 import { reject, unsupported } from "./failure.ts";
 import type { Access } from "./memory.ts";
@@ -14,6 +15,12 @@ import { maskText } from "./scalar-text.ts";
 /** `off` includes the fixed part of the register's offset. Returns what is loaded, null where nothing is. */
 export function checkCtxAccess(env: Env, access: Access, reg: RegState, off: number): RegState | null {
   requireUnmodified(env, access.address, reg);
+  if (env.hook !== null) {
+    const argument = argumentAt(env, env.hook, access, off);
+    if (argument === null) reject(env, "EACCES", `invalid bpf_context access off=${off} size=${access.size}`);
+    env.facts.ctxOffset(env.insnIndex, off);
+    return access.register < 0 ? null : argument;
+  }
   const field = fieldOf(env, access, off);
   if (field === null) reject(env, "EACCES", `invalid bpf_context access off=${off} size=${access.size}`);
   env.facts.ctxOffset(env.insnIndex, off);

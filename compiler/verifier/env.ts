@@ -6,6 +6,7 @@ import { type ProgramTypeSpec, programType } from "../../spec/program-types.ts";
 import { ATTACH_TYPES, type AttachTypeName } from "../../spec/sections.ts";
 import type { Insn } from "../asm/instruction.ts";
 import type { Program } from "../program.ts";
+import type { Hook } from "./btf-ctx.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { FactsBuilder } from "./facts.ts";
 import { Log } from "./log.ts";
@@ -61,6 +62,8 @@ export class Env {
   readonly ctx: CtxSpec;
   /** the expected attach type, or what the kernel takes an absent one for */
   readonly attachType: AttachTypeName | null;
+  /** programs whose context is a function's arguments: that function */
+  hook: Hook | null = null;
   readonly maps: readonly MapSpec[];
   readonly log: Log;
   /** null: not known */

@@ -82,6 +82,8 @@ const samePointer = (old: RegState, reg: RegState): boolean =>
   old.off === reg.off &&
   old.map === reg.map &&
   old.memSize === reg.memSize &&
+  old.btf === reg.btf &&
+  old.btfType === reg.btfType &&
   old.subprogram === reg.subprogram &&
   old.frame === reg.frame;
 

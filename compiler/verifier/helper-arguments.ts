@@ -16,7 +16,7 @@ import { constantMapKey } from "./map-key.ts";
 import { requireReadable } from "./operands.ts";
 import { requestPrecision } from "./precision.ts";
 import { checkAlignment } from "./region.ts";
-import { FLAG, isPacketPointer, REG, type RegState, typeName } from "./register.ts";
+import { baseType, FLAG, isPacketPointer, REG, type RegState, typeName } from "./register.ts";
 import { constantOf, isZero } from "./scalar.ts";
 import type { Frame } from "./state.ts";
 
@@ -155,6 +155,7 @@ function expectedTypes(arg: ArgSpec): { readonly types: readonly number[]; reado
 function requireType(env: Env, arg: ArgSpec, register: number, reg: RegState): void {
   const { types, names = types.map(typeName) } = expectedTypes(arg);
   let { type } = reg;
+  if (baseType(type) === REG.BTF || type & FLAG.UNTRUSTED) unsupported(`pointers with kernel types as ${arg.is}`);
   if ("readOnly" in arg && arg.readOnly) type &= ~FLAG.RDONLY;
   if (allowsNull(arg)) type &= ~FLAG.MAYBE_NULL;
   if (types.includes(type)) return;

@@ -13,6 +13,7 @@ import { reject, unsupported } from "./failure.ts";
 import { checkFormat } from "./format.ts";
 import { CallArguments, checkArguments } from "./helper-arguments.ts";
 import { helperResult } from "./helper-result.ts";
+import { isGpl } from "./license.ts";
 import { requireCompatibleMap } from "./map-compatibility.ts";
 import { forgetPackets } from "./packet.ts";
 import { checkNoLeak, releaseReference } from "./references.ts";
@@ -56,7 +57,7 @@ function requireHelper(env: Env, id: number): NamedHelper {
   if (!isAudience(env, helper.audience)) {
     reject(env, "EINVAL", `program of this type cannot use helper ${helper.name}#${id}`);
   }
-  if (helper.gplOnly && !isGpl(env)) {
+  if (helper.gplOnly && !isGpl(env.program)) {
     reject(env, "EINVAL", "cannot call GPL-restricted function from non-GPL compatible program");
   }
   if (helper.sleepable && !env.program.sleepable) {
@@ -71,24 +72,17 @@ function variantFor(env: Env, helper: NamedHelper): NamedHelper {
   return variant ? { ...helper, args: variant.args } : helper;
 }
 
-/** Kernel: license_is_gpl_compatible(). */
-const GPL_LICENSES: ReadonlySet<string> = new Set([
-  "GPL",
-  "GPL v2",
-  "GPL and additional rights",
-  "Dual BSD/GPL",
-  "Dual MIT/GPL",
-  "Dual MPL/GPL",
-]);
-const isGpl = (env: Env): boolean => env.program.type === "raw" || GPL_LICENSES.has(env.program.license);
-
 const isNumber = (reg: RegState, value: bigint): boolean => reg.type === REG.SCALAR && constantOf(reg.value) === value;
 
 /** Only a probe has a function. Kernel: check_get_func_ip(). */
 function checkFunctionIp(env: Env, { helper }: CallArguments): void {
   const { type } = env.program;
   if (type === "kprobe") return;
-  if (type === "tracing") unsupported(`${helper.name} in programs of type ${type}`);
+  if (type === "tracing") {
+    if (["trace_fentry", "trace_fexit", "modify_return"].includes(env.attachType ?? "")) return;
+    const wanted = "supported only for fentry/fexit/fmod_ret programs";
+    reject(env, "ENOTSUPP", `func ${helper.name}#${helper.id} ${wanted}`);
+  }
   reject(env, "ENOTSUPP", `func ${helper.name}#${helper.id} not supported for program type ${env.type.id}`);
 }
 

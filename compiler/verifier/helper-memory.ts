@@ -1,6 +1,6 @@
 /** Memory that a helper is given, by the type of pointer. Kernel: check_helper_mem_access(), check_stack_range_initialized(). */
 import type { Env } from "./env.ts";
-import { reject } from "./failure.ts";
+import { reject, unsupported } from "./failure.ts";
 import type { CallArguments } from "./helper-arguments.ts";
 import { checkMapAccess, checkMapAccessType } from "./map-value.ts";
 import { checkPacketAccess } from "./packet.ts";
@@ -49,6 +49,8 @@ export function checkHelperMemory(
     case REG.STACK:
       checkStackMemory(env, call, register, reg, size, use);
       return;
+    case REG.BTF:
+      unsupported("pointers with kernel types as memory");
   }
   if (use.zeroAllowed && size === 0 && reg.type === REG.SCALAR && isZero(reg.value)) return;
   reject(env, "EACCES", `R${register} type=${typeName(reg.type)} expected=${typeName(REG.STACK)}`);

@@ -4,6 +4,7 @@
  */
 import { type ErrorPlace, UnsupportedError, VerifierError } from "../../base/errors.ts";
 import { type Program, sourceLineAt, type VerifiedProgram } from "../program.ts";
+import { requireHook } from "./btf-ctx.ts";
 import { checkControlFlow, checkSubprograms, findSubprograms } from "./cfg.ts";
 import { findComponents } from "./components.ts";
 import { checkEncodings } from "./encoding.ts";
@@ -56,6 +57,7 @@ function run(env: Env): void {
   }
   checkAttachType(env);
   checkSleepable(env);
+  if (env.program.type === "tracing") env.hook = requireHook(env);
   findSubprograms(env);
   checkSubprograms(env);
   checkEncodings(env);

@@ -13,7 +13,7 @@ import { requireReadable } from "./operands.ts";
 import { learnPacketRange, packetBranchTaken } from "./packet.ts";
 import { pushPath } from "./paths.ts";
 import { requestPrecision } from "./precision.ts";
-import { baseType, isAnyPacketPointer, knownReg, mayBeNull, REG, type RegState, withValue } from "./register.ts";
+import { baseType, FLAG, isAnyPacketPointer, knownReg, mayBeNull, REG, type RegState, withValue } from "./register.ts";
 import { constantOf, type Scalar, U32_MAX } from "./scalar.ts";
 import { draftOf, settle } from "./scalar-bounds.ts";
 import { HISTORY, type Place, type State } from "./state.ts";
@@ -91,7 +91,9 @@ const NEVER_NULL: ReadonlySet<number> = new Set([
 ]);
 /** Kernel: reg_not_null(). */
 export function isNeverNull(reg: RegState): boolean {
-  if (mayBeNull(reg.type) || !NEVER_NULL.has(baseType(reg.type))) return false;
+  if (mayBeNull(reg.type)) return false;
+  const isTrusted = baseType(reg.type) === REG.BTF && (reg.type & FLAG.TRUSTED) !== 0;
+  if (!isTrusted && (!NEVER_NULL.has(baseType(reg.type)) || reg.type & FLAG.UNTRUSTED)) return false;
   return reg.value.smin > -VARIABLE_LIMIT && reg.value.smax < VARIABLE_LIMIT;
 }
 

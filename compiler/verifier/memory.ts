@@ -3,6 +3,7 @@
  * be stored anywhere as a plain number (the kernel's allow_ptr_leaks). Kernel: check_mem_access().
  */
 import { POINTER } from "../program.ts";
+import { checkBtfAccess } from "./btf-pointer.ts";
 import { checkCtxAccess } from "./ctx.ts";
 import type { Env } from "./env.ts";
 import { reject, unsupported } from "./failure.ts";
@@ -11,6 +12,7 @@ import { checkPacketAccess, mayWritePacket } from "./packet.ts";
 import { checkAlignment, checkRegion, knownAlignment } from "./region.ts";
 import {
   baseType,
+  FLAG,
   isReadOnly,
   isSocketPointer,
   mayBeNull,
@@ -86,8 +88,14 @@ function accessMemory(env: Env, reg: RegState, access: Access): RegState | null 
       if (write && isReadOnly(reg.type)) {
         reject(env, "EACCES", `R${access.address} cannot write into ${typeName(reg.type)}`);
       }
-      checkRegion(env, access.address, reg, off, size, reg.memSize, false);
+      // Memory that a kernel pointer names is read with care, wherever it is.
+      if (!(reg.type & FLAG.UNTRUSTED)) checkRegion(env, access.address, reg, off, size, reg.memSize, false);
       return loads ? UNKNOWN : null;
+    case REG.BTF: {
+      if (mayBeNull(reg.type)) break;
+      const found = checkBtfAccess(env, access, reg, off);
+      return loads ? found : null;
+    }
     case REG.CTX:
       return checkCtxAccess(env, access, reg, off);
     case REG.PACKET:
@@ -135,5 +143,7 @@ const KINDS: Readonly<Record<number, number>> = {
   [REG.PACKET]: POINTER.packet,
   [REG.PACKET_META]: POINTER.packet,
   [REG.MEM]: POINTER.memory,
+  [REG.BTF]: POINTER.btf,
 };
-const pointerKind = (reg: RegState): number => KINDS[baseType(reg.type)] ?? 0;
+const pointerKind = (reg: RegState): number =>
+  reg.type & FLAG.UNTRUSTED ? POINTER.btf : (KINDS[baseType(reg.type)] ?? 0);

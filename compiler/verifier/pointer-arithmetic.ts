@@ -93,6 +93,8 @@ function requireMovable(env: Env, insn: Insn, pointer: RegState, offset: RegStat
     case REG.PACKET_META:
     case REG.MEM:
     case REG.FUNC:
+    case REG.TP_BUFFER:
+    case REG.BTF:
       return;
     case REG.FLOW_KEYS:
       if (constant !== null) return;

@@ -67,6 +67,8 @@ function readParameter(
   }
   const target = btf.resolve(type.type);
   if (tags.includes("ctx") || (target.kind === "struct" && target.name === env.ctx.name)) return { kind: "ctx" };
+  // The kernel takes pointers to whole numbers for the context there.
+  if (env.hook !== null && target.kind === "int") unsupported("pointers to numbers as arguments of global functions");
   if (target.kind === "struct" && target.name === "bpf_dynptr") unsupported("dynptr arguments of global functions");
   const other = tags.find((tag) => tag !== "nonnull");
   if (other !== undefined) unsupported(`arguments tagged ${other}`);

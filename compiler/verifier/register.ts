@@ -3,6 +3,7 @@
  * `edit` makes a copy to change, so that states share them. Kernel: struct bpf_reg_state.
  */
 import type { MapSpec } from "../../spec/map-types.ts";
+import type { Btf } from "../object/btf/btf.ts";
 import { knownScalar, type Scalar, UNKNOWN_SCALAR, ZERO_SCALAR } from "./scalar.ts";
 
 /** Base types; `type & BASE` of a register's type. Kernel: enum bpf_reg_type. */
@@ -27,11 +28,21 @@ export const REG = {
   FUNC: 16,
   /** the buffer that a writable raw tracepoint passes on */
   TP_BUFFER: 17,
+  /** a pointer with a kernel type */
+  BTF: 18,
 } as const;
 const BASE = 0xff;
 
 /** Flags beside the base type. Kernel: enum bpf_type_flag. */
-export const FLAG = { MAYBE_NULL: 0x100, RDONLY: 0x200, RINGBUF: 0x400, PERF: 0x800 } as const;
+export const FLAG = {
+  MAYBE_NULL: 0x100,
+  RDONLY: 0x200,
+  RINGBUF: 0x400,
+  PERF: 0x800,
+  TRUSTED: 0x1000,
+  UNTRUSTED: 0x2000,
+  RCU: 0x4000,
+} as const;
 
 export const baseType = (type: number): number => type & BASE;
 export const mayBeNull = (type: number): boolean => (type & FLAG.MAYBE_NULL) !== 0;
@@ -72,6 +83,9 @@ export class Reg {
   mapUid = 0;
   /** MEM: bytes */
   memSize = 0;
+  /** BTF: the type that it points to, no modifier */
+  btf: Btf | null = null;
+  btfType = 0;
   /** FUNC: index of the subprogram */
   subprogram = 0;
   /** pruning must respect the value. Kernel: precision tracking */
@@ -101,6 +115,8 @@ export function edit(reg: RegState): Reg {
   copy.map = reg.map;
   copy.mapUid = reg.mapUid;
   copy.memSize = reg.memSize;
+  copy.btf = reg.btf;
+  copy.btfType = reg.btfType;
   copy.subprogram = reg.subprogram;
   copy.precise = reg.precise;
   return copy;
@@ -148,11 +164,17 @@ const TYPE_NAMES: Readonly<Record<number, string>> = {
   [REG.MEM]: "mem",
   [REG.FUNC]: "func",
   [REG.TP_BUFFER]: "tp_buffer",
+  [REG.BTF]: "ptr_",
 };
 
 /** Kernel: reg_type_str(). */
 export function typeName(type: number): string {
-  const before = `${type & FLAG.RDONLY ? "rdonly_" : ""}${type & FLAG.RINGBUF ? "ringbuf_" : ""}`;
   if (type & FLAG.PERF) return `perf_${TYPE_NAMES[baseType(type)]}${mayBeNull(type) ? "_or_null" : ""}`;
-  return `${before}${TYPE_NAMES[baseType(type)]}${mayBeNull(type) ? "_or_null" : ""}`;
+  let before = type & FLAG.RDONLY ? "rdonly_" : "";
+  if (type & FLAG.RINGBUF) before += "ringbuf_";
+  if (type & FLAG.UNTRUSTED) before += "untrusted_";
+  if (type & FLAG.TRUSTED) before += "trusted_";
+  if (type & FLAG.RCU) before += "rcu_";
+  const isBtf = baseType(type) === REG.BTF;
+  return `${before}${TYPE_NAMES[baseType(type)]}${mayBeNull(type) ? (isBtf ? "or_null_" : "_or_null") : ""}`;
 }

@@ -144,7 +144,7 @@ describe("outcomes", () => {
       verdict: "unsupported",
       error: { feature: "results of bpf_get_current_task_btf" },
     });
-    const type = outcome("; prog: tracing\nr0 = 0\nexit\n");
+    const type = outcome("; prog: struct_ops\nr0 = 0\nexit\n");
     expect(type.verdict).toBe("unsupported");
   });
 
