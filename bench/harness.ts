@@ -117,7 +117,9 @@ async function kernelSample(
     map: EVENTS_MAP,
   });
   if (isLoop)
-    return async () => (await kernel.run(handle, workload.output === null ? REPEAT : OUTPUT_REPEAT)) / EVENT_COUNT;
+    return async () =>
+      (await kernel.run(handle, workload.output === null ? REPEAT : OUTPUT_REPEAT)) /
+      (workload.kernelEvents ?? EVENT_COUNT);
   return async () => kernel.run(handle, workload.output === null ? 1_000_000 : EVENT_COUNT);
 }
 

@@ -6,14 +6,13 @@ export interface Workload {
   readonly summary: string;
   /** records are written, so a reader has to drain them between runs */
   readonly output: "records" | "perf" | null;
+  /** events of one run in the kernel, where records are so large that a ring does not hold those of all */
+  readonly kernelEvents?: number;
 }
 
-const row = (name: string, program: string, summary: string, output: Workload["output"] = null): Workload => ({
-  name,
-  program,
-  summary,
-  output,
-});
+function row(name: string, program: string, summary: string, output: Workload["output"] = null): Workload {
+  return { name, program, summary, output };
+}
 
 export const WORKLOADS: readonly Workload[] = [
   row("empty", "empty", "return 0"),
@@ -28,4 +27,21 @@ export const WORKLOADS: readonly Workload[] = [
   row("perf-output", "perf_output", "a perf record of 64 bytes for every event", "perf"),
   row("histogram", "histogram", "log2 histogram"),
   row("compute", "compute", "mix 224 bytes into a hash"),
+  ...sizes(16),
+  ...sizes(64),
+  ...sizes(256, { kernelEvents: 4096 }),
+  ...sizes(1500, { kernelEvents: 1024 }),
 ];
+
+function sizes(bytes: number, detail: Pick<Workload, "kernelEvents"> = {}): Workload[] {
+  return [
+    row(
+      `perf-copy-${bytes}`,
+      `copy_${bytes}`,
+      `a perf record of ${bytes} bytes, copied from where it was made`,
+      "perf",
+    ),
+    row(`perf-reserve-${bytes}`, `reserve_${bytes}`, "the same, made in the buffer; in the kernel copied", "perf"),
+    row(`ring-${bytes}`, `ring_${bytes}`, "the same, made in a ring buffer", "records"),
+  ].map((workload) => ({ ...workload, ...detail }));
+}

@@ -4,6 +4,8 @@
  * array of events, and as an XDP program kernel_NAME, which runs the same body over the same events inside bpf_loop in the kernel.
  * Rebuild: bench/workloads/build.sh
  */
+#include "../../include/bpfjit_helpers.h"
+
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
@@ -222,6 +224,82 @@ static __always_inline long perf_output_body(void *ctx, struct event *e)
 	return 0;
 }
 
+/* Records too large for the stack are made here. */
+struct scratch {
+	u64 words[188];
+};
+
+struct {
+	__uint(type, 6);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+/* Words of the event, over and over; the last 4 bytes of 1,500 are half a word. */
+static __always_inline void fill_words(u64 *to, struct event *e, u32 bytes)
+{
+	u64 *from = (u64 *)e;
+
+#pragma unroll
+	for (u32 i = 0; i < bytes / 8; i++)
+		to[i] = from[1 + i % 7];
+	if (bytes % 8)
+		((u32 *)to)[bytes / 4 - 1] = e->pid;
+}
+
+/*
+ * A record of BYTES bytes, copied into the perf buffer, made in the perf buffer, made in the ring. A kernel cannot make it in
+ * the perf buffer: what it is compared with copies.
+ */
+#define COPIED(bytes, room)                                                    \
+	static __always_inline long copy_##bytes##_body(void *ctx, struct event *e) \
+	{                                                                      \
+		room                                                           \
+		fill_words(words, e, bytes);                                   \
+		bpf_perf_event_output(ctx, &perf, BPF_F_CURRENT_CPU, words, bytes); \
+		return 0;                                                      \
+	}
+#define IN_PLACE(bytes)                                                        \
+	static __always_inline long reserve_##bytes##_body(void *ctx, struct event *e) \
+	{                                                                      \
+		u64 *words = bpf_perf_reserve(&perf, bytes, BPF_F_CURRENT_CPU); \
+		if (!words)                                                    \
+			return 0;                                              \
+		fill_words(words, e, bytes);                                   \
+		bpf_perf_commit(words);                                        \
+		return 0;                                                      \
+	}
+#define IN_RING(bytes)                                                         \
+	static __always_inline long ring_##bytes##_body(void *ctx, struct event *e) \
+	{                                                                      \
+		u64 *words = bpf_ringbuf_reserve(&records, bytes, 0);          \
+		if (!words)                                                    \
+			return 0;                                              \
+		fill_words(words, e, bytes);                                   \
+		bpf_ringbuf_submit(words, BPF_RB_NO_WAKEUP);                   \
+		return 0;                                                      \
+	}
+#define ON_STACK(bytes) u64 words[bytes / 8];
+#define IN_MAP                                                                 \
+	u32 key = 0;                                                           \
+	u64 *words = bpf_map_lookup_elem(&scratches, &key);                    \
+	if (!words)                                                            \
+		return 0;
+
+COPIED(16, ON_STACK(16))
+COPIED(64, ON_STACK(64))
+COPIED(256, ON_STACK(256))
+COPIED(1500, IN_MAP)
+IN_PLACE(16)
+IN_PLACE(64)
+IN_PLACE(256)
+IN_PLACE(1500)
+IN_RING(16)
+IN_RING(64)
+IN_RING(256)
+IN_RING(1500)
+
 static __always_inline u32 log2_of(u64 v)
 {
 	u32 r, shift, x = v >> 32;
@@ -281,25 +359,28 @@ struct loop {
 	void *ctx;
 };
 
-#define WORKLOAD(name)                                                         \
+#define WORKLOAD(name) COMPARED(name, name, EVENTS)
+
+/* NAME in bpfjit, OTHER in the kernel, over so many events: rings must hold what two runs write. */
+#define COMPARED(name, other, count)                                                  \
 	SEC("tracepoint/bench/event") int name(struct event *e)                \
 	{                                                                      \
 		return name##_body(e, e);                                      \
 	}                                                                      \
 	static long name##_step(u32 i, struct loop *loop)                      \
 	{                                                                      \
-		name##_body(loop->ctx, &events[i & (EVENTS - 1)]);             \
+		other##_body(loop->ctx, &events[i & (EVENTS - 1)]);            \
 		return 0;                                                      \
 	}                                                                      \
 	SEC("xdp") int kernel_##name(void *ctx)                                \
 	{                                                                      \
 		struct loop loop = { ctx };                                    \
-		bpf_loop(EVENTS, name##_step, &loop, 0);                       \
+		bpf_loop(count, name##_step, &loop, 0);                        \
 		return 2;                                                      \
 	}                                                                      \
 	SEC("xdp") int once_##name(void *ctx)                                  \
 	{                                                                      \
-		name##_body(ctx, &events[1]);                                  \
+		other##_body(ctx, &events[1]);                                 \
 		return 2;                                                      \
 	}
 
@@ -315,5 +396,17 @@ WORKLOAD(ring)
 WORKLOAD(perf_output)
 WORKLOAD(histogram)
 WORKLOAD(compute)
+WORKLOAD(copy_16)
+WORKLOAD(copy_64)
+COMPARED(copy_256, copy_256, 4096)
+COMPARED(copy_1500, copy_1500, 1024)
+COMPARED(reserve_16, copy_16, EVENTS)
+COMPARED(reserve_64, copy_64, EVENTS)
+COMPARED(reserve_256, copy_256, 4096)
+COMPARED(reserve_1500, copy_1500, 1024)
+WORKLOAD(ring_16)
+WORKLOAD(ring_64)
+COMPARED(ring_256, ring_256, 4096)
+COMPARED(ring_1500, ring_1500, 1024)
 
 char _license[] SEC("license") = "GPL";
