@@ -32,7 +32,7 @@ function buildProgram(): Command {
       command("run <object>", "run the programs of an object over a capture; print records and, at the end, maps"),
     ),
   )
-    .requiredOption("-i, --input <capture>", "perf.data file, or - for perf's pipe on standard input")
+    .option("-i, --input <capture>", "perf.data file, or - for perf's pipe on standard input")
     .option("-p, --prog <name>", "only this program (may be repeated)", collect)
     .option("--type <map=struct>", "struct that a map's records are (may be repeated)", collect)
     .option("--map <name>", "print only this map at the end (may be repeated)", collect)
@@ -41,7 +41,7 @@ function buildProgram(): Command {
     .action(async (object, options) => (await import("./commands/run.ts")).run(object, options));
 
   withSink(withTarget(command("test-run <object>", "run one program on one input, as bpftool prog run does")))
-    .requiredOption("-p, --prog <name>", "the program")
+    .option("-p, --prog <name>", "the program")
     .option("--data-in <file>", "packet or payload")
     .option("--ctx-in <file>", "context")
     .option("--repeat <n>", "how often", "1")
@@ -77,7 +77,7 @@ function buildProgram(): Command {
     .action(async (objects, options) => (await import("./commands/compat.ts")).compat(objects, options));
 
   command("bench [workload...]", "the benchmark table")
-    .option("--baseline <engines>", "compare with: kernel-loop, kernel-repeat, js-helpers, js (comma separated)")
+    .option("--baseline <engines>", "compare with: kernel-loop, kernel-repeat (comma separated)")
     .option("--samples <n>", "samples a workload and engine", "11")
     .option("--list", "only list the workloads")
     .action(async (workloads, options) => (await import("./commands/bench.ts")).bench(workloads, options));

@@ -12,7 +12,7 @@ import {
 import { BpfError, toHex, UsageError } from "../../base/index.ts";
 import { EXIT } from "../exit.ts";
 import { parseCount, readInputFile } from "../input.ts";
-import type { CommonOptions } from "../options.ts";
+import { type CommonOptions, requireOption } from "../options.ts";
 import { describeError, note, printJson, printLine } from "../output.ts";
 import { Progress } from "../progress.ts";
 import { isPiped, outputOpener, type SinkArguments } from "../sink.ts";
@@ -20,7 +20,7 @@ import { readTarget, type TargetArguments } from "../target.ts";
 import { mapText, recordText } from "../text.ts";
 
 interface RunOptions extends CommonOptions, TargetArguments, SinkArguments {
-  readonly input: string;
+  readonly input?: string;
   readonly prog?: readonly string[];
   readonly type?: readonly string[];
   readonly map?: readonly string[];
@@ -30,10 +30,11 @@ interface RunOptions extends CommonOptions, TargetArguments, SinkArguments {
 }
 
 export async function run(path: string, options: RunOptions): Promise<void> {
+  const capture = requireOption(options.input, "--input CAPTURE", "perf record -R writes one; - reads perf's pipe");
   const types = parseTypes(options.type ?? []);
   const optimize = parseCount(options.opt, "--opt", 0, 3) as 0 | 1 | 2 | 3;
   const openOutput = outputOpener(options);
-  const input = options.input === "-" ? streamInput(process.stdin, "standard input") : fileInput(options.input);
+  const input = capture === "-" ? streamInput(process.stdin, "standard input") : fileInput(capture);
   const source = await openPerfData(input);
   const object = await load(readInputFile(path), {
     name: path,

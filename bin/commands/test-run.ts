@@ -11,14 +11,14 @@ import {
 } from "../../api/index.ts";
 import { toHex, UsageError } from "../../base/index.ts";
 import { parseCount, readInputFile, writeOutputFile } from "../input.ts";
-import type { CommonOptions } from "../options.ts";
+import { type CommonOptions, requireOption } from "../options.ts";
 import { printJson, printLine } from "../output.ts";
 import { isPiped, outputOpener, type SinkArguments } from "../sink.ts";
 import { readTarget, type TargetArguments } from "../target.ts";
 import { mapText, recordText } from "../text.ts";
 
 interface TestRunOptions extends CommonOptions, TargetArguments, SinkArguments {
-  readonly prog: string;
+  readonly prog?: string;
   readonly dataIn?: string;
   readonly ctxIn?: string;
   readonly repeat: string;
@@ -27,20 +27,21 @@ interface TestRunOptions extends CommonOptions, TargetArguments, SinkArguments {
 }
 
 export async function testRun(path: string, options: TestRunOptions): Promise<void> {
+  const name = requireOption(options.prog, "--prog NAME", "bpfjit inspect lists the programs");
   const repeat = parseCount(options.repeat, "--repeat", 1, 0x7fff_ffff);
   const openOutput = outputOpener(options);
   await using object = await load(readInputFile(path), {
     name: path,
-    programs: [options.prog],
+    programs: [name],
     runtimeOptions: { trace: (line) => (options.json ? undefined : printLine(line)) },
     ...readTarget(options),
   });
   const output = openOutput?.() ?? null;
-  const { records, result } = await withOutput(output, () => runOnce(object, options, repeat, output));
+  const { records, result } = await withOutput(output, () => runOnce(object, name, options, repeat, output));
   writeOutput(options.dataOut, result.dataOut, "--data-out");
   writeOutput(options.ctxOut, result.ctxOut, "--ctx-out");
-  if (options.json) printJson(toJson(object, options.prog, result, records));
-  else if (!isPiped(options)) printResult(object, options.prog, result, output === null ? records : []);
+  if (options.json) printJson(toJson(object, name, result, records));
+  else if (!isPiped(options)) printResult(object, name, result, output === null ? records : []);
 }
 
 /** Closes the output; where the work failed, its error is the one that counts. */
@@ -58,12 +59,13 @@ async function withOutput<T>(output: RecordSink | null, work: () => T): Promise<
 
 function runOnce(
   object: LoadedObject,
+  name: string,
   options: TestRunOptions,
   repeat: number,
   output: RecordSink | null,
 ): { records: MapRecord[]; result: TestRunResult } {
   const records: MapRecord[] = [];
-  const program = object.program(options.prog);
+  const program = object.program(name);
   const dataIn = options.dataIn === undefined ? undefined : readInputFile(options.dataIn);
   const readings = object.openRecords((record) => records.push(record), { ...(output && { output }) });
   try {

@@ -179,9 +179,9 @@ export function readBtf(bytes: Uint8Array, base: Btf | null = null): Btf {
   return new Btf(section.data, base);
 }
 
-/** `/path/execsnoop.bpf.o` → `execsnoop` */
+/** `/path/execsnoop.bpf.o` → `execsnoop`, `C:\path\execsnoop.bpf.o` too */
 function objectName(name: string): string {
-  const file = name.slice(name.lastIndexOf("/") + 1);
+  const file = name.slice(Math.max(name.lastIndexOf("/"), name.lastIndexOf("\\")) + 1);
   const dot = file.indexOf(".");
   return dot < 0 ? file : file.slice(0, dot);
 }

@@ -63,6 +63,24 @@ describe("the command says what is wrong", () => {
   });
 });
 
+describe("options", () => {
+  it("that are misspelt are named, with the one that may be meant", async () => {
+    const { code, stderr } = await bpfjit(["run", "examples/opens.bpf.o", "--inputt", CAPTURE]);
+    expect(stderr).toContain("unknown option '--inputt'");
+    expect(stderr).toContain("Did you mean --input?");
+    expect(code).toBe(2);
+  });
+
+  it("that are missing are named, with what to give", async () => {
+    const run = await bpfjit(["run", "examples/opens.bpf.o"]);
+    expect(run.stderr).toMatch(/--input CAPTURE is missing[\s\S]*hint: /);
+    expect(run.code).toBe(2);
+    const testRun = await bpfjit(["test-run", "examples/opens.bpf.o"]);
+    expect(testRun.stderr).toMatch(/--prog NAME is missing[\s\S]*hint: /);
+    expect(testRun.code).toBe(2);
+  });
+});
+
 describe("exec --batch", () => {
   const EXIT_42 = "b70000002a0000009500000000000000";
 
