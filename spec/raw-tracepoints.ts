@@ -1,6 +1,7 @@
 /**
  * Raw tracepoints that pass null, or an error in the place of a pointer: their arguments by number, from 0. All other pointers
- * are valid when the program runs. Source: kernel/bpf/btf.c, raw_tp_null_args (from 6.13 on).
+ * are valid when the program runs. Source: kernel/bpf/btf.c, raw_tp_null_args (from 6.13 on);
+ * sched_process_wait, signal_generate and signal_deliver stand there, too, but 6.18 takes their pointers for valid.
  */
 export interface DoubtfulArguments {
   readonly maybeNull: readonly number[];
@@ -22,9 +23,17 @@ const ROWS: readonly (readonly [maybeNull: readonly number[], maybeError: readon
       "wiphy_work_cancel wiphy_work_flush hugetlbfs_alloc_inode spufs_context neigh_update",
   ],
   [
+    [2],
+    [],
+    "sched_stick_numa sched_swap_numa fib_table_lookup tcp_sendmsg_locked tegra_dma_tx_status " +
+      "xfs_btree_updkeys xfs_btree_overlapped_query_range xchk_metapath_lookup " +
+      "cfg80211_report_wowlan_wakeup cfg80211_inform_bss_frame kvm_page_fault_enter " +
+      "dpu_crtc_setup_mixer binder_transaction btree_path_free amdtp_packet",
+  ],
+  [
     [0],
     [],
-    "sched_process_wait afs_protocol_error cachefiles_unlink cachefiles_rename cachefiles_prep_read " +
+    "afs_protocol_error cachefiles_unlink cachefiles_rename cachefiles_prep_read " +
       "cachefiles_mark_active cachefiles_mark_failed cachefiles_mark_inactive cachefiles_vfs_error " +
       "cachefiles_io_error cachefiles_ondemand_open cachefiles_ondemand_copen cachefiles_ondemand_close " +
       "cachefiles_ondemand_read cachefiles_ondemand_cread cachefiles_ondemand_fd_write " +
@@ -38,14 +47,6 @@ const ROWS: readonly (readonly [maybeNull: readonly number[], maybeError: readon
       "xfs_blockgc_worker xfs_blockgc_flush_all nfsd_dirent nfsd_file_insert_err nfsd_file_cons_err " +
       "nfs4_setup_sequence",
   ],
-  [
-    [2],
-    [],
-    "sched_stick_numa sched_swap_numa fib_table_lookup tcp_sendmsg_locked tegra_dma_tx_status " +
-      "xfs_btree_updkeys xfs_btree_overlapped_query_range xchk_metapath_lookup " +
-      "cfg80211_report_wowlan_wakeup cfg80211_inform_bss_frame kvm_page_fault_enter " +
-      "dpu_crtc_setup_mixer binder_transaction btree_path_free amdtp_packet",
-  ],
   [[0], [2], "cachefiles_lookup"],
   [
     [4],
@@ -55,8 +56,11 @@ const ROWS: readonly (readonly [maybeNull: readonly number[], maybeError: readon
       "pnfs_mds_fallback_pg_get_mirror_count pnfs_mds_fallback_read_done pnfs_mds_fallback_write_done " +
       "pnfs_mds_fallback_read_pagelist pnfs_mds_fallback_write_pagelist cfg80211_michael_mic_failure",
   ],
-  [[3], [], "qdisc_dequeue xfs_iomap_alloc xfs_iomap_found hfi1_sdma_progress iptfs_ingress_postq_event"],
-  [[], [1], "signal_generate signal_deliver"],
+  [
+    [3],
+    [],
+    "qdisc_dequeue kfree_skb xfs_iomap_alloc xfs_iomap_found hfi1_sdma_progress " + "iptfs_ingress_postq_event",
+  ],
   [[0, 1], [], "tcp_send_reset cfg80211_scan_done"],
   [[], [3], "mr_integ_alloc"],
   [[0, 3], [], "nfsd_file_acquire"],

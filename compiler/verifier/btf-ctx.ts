@@ -4,7 +4,7 @@
  */
 import { doubtfulArguments } from "../../spec/raw-tracepoints.ts";
 import type { Btf } from "../object/btf/btf.ts";
-import type { BtfParameter } from "../object/btf/types.ts";
+import type { BtfParameter, BtfType } from "../object/btf/types.ts";
 import type { AttachBtf } from "../program.ts";
 import { btfPointer } from "./btf-pointer.ts";
 import { isTagged } from "./btf-walk.ts";
@@ -14,6 +14,7 @@ import type { Access } from "./memory.ts";
 import { FLAG, type RegState, UNKNOWN } from "./register.ts";
 
 const TRACEPOINT_PREFIX = "btf_trace_";
+const CALLER_PREFIX = "__bpf_trace_";
 /** The kernel's MAX_BPF_FUNC_ARGS. */
 const MOST_ARGUMENTS = 12;
 const WORD = 8;
@@ -31,15 +32,26 @@ export interface Hook {
 /** The prototype that the program attaches to. */
 export function hookOf({ btf, id, name }: AttachBtf): Hook | null {
   const isTracepoint = name.startsWith(TRACEPOINT_PREFIX);
-  const pointer = btf.resolve(id);
-  const proto = isTracepoint
-    ? pointer.kind === "ptr" && btf.resolve(pointer.type)
-    : pointer.kind === "func" && btf.resolve(pointer.type);
-  if (proto === false || proto.kind !== "func_proto") return null;
+  const proto = isTracepoint ? tracepointPrototype(btf, id, name) : prototypeOf(btf, id, "func");
+  if (proto === null) return null;
   // What a typed raw tracepoint is given first is the kernel's own.
   const parameters = isTracepoint ? proto.parameters.slice(1) : proto.parameters;
   const shown = isTracepoint ? name.slice(TRACEPOINT_PREFIX.length) : name;
   return { btf, name: shown, parameters, returns: proto.returns, isTracepoint };
+}
+
+type Prototype = BtfType & { readonly kind: "func_proto" };
+
+/** The function that calls the programs names its parameters, the tracepoint's typedef does not. */
+function tracepointPrototype(btf: Btf, id: number, name: string): Prototype | null {
+  const caller = btf.findByName(CALLER_PREFIX + name.slice(TRACEPOINT_PREFIX.length), "func");
+  return (caller === null ? null : prototypeOf(btf, caller, "func")) ?? prototypeOf(btf, id, "ptr");
+}
+
+function prototypeOf(btf: Btf, id: number, kind: "func" | "ptr"): Prototype | null {
+  const type = btf.resolve(id);
+  const proto = type.kind === kind ? btf.resolve(type.type) : null;
+  return proto?.kind === "func_proto" ? proto : null;
 }
 
 /** What a load from the context yields; null where it may not be. */
@@ -76,10 +88,13 @@ function refuse(env: Env, line: string): null {
   return null;
 }
 
-function pointerArgument(env: Env, hook: Hook, index: number, type: number): RegState {
+function pointerArgument(env: Env, hook: Hook, index: number, type: number): RegState | null {
   const { btf, name, parameters, isTracepoint } = hook;
   const target = btf.resolve(type);
-  if (target.kind !== "struct" && target.kind !== "union") return UNKNOWN;
+  if (target.kind === "void" || target.kind === "int") return UNKNOWN;
+  if (target.kind !== "struct" && target.kind !== "union") {
+    return refuse(env, `func '${name}' arg${index} type ${target.kind.toUpperCase()} is not a struct`);
+  }
   if (isTagged(btf, type)) unsupported(`arguments that are tagged (${name})`);
   const isNullable = parameters[index]?.name.endsWith("__nullable") === true;
   const doubtful = isTracepoint ? doubtfulArguments(name) : undefined;

@@ -3,7 +3,7 @@
  * alive. Not here: bytes of types (btf-walk.ts), arguments of hooks (btf-ctx.ts). Kernel: check_ptr_to_btf_access().
  */
 
-import { walkStruct } from "./btf-walk.ts";
+import { shownName, walkStruct } from "./btf-walk.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
 import { isGpl } from "./license.ts";
@@ -15,7 +15,7 @@ import { maskText } from "./scalar-text.ts";
 /** `off` includes the register's fixed offset. Returns what is loaded. */
 export function checkBtfAccess(env: Env, access: Access, reg: RegState, off: number): RegState {
   const btf = reg.btf!;
-  const name = btf.nameOf(reg.btfType);
+  const name = shownName(btf.nameOf(reg.btfType));
   const constant = constantOf(reg.value);
   if (!isGpl(env.program)) {
     reject(env, "EINVAL", `Cannot access kernel 'struct ${name}' from non-GPL compatible program`);

@@ -23,6 +23,9 @@ interface Place {
 
 type Struct = BtfType & { readonly kind: "struct" | "union" };
 
+/** As the kernel's messages name types without a name. */
+export const shownName = (name: string): string => (name === "" ? "(anon)" : name);
+
 /** Looks at bytes [off, off + size) of type `id`; `off` is not negative. Rejects where they are no such access. */
 export function walkStruct(env: Env, btf: Btf, id: number, off: number, size: number): Found {
   let place: Place = { type: btf.skipModifiers(id), off, size, viaUnion: false };
@@ -37,7 +40,7 @@ export function walkStruct(env: Env, btf: Btf, id: number, off: number, size: nu
 function step(env: Env, btf: Btf, place: Place): Found | Place {
   const struct = btf.typeById(place.type);
   if (struct.kind !== "struct" && struct.kind !== "union") {
-    return reject(env, "EINVAL", `Type '${struct.name}' is not a struct`);
+    return reject(env, "EINVAL", `Type '${shownName(struct.name)}' is not a struct`);
   }
   const { off, size } = place;
   const viaUnion = place.viaUnion || (struct.kind === "union" && struct.members.length !== 1);
@@ -52,17 +55,17 @@ function step(env: Env, btf: Btf, place: Place): Found | Place {
     }
     if (off < start) break;
     const bytes = btf.sizeOf(member.type);
-    if (bytes === null) return reject(env, "EFAULT", `field ${member.name} doesn't have size`);
+    if (bytes === null) return reject(env, "EFAULT", `field ${shownName(member.name)} doesn't have size`);
     if (off >= start + bytes) continue;
     return inMember(env, btf, struct, member, { ...place, viaUnion }, bytes);
   }
-  return reject(env, "EINVAL", `struct ${struct.name} doesn't have field at offset ${off}`);
+  return reject(env, "EINVAL", `struct ${shownName(struct.name)} doesn't have field at offset ${off}`);
 }
 
 /** Behind the end there may be a flexible array. */
 function beyond(env: Env, btf: Btf, struct: Struct, place: Place): Found | Place {
   const refuse = (): never =>
-    reject(env, "EACCES", `access beyond struct ${struct.name} at off ${place.off} size ${place.size}`);
+    reject(env, "EACCES", `access beyond struct ${shownName(struct.name)} at off ${place.off} size ${place.size}`);
   const last = struct.members.at(-1);
   if (last === undefined) return refuse();
   const array = btf.resolve(last.type);
@@ -97,14 +100,14 @@ function inMember(
   if (type.kind === "struct" || type.kind === "union") return { type: id, off: off - start, size, viaUnion };
   if (type.kind === "ptr") {
     if (bytes !== size || off !== start) {
-      const where = `with moff ${start} in struct ${struct.name} with off ${off} size ${size}`;
-      return reject(env, "EACCES", `cannot access ptr member ${member.name} ${where}`);
+      const where = `with moff ${start} in struct ${shownName(struct.name)} with off ${off} size ${size}`;
+      return reject(env, "EACCES", `cannot access ptr member ${shownName(member.name)} ${where}`);
     }
     return pointerTo(btf, type.type, member.name, viaUnion);
   }
   if (off + size > memberStart + memberBytes && !viaUnion) {
     const end = `(mend:${memberStart + memberBytes})`;
-    const where = `member ${member.name} ${end} in struct ${struct.name} with off ${off} size ${size}`;
+    const where = `member ${shownName(member.name)} ${end} in struct ${shownName(struct.name)} with off ${off} size ${size}`;
     return reject(env, "EACCES", `access beyond the end of ${where}`);
   }
   return { kind: "scalar" };
