@@ -39,6 +39,7 @@ export {
   type SinkFormat,
   type SinkOptions,
   type SinkPacket,
+  type StructView,
   sinkFormatOf,
   streamInput,
   type TaskInfo,
@@ -61,6 +62,7 @@ export { type OpenLoadOptions, OpenObject, type OpenOptions, openObject } from "
 export type { Variables } from "./open-data.ts";
 export { OpenMap } from "./open-map.ts";
 export { OpenProgram } from "./open-program.ts";
+export { type RecordInPlace, TypedReader } from "./reader.ts";
 export { MapRecord, type RecordOptions } from "./records.ts";
 export { type KernelTarget, readKernel, readKernels, readTargetBtf, type TargetOptions } from "./target.ts";
 export { type ProgramVerdict, type VerifyOptions, verifyObject } from "./verify.ts";

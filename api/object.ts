@@ -17,7 +17,15 @@ import type {
 import type { Manifest } from "../spec/index.ts";
 import { TypedMap } from "./map.ts";
 import { type OutputMap, RecordOutput } from "./output.ts";
-import { isRecordMap, type MapRecord, openRecordReader, type RecordOptions, RecordTyping } from "./records.ts";
+import { TypedReader } from "./reader.ts";
+import {
+  isRecordMap,
+  type MapRecord,
+  openRecordReader,
+  RecordCopier,
+  type RecordOptions,
+  RecordTyping,
+} from "./records.ts";
 
 export interface RunOptions {
   /** gets every record, in the order of its buffer; without it and `output` nobody reads, and full buffers lose records */
@@ -164,6 +172,13 @@ export class LoadedObject {
     for await (const { data, cpu, time } of reader) yield typing.record(data, cpu, time);
   }
 
+  /** A reader of a ring or perf buffer: records in place, in batches, or one by one. A map has one at a time. */
+  reader(mapName: string, options: RecordOptions = {}): TypedReader {
+    const map = this.map(mapName).raw;
+    const typing = new RecordTyping(map, this.manifest.types, options.type);
+    return new TypedReader(openRecordReader(map, this.runtime.cpus, options), typing);
+  }
+
   /** Attaches what is not attached, runs the source to its end, hands records on as they come. Closes source and output. */
   async run(source: EventSource, options: RunOptions = {}): Promise<RunSummary> {
     const { output } = options;
@@ -231,13 +246,14 @@ export class LoadedObject {
       for (const { reader } of opened) reader.close();
       throw error;
     }
+    const copier = new RecordCopier();
     const readings = opened.map(({ reader, typing }, index): Reading => {
       const { arena } = reader.map.world;
       return {
         reader,
         take: (address, length, cpu, time) => {
           output?.write(index, arena.bytes.subarray(address, address + length), cpu, time);
-          onRecord?.(typing.record(arena.bytes.slice(address, address + length), cpu, time));
+          onRecord?.(typing.record(copier.copy(arena.bytes, address, length), cpu, time));
         },
       };
     });

@@ -15,6 +15,8 @@ export {
   formatValue,
   hexDump,
   readValue,
+  type StructView,
   type Value,
+  viewOf,
   writeValue,
 } from "./values/index.ts";

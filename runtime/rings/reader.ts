@@ -27,6 +27,10 @@ export interface ReaderOptions {
   readonly onLost?: ((count: bigint, cpu: number | null) => void) | undefined;
 }
 
+/** Records of a batch and of a round, unless a caller says. */
+const BATCH_RECORDS = 256;
+const FOLLOW_RECORDS = 65_536;
+
 export abstract class RecordReader {
   readonly map: KeylessMap;
   protected readonly options: ReaderOptions;
@@ -83,17 +87,43 @@ export abstract class RecordReader {
    */
   async *records(): AsyncGenerator<RingRecord, void, undefined> {
     const found: RingRecord[] = [];
-    const keep: RecordCallback = (address, length, cpu, time) => {
-      found.push({ data: this.map.world.arena.bytes.slice(address, address + length), cpu, time });
-    };
+    const keep = this.#copyInto(found);
+    try {
+      while ((await this.#next(keep, 1)) > 0) yield found.pop()!;
+    } finally {
+      this.close();
+    }
+  }
+
+  /**
+   * As records(), in batches: all that is there when one is asked for, `limit` at most, waiting for the first. For who does
+   * something with many at once, or wants fewer turns of the event loop.
+   */
+  async *batches(limit = BATCH_RECORDS): AsyncGenerator<RingRecord[], void, undefined> {
     try {
       while (true) {
-        this.options.signal?.throwIfAborted();
-        this.drain(keep, 1);
-        const record = found.pop();
-        if (record !== undefined) yield record;
-        else if (this.#gone || this.#ended) return;
-        else await this.#wait();
+        const batch: RingRecord[] = [];
+        if ((await this.#next(this.#copyInto(batch), Math.max(1, limit))) === 0) return;
+        yield batch;
+      }
+    } finally {
+      this.close();
+    }
+  }
+
+  /**
+   * Hands every record from here on to the callback, in place, without a copy. Resolves with their number after end() and
+   * after close(); rejects with the signal's reason and with what the callback throws. The reader is closed then.
+   */
+  async follow(callback: RecordCallback): Promise<number> {
+    let total = 0;
+    try {
+      while (true) {
+        const count = await this.#next(callback, FOLLOW_RECORDS);
+        if (count === 0) return total;
+        total += count;
+        // a producer on another thread that never pauses must not keep everything else from running
+        if (count === FOLLOW_RECORDS) await new Promise((resolve) => setTimeout(resolve, 0));
       }
     } finally {
       this.close();
@@ -155,6 +185,23 @@ export abstract class RecordReader {
 
   get #gone(): boolean {
     return this.#closed || this.map.closed;
+  }
+
+  /** Hands on up to `limit` records, waiting for the first. 0: no more will come. */
+  async #next(callback: RecordCallback, limit: number): Promise<number> {
+    while (true) {
+      this.options.signal?.throwIfAborted();
+      const count = this.drain(callback, limit);
+      if (count > 0 || this.#gone || this.#ended) return count;
+      await this.#wait();
+    }
+  }
+
+  #copyInto(found: RingRecord[]): RecordCallback {
+    const { arena } = this.map.world;
+    return (address, length, cpu, time) => {
+      found.push({ data: arena.bytes.slice(address, address + length), cpu, time });
+    };
   }
 
   /** There is a record that take() would hand out. */

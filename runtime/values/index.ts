@@ -5,5 +5,5 @@ export { readMember, readValue } from "./read.ts";
 export { formatEntries } from "./table.ts";
 export { formatValue } from "./text.ts";
 export { type FlatMember, flatMembers, isStruct, isText, type Value } from "./type.ts";
-export { viewOf } from "./view.ts";
+export { type StructView, viewOf } from "./view.ts";
 export { writeMember, writeValue } from "./write.ts";
