@@ -51,8 +51,12 @@ export async function run(path: string, options: RunOptions): Promise<void> {
     ...readTarget(options),
   });
   const stop = new AbortController();
-  const onInterrupt = (): void => stop.abort();
-  process.once("SIGINT", onInterrupt);
+  // Stays in place while it runs: the spinner's own handler ends the process where it finds no other. A second Ctrl-C ends it at once.
+  const onInterrupt = (): void => {
+    if (stop.signal.aborted) process.exit(EXIT.interrupted);
+    stop.abort();
+  };
+  process.on("SIGINT", onInterrupt);
   const progress = new Progress(!options.quiet && !options.json);
   try {
     for (const name of options.map ?? []) object.map(name);

@@ -29,6 +29,12 @@ function thrownBy(action: () => unknown): BpfError {
   throw new Error("nothing was thrown");
 }
 
+describe("the object's name", () => {
+  it.each(["opens.bpf.o", "/tmp/a.b/opens.bpf.o", "C:\\a.b\\opens.bpf.o"])("of %s is opens", (path) => {
+    expect(read("refused", { name: path }).name).toBe("opens");
+  });
+});
+
 describe("programs that do not load", () => {
   const refused = read("refused");
 
