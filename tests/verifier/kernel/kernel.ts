@@ -51,6 +51,7 @@ export function kernelVerdicts(programs: readonly Program[], source: string, log
 function directives(program: Program, logLevel: number): string {
   const lines = [`type ${programType(program.type).id}`, `license ${program.license}`, `log ${logLevel}`];
   if (program.attachType) lines.push(`attach ${ATTACH_TYPES.indexOf(program.attachType)}`);
+  if (program.attachBtf) lines.push(`btf ${program.attachBtf.id}`);
   if (program.sleepable) lines.push("flags 16");
   for (const map of program.maps) {
     const type = mapTypeByName(map.type)!.id;

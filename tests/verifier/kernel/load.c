@@ -3,6 +3,7 @@
  * Standard input, a directive a line; a program ends with `load`:
  *   type N                    program type (uapi number), clears everything before it
  *   attach N                  expected attach type
+ *   btf N                     id of what it attaches to, in the kernel's BTF
  *   license TEXT
  *   flags N                   prog_flags
  *   log N                     log level (default 1)
@@ -36,7 +37,7 @@ struct function {
 	int arguments;
 };
 static struct {
-	int type, attach, flags, level;
+	int type, attach, btf, flags, level;
 	char license[64];
 	int maps[MOST_MAPS], map_count;
 	struct function functions[MOST_FUNCTIONS];
@@ -190,6 +191,7 @@ static void load(void)
 	union bpf_attr attr = {};
 	attr.prog_type = program.type;
 	attr.expected_attach_type = program.attach;
+	attr.attach_btf_id = program.btf;
 	attr.insns = (unsigned long)insns;
 	attr.insn_cnt = program.insn_count;
 	attr.license = (unsigned long)program.license;
@@ -233,6 +235,7 @@ int main(void)
 			clear();
 			program.type = atoi(rest);
 		} else if (!strncmp(line, "attach ", 7)) program.attach = atoi(rest);
+		else if (!strncmp(line, "btf ", 4)) program.btf = atoi(rest);
 		else if (!strncmp(line, "license ", 8)) snprintf(program.license, sizeof program.license, "%s", rest);
 		else if (!strncmp(line, "flags ", 6)) program.flags = atoi(rest);
 		else if (!strncmp(line, "log ", 4)) program.level = atoi(rest);
