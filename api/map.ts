@@ -2,7 +2,7 @@
  * A map as a user of the library sees it: keys and values typed by BTF where the object has it, bytes otherwise (and always
  * accepted). Works on the same elements as the programs. Records of ring and perf buffers are read through `records()`.
  */
-import { MapError } from "../base/index.ts";
+import { MapError, UsageError } from "../base/index.ts";
 import type { BpfMap, MapValue, Value } from "../runtime/index.ts";
 import { readValue, writeValue } from "../runtime/index.ts";
 import { type CType, UPDATE_FLAG } from "../spec/index.ts";
@@ -46,10 +46,13 @@ export class TypedMap {
   /** Throws MapError with the errno of the kernel's BPF_MAP_UPDATE_ELEM. */
   set(key: Value, value: Value, options: UpdateOptions = {}): void {
     const { keyType, valueType } = this.raw.spec;
+    const mode = options.mode ?? "any";
+    if (!Object.hasOwn(MODES, mode))
+      throw new UsageError("USAGE", `there is no mode ${mode}`, { hint: `there are ${Object.keys(MODES).join(", ")}` });
     const encoded = this.raw.perCpu
       ? this.#perCpu(value).map((one) => this.#encode(valueType, this.raw.valueSize, one))
       : this.#encode(valueType, this.raw.valueSize, value);
-    this.raw.update(this.#encode(keyType, this.raw.keySize, key), encoded, MODES[options.mode ?? "any"]);
+    this.raw.update(this.#encode(keyType, this.raw.keySize, key), encoded, MODES[mode]);
   }
 
   /** False where there is no such key. */
