@@ -36,12 +36,12 @@ export const SOCK_COMMON = {
 /** Kernel: bpf_tcp_sock_is_valid_access(). */
 export const TCP_SOCK = {
   name: "bpf_tcp_sock",
-  size: 116,
+  size: 112,
   fields: [
     ...words("words", 0, 20, { narrow: false }),
     whole("bytes_received", 80, 8),
     whole("bytes_acked", 88, 8),
-    ...words("counters", 96, 5, { narrow: false }),
+    ...words("counters", 96, 4, { narrow: false }),
   ],
   open: null,
 } as const satisfies CtxSpec;
