@@ -1,0 +1,31 @@
+/** What bpfjit judges but does not run: refused by name before any code is made. */
+import { describe, expect, test } from "vitest";
+import { UnsupportedError } from "../../base/index.ts";
+import { assembleProgram } from "../../compiler/asm/index.ts";
+import { checkProgram } from "../../compiler/lowering/lower.ts";
+import { verify } from "../../compiler/verifier/index.ts";
+
+function refusal(text: string): UnsupportedError {
+  const result = verify(assembleProgram(text).program);
+  if (result.verdict !== "accepted") throw new Error(result.verdict);
+  try {
+    checkProgram(result.program);
+  } catch (error) {
+    if (error instanceof UnsupportedError) return error;
+    throw error;
+  }
+  throw new Error("it is run");
+}
+
+describe("accepted, but not run", () => {
+  test("a type without a runtime", () => {
+    const error = refusal("; prog: cgroup_sysctl license=GPL\nr0 = 1\nexit\n");
+    expect(error).toMatchObject({ code: "UNSUPPORTED_PROGRAM_TYPE", feature: "program type cgroup_sysctl" });
+  });
+
+  test("a helper without an implementation", () => {
+    const error = refusal("; prog: xdp license=GPL\ncall 188\nr0 = 2\nexit\n");
+    expect(error).toMatchObject({ code: "UNSUPPORTED_HELPER", feature: "bpf_xdp_get_buff_len" });
+    expect(error.where).toMatchObject({ insnIndex: 0 });
+  });
+});
