@@ -31,10 +31,12 @@ export {
   openSink,
   type PacketLayout,
   PcapngSink,
+  PerfEventArrayMap,
   type PumpProgress,
   type RecordSink,
   type Runtime,
   type RuntimeOptions,
+  readSnapshot,
   SINK_FORMATS,
   type SinkFormat,
   type SinkOptions,
@@ -47,6 +49,7 @@ export {
   type TestRunResult,
   type Value,
 } from "../runtime/index.ts";
+export { PERF_SAMPLE } from "../spec/index.ts";
 export {
   type CompatOptions,
   type CompatProblem,
