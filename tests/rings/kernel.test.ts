@@ -190,7 +190,7 @@ const recorded: Record<string, Answers> = existsSync(RECORDED) ? JSON.parse(read
 const text = (value: unknown): string => JSON.stringify(value, null, 1);
 /** The recorded answers are those of 6.18; others may differ in what they take. */
 const asked = process.platform === "linux" && release().startsWith("6.18.") ? SCENARIOS.map(askKernel) : [];
-const hasKernel = asked.length > 0 && asked[0] !== null;
+const hasKernel = asked.length > 0 && asked.every((answers) => answers !== null);
 
 if (hasKernel && process.env.UPDATE === "1") {
   SCENARIOS.forEach(({ name }, index) => {

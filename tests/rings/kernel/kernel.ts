@@ -37,7 +37,7 @@ function readerPath(): string | null {
   const compiler = ["cc", "gcc", "clang", "clang-19"].find(
     (name) => spawnSync(name, ["-O1", "-o", path, SOURCE]).status === 0,
   );
-  reader = compiler !== undefined && existsSync(path) && answersOf(path, SETUP, false) !== null ? path : null;
+  reader = compiler !== undefined && existsSync(path) && answersOf(path, SETUP) !== null ? path : null;
   return reader;
 }
 
@@ -51,14 +51,12 @@ const SETUP: readonly string[] = [
 ];
 
 /** Answers without their `ok`; null where one fails. */
-function answersOf(path: string, commands: readonly string[], mustWork: boolean): string[] | null {
+function answersOf(path: string, commands: readonly string[]): string[] | null {
   const input = `${commands.join("\n")}\n`;
   const { stdout } = spawnSync(path, { input, encoding: "utf8", maxBuffer: 1 << 28 });
   const answers = stdout.trimEnd().split("\n");
-  const bad = answers.findIndex((answer) => !answer.startsWith("ok"));
-  if (bad < 0 && answers.length === commands.length) return answers.map((answer) => answer.slice(3));
-  if (mustWork) throw new Error(`${commands[bad]?.slice(0, 80)}: ${answers[bad]}`);
-  return null;
+  const allWork = answers.length === commands.length && answers.every((answer) => answer.startsWith("ok"));
+  return allWork ? answers.map((answer) => answer.slice(3)) : null;
 }
 
 const program = (text: string): string =>
@@ -74,7 +72,9 @@ export function askKernel({ steps }: Scenario): Answers | null {
     loaded = wanted;
     return [...load, command(step)];
   });
-  const answers = answersOf(path, [...SETUP, ...commands], true)!;
+  const answers = answersOf(path, [...SETUP, ...commands]);
+  // bpf() without perf_event_open(), or a machine of one CPU
+  if (answers === null) return null;
   const told = answers.slice(SETUP.length).filter((_, index) => !commands[index]!.startsWith("prog"));
   let sampleType = RAW;
   let pages = 0;
