@@ -9,8 +9,9 @@ export interface Difference {
 }
 
 export interface Comparison {
+  /** programs that the judge ran */
   readonly compared: number;
-  /** programs that the first engine, the judge, does not run */
+  /** programs that it does not run (now and then a loop is too much for the kernel's verifier): another was drawn for each */
   readonly refused: readonly Difference[];
   readonly differences: readonly Difference[];
   readonly coverage: Coverage;
@@ -27,6 +28,9 @@ export interface CompareOptions {
   readonly progress?: (done: number) => void;
 }
 
+/** A judge that refuses more than these is out of order: the comparison stops. */
+const MOST_REFUSED = 20;
+
 /** Coverage is counted by the reference interpreter, which runs every program too. */
 export async function compareEngines(options: CompareOptions): Promise<Comparison> {
   const coverage = new Coverage();
@@ -34,9 +38,11 @@ export async function compareEngines(options: CompareOptions): Promise<Compariso
   const refused: Difference[] = [];
   const differences: Difference[] = [];
   const batch = options.batch ?? 256;
-  for (let done = 0; done < options.count; done += batch) {
-    const size = Math.min(batch, options.count - done);
-    const programs = [...generate(options.seed + done, size)];
+  let compared = 0;
+  for (let drawn = 0; compared < options.count; ) {
+    if (refused.length > MOST_REFUSED + compared / 100) break;
+    const programs = [...generate(options.seed + drawn, Math.min(batch, options.count - compared))];
+    drawn += programs.length;
     const counted = counter.run(programs);
     const [right, got] = await Promise.all([
       options.judge.run(programs),
@@ -45,15 +51,17 @@ export async function compareEngines(options: CompareOptions): Promise<Compariso
     ]);
     programs.forEach((program, index) => {
       const judged = right[index]!;
-      if ("problem" in judged) refused.push({ seed: program.seed, text: judged.problem });
-      else {
-        const text = differenceOf(program, judged, got[index]!);
-        if (text !== null) differences.push({ seed: program.seed, text });
+      if ("problem" in judged) {
+        refused.push({ seed: program.seed, text: judged.problem });
+        return;
       }
+      compared++;
+      const text = differenceOf(program, judged, got[index]!);
+      if (text !== null) differences.push({ seed: program.seed, text });
     });
-    options.progress?.(done + size);
+    options.progress?.(compared);
   }
-  return { compared: options.count, refused, differences, coverage };
+  return { compared, refused, differences, coverage };
 }
 
 function differenceOf(
