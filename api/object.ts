@@ -164,7 +164,7 @@ export class LoadedObject {
     }
   }
 
-  /** Records of a ring or perf buffer as they come. Leaving the loop, `signal` or close() ends it. */
+  /** Records of a ring or perf buffer as they come. Leaving the loop or close() ends it; `signal` ends it by throwing its reason. */
   async *records(mapName: string, options: RecordOptions = {}): AsyncGenerator<MapRecord, void, undefined> {
     const map = this.map(mapName).raw;
     const typing = new RecordTyping(map, this.manifest.types, options.type);

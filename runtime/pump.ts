@@ -52,12 +52,17 @@ export interface PumpSummary {
 /** How long batches may follow each other without timers, input and output getting a turn. */
 const LONGEST_WITHOUT_TURN_NS = 10_000_000n;
 
-/** Opens the source and closes it, whatever happens. */
+/** Sources that have been run: their input is used up. */
+const SPENT = new WeakSet<EventSource>();
+
+/** Opens the source and closes it, whatever happens. Throws UsageError for a source that was run before. */
 export async function pump(
   { world, hooks }: { readonly world: World; readonly hooks: Hooks },
   source: EventSource,
   options: PumpOptions = {},
 ): Promise<PumpSummary> {
+  if (SPENT.has(source)) throw new UsageError("CLOSED", `${source.name} was run before: open it anew`);
+  SPENT.add(source);
   const room = new Room(world);
   const abort = new AbortController();
   const onAbort = (): void => abort.abort(options.signal?.reason);

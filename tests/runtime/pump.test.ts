@@ -194,6 +194,14 @@ describe("pump", () => {
     await expect(runtime.run(source)).rejects.toMatchObject({ code: "CLOSED" });
   });
 
+  it("refuses a source that was run before, whose events are gone", async () => {
+    await using runtime = createRuntime();
+    (await runtime.link(counting())).programs.event!.attach();
+    const source = new FakeSource(events(3));
+    await runtime.run(source);
+    await expect(runtime.run(source)).rejects.toMatchObject({ code: "CLOSED" });
+  });
+
   it("reports progress after each batch", async () => {
     await using runtime = createRuntime();
     (await runtime.link(counting())).programs.event!.attach();

@@ -1,6 +1,6 @@
 /** The running kernel as oracle: loads programs and gives its verdict. Null where bpf() or a C compiler cannot be had. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { toHex } from "../../../base/index.ts";
@@ -21,7 +21,9 @@ let loader: string | null | undefined;
 /** Path of the loader, compiled on first use. */
 function loaderPath(source: string): string | null {
   if (loader !== undefined) return loader;
-  const path = join(mkdtempSync(join(tmpdir(), "bpfjit-load-")), "load");
+  const folder = mkdtempSync(join(tmpdir(), "bpfjit-load-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, "load");
   const compiler = ["cc", "gcc", "clang", "clang-19"].find(
     (name) => spawnSync(name, ["-O1", "-o", path, source]).status === 0,
   );
