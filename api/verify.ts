@@ -1,5 +1,5 @@
 /** The verdict of every program of an object, each on its own: what `bpfjit verify` prints. */
-import type { BpfError } from "../base/index.ts";
+import { type BpfError, UnsupportedError } from "../base/index.ts";
 import { type BpfObject, type Program, readObject, sourceLineAt, verify } from "../compiler/index.ts";
 import type { AttachTypeName, ErrnoName, ProgramTypeName } from "../spec/index.ts";
 import { describeMissing } from "./missing.ts";
@@ -90,7 +90,8 @@ function describeFailure(
   const insnIndex = error.where.insnIndex ?? null;
   const line = program !== null && insnIndex !== null ? sourceLineAt(program, insnIndex) : null;
   return {
-    errno: error.errno,
+    // the kernel's errno, and of what bpfjit cannot judge that is not known
+    errno: error instanceof UnsupportedError ? null : error.errno,
     message: error.message,
     insnIndex,
     source: line === null ? null : { file: line.file, line: line.line, text: line.text },
