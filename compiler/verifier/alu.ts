@@ -1,12 +1,12 @@
 /** Arithmetic and moves. Kernel: check_alu_op(), adjust_reg_min_max_vals(). */
-import { ALU, CLASS, SRC } from "../../spec/isa.ts";
+import { ALU, ALU_SYMBOL, CLASS, SRC } from "../../spec/isa.ts";
 import type { Insn } from "../asm/instruction.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
 import { assignIdBeforeMove } from "./linked.ts";
 import { requireReadable, requireWritable } from "./operands.ts";
 import { pushPath } from "./paths.ts";
-import { adjustPointer, OPERATION_SYMBOLS } from "./pointer-arithmetic.ts";
+import { adjustPointer } from "./pointer-arithmetic.ts";
 import { requestPrecision } from "./precision.ts";
 import { edit, knownReg, LINK, REG, type RegState, scalarReg, UNKNOWN, withoutId, withValue } from "./register.ts";
 import { bitWidth, constantOf, type Scalar, UNKNOWN_SCALAR } from "./scalar.ts";
@@ -137,7 +137,7 @@ function compute(env: Env, insn: Insn, operation: number): void {
   const source = env.register(insn.src);
   if (destination.type !== REG.SCALAR && source.type !== REG.SCALAR) {
     if (operation !== ALU.SUB) {
-      reject(env, "EACCES", `R${insn.dst} pointer ${OPERATION_SYMBOLS[operation]} pointer prohibited`);
+      reject(env, "EACCES", `R${insn.dst} pointer ${ALU_SYMBOL[operation]} pointer prohibited`);
     }
     env.setRegister(insn.dst, UNKNOWN);
   } else if (source.type !== REG.SCALAR) {

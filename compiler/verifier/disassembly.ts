@@ -1,9 +1,8 @@
 /** Instructions as the kernel's log writes them: `(61) r2 = *(u32 *)(r1 +0)`. Kernel: print_bpf_insn(), kernel/bpf/disasm.c. */
 import { helperName } from "../../spec/helper-names.ts";
-import { ALU, ATOMIC, CLASS, JMP, JMP_SYMBOL, MODE, PSEUDO_CALL, SIZE, SRC } from "../../spec/isa.ts";
+import { ALU, ALU_SYMBOL, ATOMIC, CLASS, JMP, JMP_SYMBOL, MODE, PSEUDO_CALL, SIZE, SRC } from "../../spec/isa.ts";
 import { type Insn, isWideImmediate, wideImmediate } from "../asm/instruction.ts";
 import type { Env } from "./env.ts";
-import { OPERATION_SYMBOLS } from "./pointer-arithmetic.ts";
 
 const SIZES: Readonly<Record<number, string>> = {
   [SIZE.W]: "32",
@@ -51,7 +50,7 @@ function aluText(insn: Insn): string {
   }
   if (operation === ALU.NEG) return `${letter}${insn.dst} = -${letter}${insn.dst}`;
   const isSigned = insn.off === 1 && (operation === ALU.DIV || operation === ALU.MOD);
-  const symbol = `${isSigned ? "s" : ""}${OPERATION_SYMBOLS[operation]}`;
+  const symbol = `${isSigned ? "s" : ""}${ALU_SYMBOL[operation]}`;
   if (!(insn.opcode & SRC.X)) return `${letter}${insn.dst} ${symbol} ${insn.imm}`;
   const cast = operation === ALU.MOV && insn.off !== 0 ? `(s${insn.off})` : "";
   return `${letter}${insn.dst} ${symbol} ${cast}${letter}${insn.src}`;
@@ -81,7 +80,7 @@ function atomicText(insn: Insn): string {
   const name = ATOMIC_NAMES[operation];
   if (name === undefined) return `BUG_${insn.opcode.toString(16)}`;
   if (insn.imm & ATOMIC.FETCH) return `r${insn.src} = atomic${wide}_fetch_${name}(${address}, r${insn.src})`;
-  return `lock *${address} ${OPERATION_SYMBOLS[operation]} r${insn.src}`;
+  return `lock *${address} ${ALU_SYMBOL[operation]} r${insn.src}`;
 }
 
 function loadText(env: Env, insn: Insn, index: number): string {

@@ -1,5 +1,5 @@
 /** A scalar added to or subtracted from a pointer. Kernel: adjust_ptr_min_max_vals(). */
-import { ALU, CLASS } from "../../spec/isa.ts";
+import { ALU, ALU_SYMBOL, CLASS } from "../../spec/isa.ts";
 import { LIMITS } from "../../spec/limits.ts";
 import type { Insn } from "../asm/instruction.ts";
 import type { Env } from "./env.ts";
@@ -18,23 +18,6 @@ import {
 import { constantOf, type Scalar } from "./scalar.ts";
 import { alu } from "./scalar-alu.ts";
 import { draftOf, settle, unbound32 } from "./scalar-bounds.ts";
-
-/** As the kernel's messages write operations. Kernel: bpf_alu_string[] */
-export const OPERATION_SYMBOLS: Readonly<Record<number, string>> = {
-  [ALU.ADD]: "+=",
-  [ALU.SUB]: "-=",
-  [ALU.MUL]: "*=",
-  [ALU.DIV]: "/=",
-  [ALU.OR]: "|=",
-  [ALU.AND]: "&=",
-  [ALU.LSH]: "<<=",
-  [ALU.RSH]: ">>=",
-  [ALU.NEG]: "neg",
-  [ALU.MOD]: "%=",
-  [ALU.XOR]: "^=",
-  [ALU.MOV]: "=",
-  [ALU.ARSH]: "s>>=",
-};
 
 const S64_MIN = -(1n << 63n);
 const VARIABLE_LIMIT = BigInt(LIMITS.variableOffset);
@@ -72,7 +55,7 @@ export function adjustPointer(env: Env, insn: Insn, pointer: RegState, offset: R
 }
 
 function prohibited(insn: Insn, operation: number): string {
-  const symbol = OPERATION_SYMBOLS[operation];
+  const symbol = ALU_SYMBOL[operation];
   const isBitwise = operation === ALU.AND || operation === ALU.OR || operation === ALU.XOR;
   if (isBitwise) return `R${insn.dst} bitwise operator ${symbol} on pointer prohibited`;
   return `R${insn.dst} pointer arithmetic with ${symbol} operator prohibited`;
