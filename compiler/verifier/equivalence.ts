@@ -3,7 +3,7 @@
  * Kernel: states_equal(), regsafe(), stacksafe(), refsafe().
  */
 import type { Env } from "./env.ts";
-import { baseType, LINK, REG, type RegState, UNKNOWN } from "./register.ts";
+import { baseType, type IteratorInfo, LINK, REG, type RegState, UNKNOWN } from "./register.ts";
 import { contains, sameScalar } from "./scalar.ts";
 import {
   BYTE,
@@ -61,10 +61,18 @@ export function covers(env: Env, old: State, state: State, strictness: Strictnes
   return true;
 }
 
+/** Kernel: refsafe(). */
 function sameReferences(old: State, state: State, ids: IdMap): boolean {
   return (
     old.references.length === state.references.length &&
-    old.references.every((reference, i) => ids.matches(reference.id, state.references[i]!.id))
+    old.rcuLocks === state.rcuLocks &&
+    old.preemptLocks === state.preemptLocks &&
+    old.locks === state.locks &&
+    ids.matches(old.irqId, state.irqId) &&
+    old.references.every((reference, i) => {
+      const other = state.references[i]!;
+      return reference.kind === other.kind && reference.owner === other.owner && ids.matches(reference.id, other.id);
+    })
   );
 }
 
@@ -85,7 +93,15 @@ const samePointer = (old: RegState, reg: RegState): boolean =>
   old.btf === reg.btf &&
   old.btfType === reg.btfType &&
   old.subprogram === reg.subprogram &&
-  old.frame === reg.frame;
+  old.frame === reg.frame &&
+  old.dynptr?.kind === reg.dynptr?.kind &&
+  old.dynptr?.first === reg.dynptr?.first &&
+  sameIterator(old.iterator, reg.iterator);
+
+/** Rounds of a loop differ in depth alone, which tells nothing of what they may do. */
+const sameIterator = (old: IteratorInfo | null, now: IteratorInfo | null): boolean =>
+  old === now ||
+  (old !== null && now !== null && old.btf === now.btf && old.btfType === now.btfType && old.state === now.state);
 
 const isExact = (old: RegState, reg: RegState, ids: IdMap): boolean =>
   samePointer(old, reg) &&
@@ -172,12 +188,18 @@ function coversSlot(old: StackSlot, present: StackSlot | undefined, ids: IdMap, 
       }
     }
     if (kind !== byteKind(present.kinds, byte)) return false;
-    if (byte === SLOT_BYTES - 1 && kind === BYTE.SPILL && !coversRegister(old.reg, present.reg, ids, strictness)) {
-      return false;
-    }
+    if (byte < SLOT_BYTES - 1) continue;
+    if (kind === BYTE.SPILL && !coversRegister(old.reg, present.reg, ids, strictness)) return false;
+    if (isObject(kind) && !sameObject(old.reg, present.reg, ids)) return false;
   }
   return true;
 }
+
+const isObject = (kind: number): boolean => kind === BYTE.DYNPTR || kind === BYTE.ITERATOR || kind === BYTE.IRQ_FLAG;
+
+/** A dynptr, iterator or interrupt flag: of the same kind, and owned alike. */
+const sameObject = (old: RegState, reg: RegState, ids: IdMap): boolean =>
+  samePointer(old, reg) && ids.matches(old.id, reg.id) && ids.matches(old.refId, reg.refId);
 
 /** The scalar that the whole slot holds: a spilled one, or anything. Kernel: scalar_reg_for_stack(). */
 function wholeScalar(slot: StackSlot): RegState | null {

@@ -59,6 +59,9 @@ const BYTE_LETTERS: Readonly<Record<number, string>> = {
   [BYTE.SPILL]: "r",
   [BYTE.MISC]: "m",
   [BYTE.ZERO]: "0",
+  [BYTE.DYNPTR]: "d",
+  [BYTE.ITERATOR]: "i",
+  [BYTE.IRQ_FLAG]: "f",
 };
 
 function slotText(frame: Frame, slot: StackSlot): string {

@@ -7,7 +7,7 @@ import { mapRegisters } from "./state.ts";
 /** Returns the id of the new reference. */
 export function acquireReference(env: Env): number {
   const id = env.newId();
-  env.state.references = [...env.state.references, { id, insnIndex: env.insnIndex }];
+  env.state.references = [...env.state.references, { kind: "pointer", id, insnIndex: env.insnIndex }];
   return id;
 }
 

@@ -30,6 +30,11 @@ export const REG = {
   TP_BUFFER: 17,
   /** a pointer with a kernel type */
   BTF: 18,
+  /** a dynptr: passed to a callback or a global function, or kept in two slots of the stack */
+  DYNPTR: 19,
+  /** memory of a length that shows when the program runs: keys and values of iterators */
+  BUF: 20,
+  ARENA: 21,
 } as const;
 const BASE = 0xff;
 
@@ -42,6 +47,13 @@ export const FLAG = {
   TRUSTED: 0x1000,
   UNTRUSTED: 0x2000,
   RCU: 0x4000,
+  PERCPU: 0x8000,
+  /** points to user space */
+  USER: 0x10000,
+  /** BTF: an object that the program allocated (bpf_obj_new), of a type of its own */
+  ALLOC: 0x20000,
+  /** BTF: a node of a list or tree that holds it; good while the lock is held */
+  NON_OWNING: 0x40000,
 } as const;
 
 export const baseType = (type: number): number => type & BASE;
@@ -58,6 +70,25 @@ export const isSocketPointer = (type: number): boolean =>
 /** `range` of a packet pointer that is known to lie beyond, or at, the packet's end. */
 export const AT_PACKET_END = -1;
 export const BEYOND_PACKET_END = -2;
+
+/** What a dynptr is over. Kernel: enum bpf_dynptr_type. */
+export type DynptrKind = "local" | "ringbuf" | "skb" | "xdp" | "skb_meta" | "file";
+
+/** REG.DYNPTR. On the stack each of the two slots holds one, with the same id in Reg.id. */
+export interface DynptrInfo {
+  readonly kind: DynptrKind;
+  /** on the stack: the slot of the lower half */
+  readonly first: boolean;
+}
+
+/** An open-coded iterator in slots of the stack. Kernel: bpf_reg_state.iter */
+export interface IteratorInfo {
+  /** struct bpf_iter_…, in the kernel's BTF */
+  readonly btf: Btf;
+  readonly btfType: number;
+  readonly state: "active" | "drained";
+  readonly depth: number;
+}
 
 /** How a scalar hangs on others of its id: equal, or equal but for `delta`, added in 64 or in 32 bits. */
 export const LINK = { EQUAL: 0, ADD32: 1, ADD64: 2 } as const;
@@ -88,6 +119,8 @@ export class Reg {
   btfType = 0;
   /** FUNC: index of the subprogram */
   subprogram = 0;
+  dynptr: DynptrInfo | null = null;
+  iterator: IteratorInfo | null = null;
   /** pruning must respect the value. Kernel: precision tracking */
   precise = false;
 
@@ -118,6 +151,8 @@ export function edit(reg: RegState): Reg {
   copy.btf = reg.btf;
   copy.btfType = reg.btfType;
   copy.subprogram = reg.subprogram;
+  copy.dynptr = reg.dynptr;
+  copy.iterator = reg.iterator;
   copy.precise = reg.precise;
   return copy;
 }
@@ -165,6 +200,9 @@ const TYPE_NAMES: Readonly<Record<number, string>> = {
   [REG.FUNC]: "func",
   [REG.TP_BUFFER]: "tp_buffer",
   [REG.BTF]: "ptr_",
+  [REG.DYNPTR]: "dynptr_ptr",
+  [REG.BUF]: "buf",
+  [REG.ARENA]: "arena",
 };
 
 /** Kernel: reg_type_str(). */
@@ -172,6 +210,8 @@ export function typeName(type: number): string {
   if (type & FLAG.PERF) return `perf_${TYPE_NAMES[baseType(type)]}${mayBeNull(type) ? "_or_null" : ""}`;
   let before = type & FLAG.RDONLY ? "rdonly_" : "";
   if (type & FLAG.RINGBUF) before += "ringbuf_";
+  if (type & FLAG.USER) before += "user_";
+  if (type & FLAG.PERCPU) before += "percpu_";
   if (type & FLAG.UNTRUSTED) before += "untrusted_";
   if (type & FLAG.TRUSTED) before += "trusted_";
   if (type & FLAG.RCU) before += "rcu_";

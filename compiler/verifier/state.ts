@@ -5,7 +5,7 @@
 import { NOT_INIT, REG, type RegState } from "./register.ts";
 
 /** What one byte of the stack holds. Kernel: enum bpf_stack_slot_type. */
-export const BYTE = { INVALID: 0, SPILL: 1, MISC: 2, ZERO: 3 } as const;
+export const BYTE = { INVALID: 0, SPILL: 1, MISC: 2, ZERO: 3, DYNPTR: 4, ITERATOR: 5, IRQ_FLAG: 6 } as const;
 
 /**
  * Eight bytes of stack; never changed in place. `kinds` holds a BYTE per nibble. Byte 0 is the one at the highest
@@ -17,7 +17,7 @@ export const BYTE = { INVALID: 0, SPILL: 1, MISC: 2, ZERO: 3 } as const;
  */
 export interface StackSlot {
   readonly kinds: number;
-  /** the spilled register where byte 7 is SPILL, else NOT_INIT */
+  /** the spilled register where byte 7 is SPILL, the object where all bytes are DYNPTR, ITERATOR, IRQ_FLAG; else NOT_INIT */
   readonly reg: RegState;
 }
 export const EMPTY_SLOT: StackSlot = { kinds: 0, reg: NOT_INIT };
@@ -31,10 +31,16 @@ export const isSpilledScalar = (slot: StackSlot): boolean => isSpilled(slot) && 
 /** Index of the slot that holds the byte at `offset` (negative, from the frame pointer). */
 export const slotIndexOf = (offset: number): number => (-offset - 1) >> 3;
 
-/** Something that must be given back before the program ends. Kernel: struct bpf_reference_state. */
+/**
+ * Something that must be given back before the program ends: a pointer, a lock, interrupts switched off.
+ * Kernel: struct bpf_reference_state.
+ */
 export interface Reference {
+  readonly kind: "pointer" | "irq" | "spinLock" | "resilientLock" | "resilientIrqLock";
   readonly id: number;
   readonly insnIndex: number;
+  /** locks: the map or object type that the lock lies in */
+  readonly owner?: object;
 }
 
 export interface ReturnRange {
@@ -119,6 +125,13 @@ export class State {
   depth = 0;
   callbackUnrollDepth = 0;
   mayGotoDepth = 0;
+  /** sections that the path is in: nothing that sleeps may be called there. Kernel: active_rcu_locks and its like */
+  rcuLocks = 0;
+  preemptLocks = 0;
+  /** locks among the references */
+  locks = 0;
+  /** id of the reference for the last interrupt flag saved, 0: interrupts are on */
+  irqId = 0;
 
   constructor(frames: Frame[]) {
     this.frames = frames;
@@ -146,6 +159,10 @@ export class State {
     state.depth = this.depth;
     state.callbackUnrollDepth = this.callbackUnrollDepth;
     state.mayGotoDepth = this.mayGotoDepth;
+    state.rcuLocks = this.rcuLocks;
+    state.preemptLocks = this.preemptLocks;
+    state.locks = this.locks;
+    state.irqId = this.irqId;
     return state;
   }
 }
