@@ -6,6 +6,7 @@
  *     ; prog: raw mem=64                               bytes that r1 points to
  *     ; map: counts hash key=4 value=8 max=16 flags=0  in the order of their indices
  *     ; map: .rodata array key=4 value=8 max=1 frozen initial=0102030405060708
+ *     ; map: tables array_of_maps key=4 value=4 max=2 inner=counts     a map declared before is the template
  *
  * Other directives (`; test:` …) are left to who owns them; `; prog:` and `; map:` are reserved.
  */
@@ -44,7 +45,7 @@ export function readDirectives(text: string, file?: string): ProgramDirectives {
     if (match === null) return;
     const fields = new Fields({ line: lineIndex + 1, text: raw, file }, match[2]!);
     if (match[1] === "map") {
-      const map = readMap(fields);
+      const map = readMap(fields, maps);
       if (maps.some((other) => other.name === map.name)) fields.fail(`map ${map.name} is declared twice`);
       maps.push(map);
     } else if (program !== null) fields.fail("a second prog: line");
@@ -91,7 +92,7 @@ function attachTypeOf(fields: Fields): AttachTypeName | null {
   return ATTACH_TYPES.find((known) => known === name) ?? fields.fail(`no attach type ${name}`);
 }
 
-function readMap(fields: Fields): MapSpec {
+function readMap(fields: Fields, declared: readonly MapSpec[]): MapSpec {
   const name = fields.word("a map name");
   const typeName = fields.word("a map type");
   const type = mapTypeByName(typeName);
@@ -113,7 +114,7 @@ function readMap(fields: Fields): MapSpec {
     section: name.startsWith(".") ? name : null,
     variables: [],
     programs: [],
-    inner: null,
+    inner: innerOf(fields, declared),
     innerMaps: [],
     pinned: false,
     numaNode: null,
@@ -122,6 +123,12 @@ function readMap(fields: Fields): MapSpec {
   fields.end();
   if (initial !== null && initial.length !== map.valueSize) fields.fail("initial= must be as long as value=");
   return map;
+}
+
+function innerOf(fields: Fields, declared: readonly MapSpec[]): MapSpec | null {
+  const name = fields.text("inner");
+  if (name === undefined) return null;
+  return declared.find((map) => map.name === name) ?? fields.fail(`no map ${name} before this one`);
 }
 
 /** `word word key=value flag`, each taken once. */

@@ -2,11 +2,13 @@
  * The kernel in the place of our own verifier: the same cases, so that what a file expects is what the kernel does.
  * Raw programs are loaded as socket filters behind a prefix that makes r1 and r2; what the log calls them differs then.
  */
+import { fileURLToPath } from "node:url";
 import { VerifierError } from "../../../base/index.ts";
 import type { Program, VerifiedProgram } from "../../../compiler/program.ts";
-import { errnoName } from "../../../spec/errno.ts";
-import { ATTACH_TYPES, calleeOf, mapTypeByName, OWN_KFUNC, programType } from "../../../spec/index.ts";
-import type { Oracle, OracleMap, OracleRequest } from "../../kernel/oracle.ts";
+import { type ErrnoName, errnoName } from "../../../spec/errno.ts";
+import { calleeOf, OWN_KFUNC, programType } from "../../../spec/index.ts";
+import type { Oracle } from "../../kernel/oracle.ts";
+import { type KernelVerdict, kernelVerdicts, lastMessage } from "../../verifier/kernel/kernel.ts";
 import type { Directive, TestCase } from "./case.ts";
 import type { Engines, RunEngine, Verdict } from "./engines.ts";
 import type { Expectation } from "./expectation.ts";
@@ -16,7 +18,7 @@ export function kernelCannot(test: TestCase): string | null {
   const { program } = test;
   if (test.directives.some(({ expectation }) => expectation.kind === "unsupported")) return "bpfjit's own verdict";
   if (program.type === "raw" && program.maps.length > 0) return "raw with maps";
-  if (program.maps.some((map) => map.inner !== null || map.type === "insn_array")) return "maps made of maps";
+  if (program.maps.some((map) => map.type === "insn_array")) return "maps of instructions";
   if (programType(program.type).id < 0 && program.type !== "raw") return "a type of bpfjit's own";
   if (program.insns.some((insn) => insn.off === OWN_KFUNC && calleeOf(insn) !== undefined))
     return "a function of bpfjit's own";
@@ -51,7 +53,17 @@ function asKernelSees(expectation: Expectation, raw: boolean): Expectation {
   return { ...expectation, output: { ...expectation.output, r0: BigInt.asUintN(32, expectation.output.r0) } };
 }
 
-export function kernelEngines(oracle: Oracle): Engines {
+/** Verdicts on what kernelCannot() does not rule out, by program, of all cases at once; states are in their logs. */
+export function askVerdicts(cases: readonly TestCase[]): ReadonlyMap<Program, KernelVerdict> {
+  const programs = cases.map(({ program }) => program).filter(({ type }) => type !== "raw");
+  const verdicts = kernelVerdicts(programs, LOADER, LOG_LEVEL)!;
+  return new Map(programs.map((program, index) => [program, verdicts[index]!]));
+}
+
+const LOADER = fileURLToPath(new URL("../../verifier/kernel/load.c", import.meta.url));
+const LOG_LEVEL = 2;
+
+export function kernelEngines(oracle: Oracle, verdicts: ReadonlyMap<Program, KernelVerdict>): Engines {
   const run: RunEngine = {
     name: "kernel",
     takes: (program) => program.type === "raw",
@@ -64,47 +76,40 @@ export function kernelEngines(oracle: Oracle): Engines {
     },
   };
   return {
-    verify: (program, options) => verdictOf(oracle, program, options.logLevel),
+    verify: (program, options) => {
+      const verdict = verdicts.get(program);
+      return verdict === undefined ? rawVerdict(oracle, program, options.logLevel) : verdictOf(program, verdict);
+    },
     runs: [run],
     wat: () => Promise.reject(new Error("the kernel makes no Wasm")),
   };
 }
 
-async function verdictOf(oracle: Oracle, program: Program, logLevel: number): Promise<Verdict> {
-  const [answer] = await oracle.ask([requestOf(program, Math.max(logLevel, 1))]);
+function verdictOf(program: Program, { errno, log, message }: KernelVerdict): Verdict {
+  if (errno === null) return { verdict: "accepted", program: program as VerifiedProgram, log };
+  return rejected(message ?? "", errno as ErrnoName, log, lastInsn(log.trimEnd().split("\n")));
+}
+
+async function rawVerdict(oracle: Oracle, program: Program, logLevel: number): Promise<Verdict> {
+  const memory = new Uint8Array(program.memoryBytes);
+  const [answer] = await oracle.ask([{ insns: program.insns, memory, logLevel: Math.max(logLevel, 1) }]);
   if (answer === undefined || !("verdict" in answer)) throw new Error(`the kernel does not judge it: ${answer?.error}`);
   const log = answer.log ?? "";
   if (answer.verdict === "accepted") return { verdict: "accepted", program: program as VerifiedProgram, log };
-  const lines = log.trimEnd().split("\n");
-  const message = lines.filter((line) => !/^(processed \d|\d+: |from \d)/.test(line)).at(-1) ?? "";
-  const errno = errnoName(answer.errno) ?? undefined;
-  const where = program.type === "raw" ? {} : { insnIndex: lastInsn(lines) };
-  return { verdict: "rejected", error: new VerifierError(message, { errno, log, processedInsns: 0, where }), log };
+  return rejected(lastMessage(log) ?? "", errnoName(answer.errno), log, null);
+}
+
+function rejected(message: string, errno: ErrnoName | null, log: string, insnIndex: number | null): Verdict {
+  const where = insnIndex === null ? {} : { insnIndex };
+  const detail = { ...(errno !== null && { errno }), log, processedInsns: 0, where };
+  return { verdict: "rejected", error: new VerifierError(message, detail), log };
 }
 
 /** The instruction that the log was at when it ended. */
-function lastInsn(lines: readonly string[]): number | undefined {
+function lastInsn(lines: readonly string[]): number | null {
   for (const line of [...lines].reverse()) {
     const match = /^(\d+): \([0-9a-f]{2}\)/.exec(line);
     if (match !== null) return Number(match[1]);
   }
-  return undefined;
-}
-
-function requestOf(program: Program, logLevel: number): OracleRequest {
-  const shared = { insns: program.insns, license: program.license, logLevel };
-  if (program.type === "raw") return { ...shared, memory: new Uint8Array(program.memoryBytes) };
-  const attachType = program.attachType === null ? {} : { attachType: ATTACH_TYPES.indexOf(program.attachType) };
-  return { ...shared, ...attachType, type: programType(program.type).id, maps: program.maps.map(mapOf) };
-}
-
-function mapOf(map: Program["maps"][number]): OracleMap {
-  return {
-    type: mapTypeByName(map.type)!.id,
-    keySize: map.keySize,
-    valueSize: map.valueSize,
-    maxEntries: map.maxEntries,
-    flags: map.flags,
-    ...(map.frozen && { frozenValue: map.initial ?? new Uint8Array(map.valueSize) }),
-  };
+  return null;
 }

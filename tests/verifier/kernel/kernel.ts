@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { toHex } from "../../../base/index.ts";
 import { encodeInsns } from "../../../compiler/asm/index.ts";
 import type { Program } from "../../../compiler/index.ts";
-import { ATTACH_TYPES, errnoName, mapTypeByName, programType } from "../../../spec/index.ts";
+import { ATTACH_TYPES, errnoName, type MapSpec, mapTypeByName, programType } from "../../../spec/index.ts";
 
 export interface KernelVerdict {
   /** null: accepted */
@@ -50,14 +50,21 @@ export function kernelVerdicts(programs: readonly Program[], source: string, log
   });
 }
 
+const SMALL_ARRAY = { type: "array", keySize: 4, valueSize: 4, maxEntries: 1, flags: 0 } as const;
+
+function sizesOf({ type, keySize, valueSize, maxEntries, flags }: typeof SMALL_ARRAY | MapSpec): string {
+  return [mapTypeByName(type)!.id, keySize, valueSize, maxEntries, flags].join(" ");
+}
+
 function directives(program: Program, logLevel: number): string {
   const lines = [`type ${programType(program.type).id}`, `license ${program.license}`, `log ${logLevel}`];
   if (program.attachType) lines.push(`attach ${ATTACH_TYPES.indexOf(program.attachType)}`);
   if (program.attachBtf) lines.push(`btf ${program.attachBtf.id}`);
   if (program.sleepable) lines.push("flags 16");
   for (const map of program.maps) {
-    const type = mapTypeByName(map.type)!.id;
-    const words = [type, map.keySize, map.valueSize, map.maxEntries, map.flags, map.name.replace(/\W/g, "_")];
+    if (map.type === "array_of_maps" || map.type === "hash_of_maps")
+      lines.push(`inner ${sizesOf(map.inner ?? SMALL_ARRAY)}`);
+    const words = [sizesOf(map), map.name.replace(/\W/g, "_")];
     if (map.frozen) words.push("frozen");
     if (map.initial) words.push(toHex(map.initial));
     lines.push(`map ${words.join(" ")}`);

@@ -7,6 +7,7 @@
  *   license TEXT
  *   flags N                   prog_flags
  *   log N                     log level (default 1)
+ *   inner TYPE KEY VALUE ENTRIES FLAGS                        template of the maps of maps that follow
  *   map TYPE KEY VALUE ENTRIES FLAGS NAME [frozen] [HEX]      HEX: value of entry 0
  *   fn INSN NAME static|global ARGS      a function with ARGS integer arguments (BTF func_info)
  *   insns HEX                 8 bytes an instruction; 64-bit immediates with source 1 and 2 name maps by index
@@ -22,7 +23,7 @@
 #include <unistd.h>
 
 #define MOST_MAPS 64
-#define MOST_FUNCTIONS 256
+#define MOST_FUNCTIONS 300
 #define LOG_BYTES (32u << 20)
 
 static int bpf(int command, union bpf_attr *attr)
@@ -40,6 +41,7 @@ static struct {
 	int type, attach, btf, flags, level;
 	char license[64];
 	int maps[MOST_MAPS], map_count;
+	union bpf_attr inner;
 	struct function functions[MOST_FUNCTIONS];
 	int function_count;
 	unsigned char *insns;
@@ -57,6 +59,43 @@ static size_t unhex(const char *text, unsigned char **out)
 		(*out)[i] = byte;
 	}
 	return count;
+}
+
+static int load_btf(const unsigned *types, unsigned words, const char *strings, unsigned bytes)
+{
+	struct {
+		unsigned short magic;
+		unsigned char version, flags;
+		unsigned header, type_off, type_len, str_off, str_len;
+	} header = {0xeb9f, 1, 0, 24, 0, words * 4, words * 4, bytes};
+	char *blob = malloc(sizeof header + words * 4 + bytes);
+	memcpy(blob, &header, sizeof header);
+	memcpy(blob + sizeof header, types, words * 4);
+	memcpy(blob + sizeof header + words * 4, strings, bytes);
+	union bpf_attr attr = {.btf = (unsigned long)blob, .btf_size = sizeof header + words * 4 + bytes};
+	int fd = bpf(BPF_BTF_LOAD, &attr);
+	if (fd < 0) fprintf(stderr, "btf: %s\n", strerror(errno));
+	free(blob);
+	return fd;
+}
+
+/* Storage maps want BTF of their key and value: an int, an array of chars. */
+static void describe_storage(union bpf_attr *attr)
+{
+	const unsigned types[] = {
+		1, 1 << 24, 4, (1 << 24) | 32,
+		5, 1 << 24, 1, 8,
+		0, 3 << 24, 0, 2, 1, attr->value_size,
+	};
+	attr->btf_fd = load_btf(types, sizeof types / 4, "\0int\0char", 10);
+	attr->btf_key_type_id = 1;
+	attr->btf_value_type_id = 3;
+}
+
+enum { SK_STORAGE = 24, INODE_STORAGE = 28, TASK_STORAGE = 29, CGRP_STORAGE = 32 };
+static int is_storage(unsigned type)
+{
+	return type == SK_STORAGE || type == INODE_STORAGE || type == TASK_STORAGE || type == CGRP_STORAGE;
 }
 
 /* Maps stay open for the programs that follow: making one and closing it take milliseconds. */
@@ -103,16 +142,18 @@ static void add_map(char *line)
 	attr.value_size = value;
 	attr.max_entries = entries;
 	attr.map_flags = flags;
-	if (type == 12 || type == 13) {
-		union bpf_attr inner = {.map_type = 1, .key_size = 4, .value_size = 4, .max_entries = 1};
-		attr.inner_map_fd = bpf(BPF_MAP_CREATE, &inner);
-	}
+	int is_outer = type == BPF_MAP_TYPE_ARRAY_OF_MAPS || type == BPF_MAP_TYPE_HASH_OF_MAPS;
+	int inner = is_outer ? bpf(BPF_MAP_CREATE, &program.inner) : -1;
+	if (is_outer) attr.inner_map_fd = inner;
+	if (is_storage(type)) describe_storage(&attr);
 	strncpy(attr.map_name, name, sizeof attr.map_name - 1);
 	int fd = bpf(BPF_MAP_CREATE, &attr);
 	if (fd < 0) fprintf(stderr, "map %s: %s\n", name, strerror(errno));
 	program.maps[program.map_count++] = fd;
+	if (inner >= 0) close(inner);
+	if (attr.btf_key_type_id) close(attr.btf_fd);
 	/* A program array belongs to the type of the first program that uses it. */
-	if (known_map_count < MOST_MAPS && type != BPF_MAP_TYPE_PROG_ARRAY) {
+	if (known_map_count < MOST_MAPS && type != BPF_MAP_TYPE_PROG_ARRAY && !is_outer) {
 		known_maps[known_map_count].line = whole;
 		known_maps[known_map_count++].fd = fd;
 	}
@@ -163,20 +204,7 @@ static int make_btf(struct bpf_func_info *info)
 		info[i].insn_off = function->insn;
 		info[i].type_id = type;
 	}
-	struct {
-		unsigned short magic;
-		unsigned char version, flags;
-		unsigned header, type_off, type_len, str_off, str_len;
-	} header = {0xeb9f, 1, 0, 24, 0, words * 4, words * 4, bytes};
-	char *blob = malloc(sizeof header + words * 4 + bytes);
-	memcpy(blob, &header, sizeof header);
-	memcpy(blob + sizeof header, types, words * 4);
-	memcpy(blob + sizeof header + words * 4, strings, bytes);
-	union bpf_attr attr = {.btf = (unsigned long)blob, .btf_size = sizeof header + words * 4 + bytes};
-	int fd = bpf(BPF_BTF_LOAD, &attr);
-	if (fd < 0) fprintf(stderr, "btf: %s\n", strerror(errno));
-	free(blob);
-	return fd;
+	return load_btf(types, words, strings, bytes);
 }
 
 static void load(void)
@@ -239,7 +267,11 @@ int main(void)
 		else if (!strncmp(line, "license ", 8)) snprintf(program.license, sizeof program.license, "%s", rest);
 		else if (!strncmp(line, "flags ", 6)) program.flags = atoi(rest);
 		else if (!strncmp(line, "log ", 4)) program.level = atoi(rest);
-		else if (!strncmp(line, "map ", 4) && program.map_count < MOST_MAPS) add_map(rest);
+		else if (!strncmp(line, "inner ", 6)) {
+			memset(&program.inner, 0, sizeof program.inner);
+			sscanf(rest, "%u %u %u %u %u", &program.inner.map_type, &program.inner.key_size, &program.inner.value_size,
+			       &program.inner.max_entries, &program.inner.map_flags);
+		} else if (!strncmp(line, "map ", 4) && program.map_count < MOST_MAPS) add_map(rest);
 		else if (!strncmp(line, "fn ", 3) && program.function_count < MOST_FUNCTIONS) {
 			struct function *function = &program.functions[program.function_count++];
 			char linkage[16] = "";
