@@ -7,7 +7,7 @@ import type { Btf } from "../object/btf/btf.ts";
 import type { BtfParameter, BtfType } from "../object/btf/types.ts";
 import type { AttachBtf } from "../program.ts";
 import { btfPointer } from "./btf-pointer.ts";
-import { isTagged } from "./btf-walk.ts";
+import { pointerTag } from "./btf-walk.ts";
 import type { Env } from "./env.ts";
 import { reject, unsupported } from "./failure.ts";
 import type { Access } from "./memory.ts";
@@ -95,7 +95,7 @@ function pointerArgument(env: Env, hook: Hook, index: number, type: number): Reg
   if (target.kind !== "struct" && target.kind !== "union") {
     return refuse(env, `func '${name}' arg${index} type ${target.kind.toUpperCase()} is not a struct`);
   }
-  if (isTagged(btf, type)) unsupported(`arguments that are tagged (${name})`);
+  const tag = pointerTag(btf, type);
   const isNullable = parameters[index]?.name.endsWith("__nullable") === true;
   const doubtful = isTracepoint ? doubtfulArguments(name) : undefined;
   const id = btf.skipModifiers(type);
@@ -104,7 +104,8 @@ function pointerArgument(env: Env, hook: Hook, index: number, type: number): Reg
   // Modules' tracepoints are in no list of the kernel's.
   const isUnknown = isTracepoint && doubtful === undefined && env.program.attachBtf?.module !== null;
   const mayBeNull = isNullable || isUnknown || doubtful?.maybeNull.includes(index) === true;
-  return btfPointer(env, btf, id, (isTracepoint ? FLAG.TRUSTED : 0) | (mayBeNull ? FLAG.MAYBE_NULL : 0));
+  const memory = tag === "user" ? FLAG.USER : tag === "percpu" ? FLAG.PERCPU : 0;
+  return btfPointer(env, btf, id, (isTracepoint ? FLAG.TRUSTED : 0) | (mayBeNull ? FLAG.MAYBE_NULL : 0) | memory);
 }
 
 /** The hook of a program of type tracing. What cannot be judged is refused by name. */

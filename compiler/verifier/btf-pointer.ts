@@ -3,7 +3,9 @@
  * alive. Not here: bytes of types (btf-walk.ts), arguments of hooks (btf-ctx.ts). Kernel: check_ptr_to_btf_access().
  */
 
-import { shownName, walkStruct } from "./btf-walk.ts";
+import { safeField } from "../../spec/kernel-types.ts";
+import { isInRcuSection, isRcuProtected, isTrusted, type TypeRef } from "./btf-match.ts";
+import { type Found, type StructPointer, shownName, walkStruct } from "./btf-walk.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
 import { isGpl } from "./license.ts";
@@ -16,25 +18,41 @@ import { maskText } from "./scalar-text.ts";
 export function checkBtfAccess(env: Env, access: Access, reg: RegState, off: number): RegState {
   const btf = reg.btf!;
   const name = shownName(btf.nameOf(reg.btfType));
-  const constant = constantOf(reg.value);
-  if (!isGpl(env.program)) {
+  const isKernels = btf !== env.program.btf;
+  if (isKernels && !isGpl(env.program)) {
     reject(env, "EINVAL", `Cannot access kernel 'struct ${name}' from non-GPL compatible program`);
   }
+  const constant = constantOf(reg.value);
   const who = `R${access.address} is ptr_${name}`;
   if (constant === null) {
     reject(env, "EACCES", `${who} invalid variable offset: off=${off}, var_off=${maskText(reg.value)}`);
   }
   const at = off + Number(BigInt.asIntN(32, constant));
   if (at < 0) reject(env, "EACCES", `${who} invalid negative access: off=${at}`);
-  if (access.write) reject(env, "EACCES", "only read is supported");
-  const found = walkStruct(env, btf, reg.btfType, at, access.size);
+  if (reg.type & FLAG.USER) reject(env, "EACCES", `${who} access user memory: off=${at}`);
+  if (reg.type & FLAG.PERCPU) reject(env, "EACCES", `${who} access percpu memory: off=${at}`);
+  const isOwn = (reg.type & FLAG.ALLOC) !== 0;
+  if (access.write && !isOwn) reject(env, "EACCES", "only read is supported");
+  const found = walkStruct(env, btf, reg.btfType, at, access.size, { flexibleArrays: !isOwn });
+  // What an object of the program's own holds are numbers to it.
+  if (isOwn) return UNKNOWN;
+  return loadedPointer(env, { btf, type: reg.btfType }, found, (pointer) => trustIn(env, reg, name, pointer));
+}
+
+/** What a load from a struct of type `holder` yields; `flagsOf`: how far a pointer to a struct can be trusted. */
+export function loadedPointer(
+  env: Env,
+  holder: TypeRef,
+  found: Found,
+  flagsOf: (pointer: StructPointer) => number,
+): RegState {
   switch (found.kind) {
     case "scalar":
       return UNKNOWN;
     case "other pointer":
       return pointerReg(REG.MEM | FLAG.RDONLY | FLAG.UNTRUSTED);
     case "struct pointer":
-      return btfPointer(env, btf, found.type, trustIn(env, reg, name, found));
+      return btfPointer(env, holder.btf, found.type, flagsOf(found));
   }
 }
 
@@ -47,39 +65,21 @@ export function btfPointer(env: Env, btf: NonNullable<RegState["btf"]>, type: nu
   return pointer;
 }
 
-type Fields = Readonly<Record<string, readonly string[]>>;
-/** Fields that stay alive as long as what holds them. Kernel: BTF_TYPE_SAFE_TRUSTED, BTF_TYPE_SAFE_TRUSTED_OR_NULL. */
-const TRUSTED: Fields = {
-  bpf_iter_meta: ["seq"],
-  bpf_iter__task: ["meta", "task"],
-  linux_binprm: ["file"],
-  file: ["f_inode"],
-};
-const TRUSTED_OR_NULL: Fields = { dentry: ["d_inode"], socket: ["sk"] };
-/** Fields that stay alive for an RCU section. Kernel: BTF_TYPE_SAFE_RCU, BTF_TYPE_SAFE_RCU_OR_NULL. */
-const RCU: Fields = {
-  task_struct: ["cpus_ptr", "cgroups", "real_parent", "group_leader"],
-  cgroup: ["kn"],
-  css_set: ["dfl_cgrp"],
-};
-const RCU_OR_NULL: Fields = { mm_struct: ["exe_file"], sk_buff: ["sk"], request_sock: ["sk"] };
+const TAG_FLAGS = { user: FLAG.USER, percpu: FLAG.PERCPU, rcu: FLAG.RCU } as const;
 
-const has = (fields: Fields, struct: string, field: string): boolean => fields[struct]?.includes(field) === true;
+/** What a pointer's own field says of it. */
+export const flagsOfField = ({ viaUnion, tag }: StructPointer): number =>
+  (viaUnion ? FLAG.UNTRUSTED : 0) | (tag === null ? 0 : TAG_FLAGS[tag]);
 
-function trustIn(
-  env: Env,
-  reg: RegState,
-  struct: string,
-  { field, viaUnion }: { readonly field: string; readonly viaUnion: boolean },
-): number {
-  const union = viaUnion ? FLAG.UNTRUSTED : 0;
+function trustIn(env: Env, reg: RegState, struct: string, pointer: StructPointer): number {
+  const own = flagsOfField(pointer);
   if (reg.type & FLAG.UNTRUSTED) return FLAG.UNTRUSTED;
-  if (!(reg.type & (FLAG.TRUSTED | FLAG.RCU))) return union;
-  if (has(TRUSTED, struct, field)) return union | FLAG.TRUSTED;
-  if (has(TRUSTED_OR_NULL, struct, field)) return union | FLAG.TRUSTED | FLAG.MAYBE_NULL;
-  // Programs that cannot sleep run in an RCU section.
-  if (env.program.sleepable) return FLAG.UNTRUSTED;
-  if (has(RCU, struct, field)) return union | FLAG.RCU;
-  if (has(RCU_OR_NULL, struct, field)) return FLAG.RCU | FLAG.MAYBE_NULL;
-  return union;
+  // Pointers of old: nobody knows whether they are alive, and helpers take them all the same.
+  if (!isTrusted(reg) && !isRcuProtected(reg)) return own & ~FLAG.RCU;
+  const safe = safeField(struct, pointer.field, reg.btf!.nameOf(pointer.type));
+  const orNull = safe?.mayBeNull ? FLAG.MAYBE_NULL : 0;
+  if (safe?.life === "trusted") return own | FLAG.TRUSTED | orNull;
+  if (!isInRcuSection(env)) return FLAG.UNTRUSTED;
+  if (safe?.life === "rcu") return safe.mayBeNull ? (own & ~FLAG.UNTRUSTED) | FLAG.RCU | orNull : own | FLAG.RCU;
+  return pointer.tag === "rcu" ? own | FLAG.MAYBE_NULL : own;
 }
