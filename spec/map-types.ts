@@ -77,6 +77,44 @@ const BY_NAME = new Map<string, MapTypeSpec & { name: MapTypeName }>(MAP_TYPES.m
 export const mapTypeById = (id: number): (MapTypeSpec & { name: MapTypeName }) | undefined => BY_ID.get(id);
 export const mapTypeByName = (name: string): (MapTypeSpec & { name: MapTypeName }) | undefined => BY_NAME.get(name);
 
+/** The kernel's struct behind a pointer to a map of this type. */
+export const MAP_STRUCT: Readonly<Record<MapTypeName, string>> = {
+  hash: "bpf_htab",
+  array: "bpf_array",
+  prog_array: "bpf_array",
+  perf_event_array: "bpf_array",
+  percpu_hash: "bpf_htab",
+  percpu_array: "bpf_array",
+  stack_trace: "bpf_stack_map",
+  cgroup_array: "bpf_array",
+  lru_hash: "bpf_htab",
+  lru_percpu_hash: "bpf_htab",
+  lpm_trie: "lpm_trie",
+  array_of_maps: "bpf_array",
+  hash_of_maps: "bpf_htab",
+  devmap: "bpf_dtab",
+  sockmap: "bpf_stab",
+  cpumap: "bpf_cpu_map",
+  xskmap: "xsk_map",
+  sockhash: "bpf_shtab",
+  cgroup_storage: "bpf_cgroup_storage_map",
+  reuseport_sockarray: "reuseport_array",
+  percpu_cgroup_storage: "bpf_cgroup_storage_map",
+  queue: "bpf_queue_stack",
+  stack: "bpf_queue_stack",
+  sk_storage: "bpf_local_storage_map",
+  devmap_hash: "bpf_dtab",
+  struct_ops: "bpf_struct_ops_map",
+  ringbuf: "bpf_ringbuf_map",
+  inode_storage: "bpf_local_storage_map",
+  task_storage: "bpf_local_storage_map",
+  bloom_filter: "bpf_bloom_filter",
+  user_ringbuf: "bpf_ringbuf_map",
+  cgrp_storage: "bpf_local_storage_map",
+  arena: "bpf_arena",
+  insn_array: "bpf_insn_array",
+};
+
 /** map_flags bits. */
 export const MAP_FLAG = {
   NO_PREALLOC: 1 << 0,
@@ -108,6 +146,10 @@ export interface MapSpec {
   readonly flags: number;
   readonly keyType: CType | null;
   readonly valueType: CType | null;
+  /** types of key (0: none) and value in the object's BTF; absent or null: the kernel is given none */
+  readonly btf?: { readonly key: number; readonly value: number } | null;
+  /** what the value holds beside plain bytes, ascending by offset; absent: nothing */
+  readonly fields?: readonly SpecialField[];
   /** .data, .rodata, .bss, .kconfig: the value of entry 0 at load, `valueSize` bytes; null elsewhere */
   readonly initial: Uint8Array | null;
   /** programs cannot write it and user space neither once it is loaded (.rodata, .kconfig) */
@@ -134,4 +176,5 @@ export interface MapVariable {
   readonly type: CType | null;
 }
 
+import type { SpecialField } from "./special-fields.ts";
 import type { CType } from "./types.ts";

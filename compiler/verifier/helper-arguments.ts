@@ -6,13 +6,14 @@
 import type { ArgSpec } from "../../spec/helpers.ts";
 import type { Callee } from "../../spec/kfuncs.ts";
 import { LIMITS } from "../../spec/limits.ts";
-import { MAP_FLAG, type MapSpec } from "../../spec/map-types.ts";
+import type { MapSpec } from "../../spec/map-types.ts";
 import { requireUnmodified } from "./ctx.ts";
 import type { Env } from "./env.ts";
 import { reject, unsupported } from "./failure.ts";
 import { requireConstantString } from "./format.ts";
 import { checkHelperMemory } from "./helper-memory.ts";
 import { constantMapKey } from "./map-key.ts";
+import { isReadOnlyMap } from "./map-value.ts";
 import { requireReadable } from "./operands.ts";
 import { requestPrecision } from "./precision.ts";
 import { checkAlignment } from "./region.ts";
@@ -59,7 +60,7 @@ export function checkArguments(env: Env, call: CallArguments): void {
 function checkMapAccess(env: Env, call: CallArguments): void {
   const { name } = call.helper;
   const writes = ["bpf_map_delete_elem", "bpf_map_update_elem", "bpf_map_push_elem", "bpf_map_pop_elem"].includes(name);
-  if (writes && call.map && call.map.flags & MAP_FLAG.RDONLY_PROG) reject(env, "EACCES", "write into map forbidden");
+  if (writes && call.map && isReadOnlyMap(call.map)) reject(env, "EACCES", "write into map forbidden");
   if (name !== "bpf_tail_call") return;
   if (call.map!.type !== "prog_array") reject(env, "EINVAL", "expected prog array map for tail call");
   const index = constantOf(env.register(3).value);
@@ -68,7 +69,18 @@ function checkMapAccess(env: Env, call: CallArguments): void {
   }
 }
 
-function checkArgument(env: Env, call: CallArguments, arg: ArgSpec, register: number): void {
+/** What a value is depends on the map: sockets in socket maps. Kernel: resolve_map_arg_type(). */
+function resolvedFor(env: Env, { map, helper }: CallArguments, arg: ArgSpec): ArgSpec {
+  if (arg.is !== "mapValue" || map === null) return arg;
+  if (map.type === "sockmap" || map.type === "sockhash") {
+    if (arg.uninit || arg.maybeNull) reject(env, "EINVAL", "invalid arg_type for sockmap/sockhash");
+    return { is: "btfIdSockCommon" };
+  }
+  return map.type === "bloom_filter" && helper.name === "bpf_map_peek_elem" ? { is: "mapValue" } : arg;
+}
+
+function checkArgument(env: Env, call: CallArguments, declared: ArgSpec, register: number): void {
+  const arg = resolvedFor(env, call, declared);
   if (arg.is === "anything" && arg.unchecked) return;
   requireReadable(env, register);
   if (arg.is === "anything") return;

@@ -2,8 +2,9 @@
 import type { HelperName } from "../../spec/helpers.ts";
 import type { Callee, KfuncName } from "../../spec/kfuncs.ts";
 import { type MapSpec, type MapTypeName, mapTypeByName } from "../../spec/map-types.ts";
+import type { ProgramTypeName } from "../../spec/program-types.ts";
 import type { Env } from "./env.ts";
-import { reject, unsupported } from "./failure.ts";
+import { reject } from "./failure.ts";
 
 /** Maps that only these helpers take; a type that is not listed goes with every helper that does not choose. */
 const HELPERS_OF_MAP: Partial<Record<MapTypeName, readonly string[]>> = {
@@ -58,7 +59,24 @@ const HELPERS_OF_MAP: Partial<Record<MapTypeName, readonly string[]>> = {
     "bpf_map_lookup_elem",
   ],
 };
-const isSocketMap = (type: MapTypeName): boolean => type === "sockmap" || type === "sockhash";
+
+/** Programs that cannot hold a lock of a socket, so that they may change socket maps. Kernel: may_update_sockmap(). */
+const SOCKET_MAP_UPDATERS: ReadonlySet<ProgramTypeName> = new Set([
+  "socket_filter",
+  "sched_cls",
+  "sched_act",
+  "xdp",
+  "sk_reuseport",
+  "flow_dissector",
+  "sk_lookup",
+]);
+
+function mayUpdateSockets(env: Env, helper: string): boolean {
+  if (helper !== "bpf_map_update_elem" && helper !== "bpf_map_delete_elem") return false;
+  if (env.program.type === "sock_ops") return helper === "bpf_map_delete_elem";
+  const isIterator = env.program.type === "tracing" && env.attachType === "trace_iter";
+  return isIterator || SOCKET_MAP_UPDATERS.has(env.program.type);
+}
 
 const PERF: readonly MapTypeName[] = ["perf_event_array"];
 const RING: readonly MapTypeName[] = ["ringbuf"];
@@ -107,12 +125,11 @@ const MAPS_OF_HELPER: Partial<Record<HelperName | KfuncName, readonly MapTypeNam
 
 export function requireCompatibleMap(env: Env, map: MapSpec | null, helper: Callee): void {
   if (map === null) return;
-  if (isSocketMap(map.type) && ["bpf_map_update_elem", "bpf_map_delete_elem"].includes(helper.name)) {
-    unsupported("updates of socket maps");
-  }
   const helpers = HELPERS_OF_MAP[map.type];
   const types = MAPS_OF_HELPER[helper.name];
-  const fits = (!helpers || helpers.includes(helper.name)) && (!types || types.includes(map.type));
+  const isSocketMap = map.type === "sockmap" || map.type === "sockhash";
+  const isListed = !helpers || helpers.includes(helper.name) || (isSocketMap && mayUpdateSockets(env, helper.name));
+  const fits = isListed && (!types || types.includes(map.type));
   if (fits) return;
   reject(env, "EINVAL", `cannot pass map_type ${mapTypeByName(map.type)!.id} into func ${helper.name}#${helper.id}`);
 }

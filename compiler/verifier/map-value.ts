@@ -6,12 +6,14 @@ import { checkRegion } from "./region.ts";
 import { knownReg, type RegState, UNKNOWN } from "./register.ts";
 import { constantOf } from "./scalar.ts";
 
+/** Programs may not write it. Lookups in device maps point into kernel memory: dev_map_init_map(). */
+export const isReadOnlyMap = (map: MapSpec): boolean =>
+  map.type === "devmap" || map.type === "devmap_hash" || (map.flags & MAP_FLAG.RDONLY_PROG) !== 0;
+
 /** The map's access flags for programs. Kernel: check_map_access_type(). */
 export function checkMapAccessType(env: Env, reg: RegState, off: number, size: number, write: boolean): void {
   const map = reg.map!;
-  // Lookups in device maps point into kernel memory. Kernel: dev_map_init_map().
-  const isDevice = map.type === "devmap" || map.type === "devmap_hash";
-  if (write && (isDevice || map.flags & MAP_FLAG.RDONLY_PROG)) {
+  if (write && isReadOnlyMap(map)) {
     reject(env, "EACCES", `write into map forbidden, value_size=${map.valueSize} off=${off} size=${size}`);
   }
   if (!write && map.flags & MAP_FLAG.WRONLY_PROG) {

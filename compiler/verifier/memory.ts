@@ -2,6 +2,7 @@
  * Loads and stores: which rules apply to the memory that a register points to. Programs are privileged, so a pointer may
  * be stored anywhere as a plain number (the kernel's allow_ptr_leaks). Kernel: check_mem_access().
  */
+import { MAP_STRUCT, type MapSpec } from "../../spec/map-types.ts";
 import { POINTER } from "../program.ts";
 import { checkBtfAccess } from "./btf-pointer.ts";
 import { checkCtxAccess } from "./ctx.ts";
@@ -120,7 +121,8 @@ function accessMemory(env: Env, reg: RegState, access: Access): RegState | null 
       checkTracepointBuffer(env, access.address, reg, off, size);
       return loads ? UNKNOWN : null;
     case REG.MAP_PTR:
-      return unsupported("reading the fields of a map");
+      if (mayBeNull(reg.type)) break;
+      return refuseMapFields(env, access, reg.map!, off);
   }
   return reject(env, "EACCES", `R${access.address} invalid mem access '${typeName(reg.type)}'`);
 }
@@ -133,6 +135,14 @@ function checkTracepointBuffer(env: Env, number: number, reg: RegState, off: num
   if (off < 0) reject(env, "EACCES", `R${number} invalid tracepoint buffer access: off=${off}, size=${size}`);
   if (isConstant(reg.value) && reg.value.umax === 0n) return;
   reject(env, "EACCES", `R${number} invalid variable buffer offset: off=${off}, var_off=${maskText(reg.value)}`);
+}
+
+/** Nobody writes the fields of a map; what they are, only the kernel's types say. Kernel: check_ptr_to_map_access(). */
+function refuseMapFields(env: Env, { address, write }: Access, map: MapSpec, off: number): never {
+  const struct = MAP_STRUCT[map.type];
+  if (off < 0) reject(env, "EACCES", `R${address} is ${struct} invalid negative access: off=${off}`);
+  if (write) reject(env, "EACCES", `only read from ${struct} is supported`);
+  return unsupported("reading the fields of a map");
 }
 
 const KINDS: Readonly<Record<number, number>> = {
