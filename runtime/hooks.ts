@@ -18,6 +18,8 @@ export interface Attachable {
   readonly manifest: ProgramManifest;
   /** its slot in the worker's table */
   readonly tableIndex: number;
+  /** slot of its batch loop */
+  readonly batchIndex: number;
   readonly closed: boolean;
 }
 
@@ -115,6 +117,7 @@ export class Hook {
   /** A word of a link's record, as a number. */
   counter(link: Link, word: number): number {
     const index = this.#links.indexOf(link);
+    this.#world.countRuns();
     return index < 0 ? 0 : Number(this.#world.view.getBigUint64(this.#records + index * LINK.bytes + word, true));
   }
 
@@ -200,6 +203,7 @@ export class Hook {
     this.#links = links;
     view.setUint32(this.address + HOOK.links, records, true);
     view.setUint32(this.address + HOOK.linkCount, links.length, true);
+    view.setUint32(this.address + HOOK.batch, links.length === 1 ? links[0]!.program.batchIndex + 1 : 0, true);
     world.whenIdle(() => world.arena.free(old));
   }
 }

@@ -80,8 +80,8 @@ export async function linkObject(
           where: { ...where, program: program.name },
         });
       }
-      const index = world.install(program.name, main);
-      installed.push(new LinkedProgram(home, program, index, batch as BatchFunction));
+      const slots = { main: world.install(program.name, main), batch: world.install(program.name, batch) };
+      installed.push(new LinkedProgram(home, program, slots, batch as BatchFunction));
     }
     fillProgArrays(manifest, maps, installed);
     return new LinkedObject({ manifest, programs: installed, maps, onClose: undo });
@@ -204,5 +204,6 @@ function retire(home: ProgramHome, program: LinkedProgram): void {
   const isHeld = [...home.progArrays].some((map) =>
     Array.from({ length: map.size === 0 ? 0 : map.maxEntries }, (_, slot) => map.program(slot)).includes(program),
   );
+  home.world.uninstall(program.batchIndex);
   if (!isHeld) home.world.uninstall(program.tableIndex);
 }

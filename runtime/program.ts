@@ -28,17 +28,25 @@ const REPEAT_PORTION = 4096;
 export class LinkedProgram implements Attachable {
   readonly manifest: ProgramManifest;
   readonly tableIndex: number;
+  readonly batchIndex: number;
   /** what a prog array shows of it */
   readonly id: number;
   readonly #home: ProgramHome;
   readonly #batch: BatchFunction;
   #closed = false;
 
-  constructor(home: ProgramHome, manifest: ProgramManifest, tableIndex: number, batch: BatchFunction) {
+  constructor(
+    home: ProgramHome,
+    manifest: ProgramManifest,
+    /** in the worker's table */
+    slots: { readonly main: number; readonly batch: number },
+    batch: BatchFunction,
+  ) {
     this.#home = home;
     this.#batch = batch;
     this.manifest = manifest;
-    this.tableIndex = tableIndex;
+    this.tableIndex = slots.main;
+    this.batchIndex = slots.batch;
     this.id = home.world.arena.takeId();
   }
 

@@ -29,7 +29,7 @@ export interface WorldOptions extends ArenaOptions {
   readonly trace?: ((line: string) => void) | undefined;
 }
 
-/** `batch:NAME` of a module: (EVENT records, how many) → how many ran. */
+/** `batch:NAME` of a module: (EVENT records, how many) → how many ran, see EXPORT. */
 export type BatchFunction = (events: number, count: number) => number;
 
 /**
@@ -108,7 +108,7 @@ export class World implements HelperHost {
 
   // programs
 
-  /** Puts a program into the table; returns its index. */
+  /** Puts a program's main function, or its batch loop, into the table; returns its index. */
   install(name: string, main: WebAssembly.ExportedFunction): number {
     const free = this.#names.indexOf(null);
     const index = free >= 0 ? free : this.#names.length;
@@ -130,6 +130,7 @@ export class World implements HelperHost {
    * readers to drain (WORKER.yield).
    */
   runEvents(address: number, count: number): number {
+    this.countRuns();
     if (this.#depth >= NESTING_LIMIT) return this.#miss(address, count);
     return this.#guarded(() => this.library.run_events(address, count) >>> 0);
   }
@@ -142,8 +143,7 @@ export class World implements HelperHost {
     const main = this.table.get(index) as ((ctx: number) => bigint) | null;
     if (main === null) throw new BugError(`slot ${index} of the table is empty`);
     return this.#direct(this.#names[index] ?? "", event, (cpu) => {
-      const { view, worker } = this;
-      view.setUint32(worker + WORKER.cpu, cpu, true);
+      const { view } = this;
       view.setUint32(cpu + CPU.event, event, true);
       view.setUint32(cpu + CPU.tailCalls, 0, true);
       return BigInt.asUintN(64, main(view.getUint32(event + EVENT.ctx, true)));
@@ -152,7 +152,27 @@ export class World implements HelperHost {
 
   /** Runs a module's `batch:NAME` on EVENT records of one CPU, with no link; what it throws: as runProgram(). */
   runBatch(program: string, batch: BatchFunction, events: number, count: number): number {
-    return this.#direct(program, events, () => batch(events, count) >>> 0);
+    return this.#direct(program, events, () => {
+      this.view.setUint32(this.worker + WORKER.yield, 0, true);
+      return batch(events, count) >>> 0;
+    });
+  }
+
+  /**
+   * Brings LINK.runs up to date in the middle of a run, which the batch driver does at its end: for who reads it, and before
+   * what the driver knows is kept for later or lost.
+   */
+  countRuns(): void {
+    if (this.#depth === 0) return;
+    const { view } = this;
+    for (const cpu of this.#cpuBlocks()) {
+      const first = view.getUint32(cpu + CPU.uncounted, true);
+      if (first === 0) continue;
+      const next = view.getUint32(cpu + CPU.event, true) + EVENT.bytes;
+      const runs = view.getUint32(cpu + CPU.link, true) + LINK.runs;
+      view.setBigUint64(runs, view.getBigUint64(runs, true) + BigInt((next - first) / EVENT.bytes), true);
+      view.setUint32(cpu + CPU.uncounted, next, true);
+    }
   }
 
   // what helpers see (HelperHost)
@@ -217,8 +237,11 @@ export class World implements HelperHost {
     if (room < CPU_STACK_RESERVE_BYTES || this.#depth >= NESTING_LIMIT) {
       throw new UsageError("USAGE", "runs under way leave no room for one more inside them", { errno: "EBUSY" });
     }
+    this.countRuns();
     return this.#guarded(() => {
       const outer = new Ambient(this, [cpu]);
+      view.setUint32(this.worker + WORKER.cpu, cpu, true);
+      view.setUint32(cpu + CPU.uncounted, 0, true);
       view.setUint32(cpu + CPU.link, 0, true);
       view.setBigUint64(cpu + CPU.cookie, 0n, true);
       view.setUint32(cpu + CPU.nesting, view.getUint32(cpu + CPU.nesting, true) + 1, true);
@@ -250,6 +273,7 @@ export class World implements HelperHost {
       return call();
     } catch (cause) {
       const error = this.#explain(cause, program);
+      this.countRuns();
       if (outer === null) this.#reset();
       else outer.restore();
       throw error;
@@ -336,7 +360,7 @@ class Ambient {
   }
 }
 
-const RUN_WORDS = [CPU.event, CPU.tailCalls, CPU.link, CPU.outputNesting, CPU.nesting] as const;
+const RUN_WORDS = [CPU.event, CPU.tailCalls, CPU.link, CPU.outputNesting, CPU.nesting, CPU.uncounted] as const;
 const AMBIENT_WORDS = [...RUN_WORDS, CPU.sp, CPU.reservations, CPU.bareRecord, CPU.bareBuffer] as const;
 
 /** Where no byte is known: also what programs of a capture ask most, so it costs no bigint. */

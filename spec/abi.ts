@@ -6,7 +6,7 @@
  *   64 KiB   runtime block   (RUNTIME)
  *   …        worker blocks, CPU blocks with their stacks, maps, rings, events: handed out by runtime/arena.ts
  */
-export const ABI_VERSION = 1;
+export const ABI_VERSION = 2;
 
 export const PAGE_BYTES = 4096;
 export const NULL_GUARD_BYTES = 65_536;
@@ -73,6 +73,8 @@ export const CPU = {
   /** the one of them without a header (PERF_MODE.BARE) and its buffer: addresses, 0: none */
   bareRecord: 64,
   bareBuffer: 68,
+  /** address of the first EVENT of the batch under way that is not yet in LINK.runs, 0: runs are counted as they start */
+  uncounted: 72,
   bytes: 128,
 } as const;
 /** Stack of one virtual CPU: 33 tail calls out of subprograms at 256 bytes, 8 frames of 512, and nested runs. */
@@ -115,7 +117,13 @@ export const TASK = {
 export const COMM_BYTES = 16;
 
 /** A hook and, at `links`, `linkCount` LINK records in order of attachment. */
-export const HOOK = { linkCount: 0, links: 4, bytes: 8 } as const;
+export const HOOK = {
+  linkCount: 0,
+  links: 4,
+  /** index + 1 in the worker's table of the `batch:NAME` of the only link's program, 0: there is not one link */
+  batch: 8,
+  bytes: 12,
+} as const;
 export const LINK = {
   /** index of the program in the worker's table */
   program: 0,
@@ -171,7 +179,11 @@ export const IMPORT = {
 /** First argument of `host.fault`. */
 export const FAULT = { memory: 1, budget: 2 } as const;
 
-/** Prefixes of what it exports. `main:NAME` is `(i32 ctx) → i64`; `batch:NAME` is `(i32 events, i32 count) → i32 done`. */
+/**
+ * Prefixes of what it exports. `main:NAME` is `(i32 ctx) → i64`. `batch:NAME` is `(i32 events, i32 count) → i32 done`: runs
+ * the first event and those behind it as far as they are of the same CPU and hook, the hook's links stay as they are and no
+ * producer asks for its readers (WORKER.yield). It sets CPU.event and CPU.tailCalls; all else around a run is its caller's.
+ */
 export const EXPORT = { main: "main:", batch: "batch:" } as const;
 
 /** Name of the custom section that carries the manifest as JSON. */

@@ -1,4 +1,4 @@
-;; Imports and the one function type that crosses modules. Every other .wat file holds functions of one subject; build.ts
+;; Imports and the function types that cross modules. Every other .wat file holds functions of one subject; build.ts
 ;; puts them into one module, this file first. A name in braces is a number from the tables in spec/, put in by build.ts.
 ;;
 ;; No function keeps state in a global and none needs a data segment: all state is in the arena, so that several modules
@@ -9,5 +9,6 @@
 (import "host" "now" (func $host_now))
 (import "host" "read_foreign" (func $host_read_foreign (param i32 i32 i32 i32 i32) (result i32)))
 
-;; A program's main function: address of its ctx → return value.
+;; A program's main function: address of its ctx → return value. Its batch: (events, how many) → how many ran.
 (type $program (func (param i32) (result i64)))
+(type $batch (func (param i32 i32) (result i32)))

@@ -10,6 +10,7 @@ import type { FunctionRange } from "./cfg.ts";
 import { checkEncoding } from "./encoding.ts";
 import type { FunctionRole } from "./frame.ts";
 import { lowerFunction } from "./function.ts";
+import { reachesOut } from "./reach.ts";
 import { RunTimeGuards, UNCHECKED_STACK_BYTES } from "./unchecked.ts";
 import { mainName, subprogramName, type Unit } from "./unit.ts";
 
@@ -89,7 +90,8 @@ export function lowerProgram(unit: Unit, program: LowerableProgram, options: Low
   if (callsMain(program)) functions.push(lower(0, subprogramName(program.name, 0), "subprogram"));
   unit.wasm.m.addFunctionExport(main, main);
   const isInlined = options.inlineIntoBatch && guards === null && functions[0]!.insns <= INLINED_INSNS;
-  addBatch(unit, program.name, isInlined ? lower(0, `copy:${program.name}`).name : main);
+  const callee = isInlined ? lower(0, `copy:${program.name}`).name : main;
+  addBatch(unit, { program: program.name, callee, reachesOut: reachesOut(program, facts) });
   return functions;
 }
 

@@ -2,7 +2,15 @@
 import { ABI_VERSION, type CompiledObject, type MapSpec, type ProgramManifest } from "../../spec/index.ts";
 
 /** Wasm opcodes that the tests use. */
-export const OP = { unreachable: 0x00, end: 0x0b, call: 0x10, i32Const: 0x41, i64Const: 0x42, localGet: 0x20 } as const;
+export const OP = {
+  unreachable: 0x00,
+  end: 0x0b,
+  call: 0x10,
+  drop: 0x1a,
+  i32Const: 0x41,
+  i64Const: 0x42,
+  localGet: 0x20,
+} as const;
 
 export interface HandMade {
   /** instructions of `main:NAME`, without the closing end; the stack must hold an i64 where they fall through */
@@ -15,8 +23,8 @@ export function handMade(name: string, { body, imports = [] }: HandMade): Uint8A
   const text = (value: string): number[] => [value.length, ...new TextEncoder().encode(value)];
   const section = (id: number, content: readonly number[]): number[] => [id, content.length, ...content];
   const code = [0, ...body, OP.end];
-  // nothing repeats these: their batch says that all events ran
-  const batch = [0, OP.localGet, 1, OP.end];
+  // the batch of these runs main once and says that all events ran
+  const batch = [0, OP.i32Const, 0, OP.call, imports.length, OP.drop, OP.localGet, 1, OP.end];
   return Uint8Array.from([
     ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
     // types: 0 is a program's (i32) → i64, 1 takes and gives nothing, 2 is a batch's (i32, i32) → i32
