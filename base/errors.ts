@@ -4,6 +4,7 @@
  */
 import type { ErrnoName } from "../spec/errno.ts";
 import { ERRORS, type ErrorCode, type ErrorCodeOf } from "../spec/errors.ts";
+import type { Explanation } from "./explanation.ts";
 
 /** Where an error is: as much as is known, from the outside in. */
 export interface ErrorPlace {
@@ -56,6 +57,8 @@ export interface VerifierErrorDetail extends ErrorDetail {
   /** the kernel-like log */
   readonly log: string;
   readonly processedInsns: number;
+  /** called at most once, when the explanation is asked for: it verifies the program again */
+  readonly explain?: () => Explanation;
 }
 
 /** The program is rejected: the kernel would refuse it too. */
@@ -63,10 +66,20 @@ export class VerifierError extends BpfError {
   override readonly name = "VerifierError";
   readonly log: string;
   readonly processedInsns: number;
+  readonly #explain: (() => Explanation) | undefined;
+  #explanation: Explanation | null = null;
+
   constructor(message: string, detail: VerifierErrorDetail) {
     super("REJECTED", message, detail);
     this.log = detail.log;
     this.processedInsns = detail.processedInsns;
+    this.#explain = detail.explain;
+  }
+
+  /** Why, in words: how the path came there and what would be allowed. Null where only the encoding was looked at. */
+  get explanation(): Explanation | null {
+    if (this.#explanation === null && this.#explain !== undefined) this.#explanation = this.#explain();
+    return this.#explanation;
   }
 }
 

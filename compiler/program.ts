@@ -77,7 +77,10 @@ export interface SourceLine {
   readonly file: string;
   readonly line: number;
   readonly column: number;
+  /** trimmed */
   readonly text: string;
+  /** characters of white space that stand before `text` in the file, which `column` counts; absent: none */
+  readonly indent?: number;
 }
 
 /** The line an instruction belongs to, null without line info. */

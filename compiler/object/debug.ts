@@ -52,12 +52,14 @@ export class DebugInfo {
         const slot = Math.floor(record.offsetBytes / INSN_BYTES) - fn.start;
         if (slot <= before) throw malformed(fn, `two lines for instruction ${slot}`);
         before = slot;
+        const text = this.#btf!.string(record.textOffset);
         lines.push({
           insnIndex: start + slot,
           file: this.#btf!.string(record.fileOffset),
           line: record.line,
           column: record.column,
-          text: this.#btf!.string(record.textOffset).trim(),
+          text: text.trim(),
+          indent: text.length - text.trimStart().length,
         });
       }
     });

@@ -30,6 +30,7 @@ export function explore(env: Env): void {
   for (;;) {
     const { insnIndex } = env;
     env.historyEntry = null;
+    env.recorder?.visit(env);
     countInsn(env);
     env.state.lastIndex = env.previousIndex;
     env.state.insnIndex = insnIndex;

@@ -12,6 +12,7 @@ import type { State } from "./state.ts";
 export function pushPath(env: Env, insnIndex: number, previousIndex: number, tooMany: ErrnoName = "ENOMEM"): State {
   const state = env.state.copy();
   env.pending.push({ state, insnIndex, previousIndex, logPosition: env.log.position });
+  env.recorder?.parted(state);
   if (env.pending.length > LIMITS.pendingJumps) {
     reject(env, tooMany, `The sequence of ${env.pending.length} jumps is too complex.`);
   }
@@ -27,6 +28,7 @@ export function popPath(env: Env): boolean {
   env.state = path.state;
   env.insnIndex = path.insnIndex;
   env.previousIndex = path.previousIndex;
+  env.recorder?.resumed(path.state);
   return true;
 }
 
