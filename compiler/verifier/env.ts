@@ -11,6 +11,7 @@ import type { Checkpoint } from "./checkpoint.ts";
 import { FactsBuilder } from "./facts.ts";
 import { Log } from "./log.ts";
 import type { SccVisits } from "./loops.ts";
+import type { Recorder } from "./recorder.ts";
 import type { RegState } from "./register.ts";
 import type { StackLiveness } from "./stack-liveness.ts";
 import type { HistoryEntry, State } from "./state.ts";
@@ -107,6 +108,8 @@ export class Env {
   insnEnd = -1;
   insnTextLength = 0;
   lastLine: unknown = null;
+  /** set where a rejection is explained, see explain/; what is accepted is verified without */
+  recorder: Recorder | null = null;
 
   constructor(program: Program, logLevel: number, cpus: number | null) {
     this.cpus = cpus;
