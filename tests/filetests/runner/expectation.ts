@@ -70,7 +70,9 @@ export function parseExpectation(part: string): Expectation {
 
 /** Liveness marks (`R1_w=`) differ between kernels and say nothing about values: they are dropped. */
 export function stateItems(text: string): string[] {
-  const items = text.split(/\s+/).filter((item) => item !== "");
+  // `var_off=(0x0; 0xff)` is one item.
+  const joined = text.replace(/;\s+(?=0x)/g, ";").split(/\s+/);
+  const items = joined.filter((item) => item !== "").map((item) => item.replace(/;(?=0x)/g, "; "));
   return items.map((item) => item.replace(/^(R\d+|fp-\d+)_[a-zA-Z]+(?==|$)/, "$1"));
 }
 
