@@ -6,9 +6,11 @@
  *     ; prog: raw mem=64                               bytes that r1 points to
  *     ; map: counts hash key=4 value=8 max=16 flags=0  in the order of their indices
  *     ; map: .rodata array key=4 value=8 max=1 frozen initial=0102030405060708
+ *     ; struct: value { u64 hits; bpf_spin_lock lock; }    types of values: types.ts
+ *     ; map: locked hash key=4 value=value max=16      value of a struct declared before
  *     ; map: tables array_of_maps key=4 value=4 max=2 inner=counts     a map declared before is the template
  *
- * Other directives (`; test:` …) are left to who owns them; `; prog:` and `; map:` are reserved.
+ * Other directives (`; test:` …) are left to who owns them; `; prog:`, `; struct:` and `; map:` are reserved.
  */
 import { fromHex } from "../../base/index.ts";
 import {
@@ -20,6 +22,7 @@ import {
   programTypeByName,
 } from "../../spec/index.ts";
 import { type SourceText, syntaxError } from "./scan.ts";
+import { TextTypes } from "./types.ts";
 
 export interface ProgramDirectives {
   readonly name: string;
@@ -31,6 +34,8 @@ export interface ProgramDirectives {
   readonly license: string;
   readonly memoryBytes: number;
   readonly maps: readonly MapSpec[];
+  /** null: no struct is declared */
+  readonly types: TextTypes | null;
 }
 
 /** Most bytes of raw memory or of a map's initial value that text may ask for. */
@@ -40,18 +45,24 @@ const MEMORY_LIMIT = 1 << 20;
 export function readDirectives(text: string, file?: string): ProgramDirectives {
   let program: ProgramDirectives | null = null;
   const maps: MapSpec[] = [];
+  const types = new TextTypes();
   text.split(/\r\n|\n|\r/).forEach((raw, lineIndex) => {
-    const match = /^\s*(?:;|\/\/|#)\s*(prog|map):\s*(.*)$/.exec(raw);
+    const match = /^\s*(?:;|\/\/|#)\s*(prog|map|struct):\s*(.*)$/.exec(raw);
     if (match === null) return;
-    const fields = new Fields({ line: lineIndex + 1, text: raw, file }, match[2]!);
+    const source = { line: lineIndex + 1, text: raw, file };
+    if (match[1] === "struct") {
+      types.declare(source, match[2]!);
+      return;
+    }
+    const fields = new Fields(source, match[2]!);
     if (match[1] === "map") {
-      const map = readMap(fields, maps);
+      const map = readMap(fields, maps, types);
       if (maps.some((other) => other.name === map.name)) fields.fail(`map ${map.name} is declared twice`);
       maps.push(map);
     } else if (program !== null) fields.fail("a second prog: line");
     else program = readProgram(fields);
   });
-  return { ...(program ?? DEFAULT_PROGRAM), maps };
+  return { ...(program ?? DEFAULT_PROGRAM), maps, types: types.isEmpty ? null : types };
 }
 
 const DEFAULT_PROGRAM: ProgramDirectives = {
@@ -64,6 +75,7 @@ const DEFAULT_PROGRAM: ProgramDirectives = {
   license: "GPL",
   memoryBytes: 0,
   maps: [],
+  types: null,
 };
 
 function readProgram(fields: Fields): ProgramDirectives {
@@ -80,6 +92,7 @@ function readProgram(fields: Fields): ProgramDirectives {
     license: fields.text("license") ?? "GPL",
     memoryBytes: fields.number("mem", MEMORY_LIMIT) ?? 0,
     maps: [],
+    types: null,
   };
   fields.end();
   if (program.memoryBytes !== 0 && program.type !== "raw") fields.fail("only raw programs have mem=");
@@ -92,7 +105,7 @@ function attachTypeOf(fields: Fields): AttachTypeName | null {
   return ATTACH_TYPES.find((known) => known === name) ?? fields.fail(`no attach type ${name}`);
 }
 
-function readMap(fields: Fields, declared: readonly MapSpec[]): MapSpec {
+function readMap(fields: Fields, declared: readonly MapSpec[], types: TextTypes): MapSpec {
   const name = fields.word("a map name");
   const typeName = fields.word("a map type");
   const type = mapTypeByName(typeName);
@@ -100,15 +113,18 @@ function readMap(fields: Fields, declared: readonly MapSpec[]): MapSpec {
   const initialText = fields.text("initial");
   const initial = initialText === undefined ? null : fromHex(initialText);
   if (initialText !== undefined && initial === null) fields.fail("initial= is not hexadecimal");
+  const struct = fields.valueStruct(types);
+  const keySize = fields.number("key", 0xffff_ffff) ?? 0;
   const map: MapSpec = {
     name,
     type: type.name,
-    keySize: fields.number("key", 0xffff_ffff) ?? 0,
-    valueSize: fields.number("value", 0xffff_ffff) ?? 0,
+    keySize,
+    valueSize: struct?.sizeBytes ?? fields.number("value", 0xffff_ffff) ?? 0,
     maxEntries: fields.number("max", 0xffff_ffff) ?? 0,
     flags: fields.number("flags", 0xffff_ffff) ?? 0,
     keyType: null,
     valueType: null,
+    ...(struct !== null && { btf: { key: types.key(keySize), value: struct.id } }),
     initial,
     frozen: fields.flag("frozen"),
     section: name.startsWith(".") ? name : null,
@@ -160,6 +176,12 @@ class Fields {
     const value = this.#values.get(key);
     this.#values.delete(key);
     return value;
+  }
+  /** `value=NAME` of a struct; null where it says a number. */
+  valueStruct(types: TextTypes): { readonly id: number; readonly sizeBytes: number } | null {
+    const struct = types.find(this.#values.get("value") ?? "");
+    if (struct !== null) this.#values.delete("value");
+    return struct;
   }
   number(key: string, high: number): number | undefined {
     const text = this.text(key);

@@ -1,6 +1,9 @@
 /** Instructions that come without an object file → a Program: text assembly with directives, or bare bytecode (raw). */
 
 import * as isa from "../../spec/isa.ts";
+import { OWNED_KERNEL_TYPES } from "../../spec/special-fields.ts";
+import type { Btf } from "../object/btf/btf.ts";
+import { withFields } from "../object/map-fields.ts";
 import type { Program, ProgramFunction, SourceLine } from "../program.ts";
 import { readDirectives } from "./directives.ts";
 import { type Insn, isWideImmediate } from "./instruction.ts";
@@ -12,6 +15,8 @@ export interface AssembleOptions {
   readonly file?: string;
   /** give the program line info of the text, as BTF.ext would; the verifier's log then quotes it */
   readonly lineInfo?: boolean;
+  /** BTF of the kernel whose functions the text calls by name */
+  readonly targetBtf?: Btf | null;
 }
 
 export interface AssembledProgram {
@@ -24,10 +29,12 @@ export function assembleProgram(text: string, options: AssembleOptions = {}): As
   const directives = readDirectives(text, options.file);
   const assembly = parseAssembly(text, {
     maps: directives.maps.map((map) => map.name),
+    kernelFunction: (name) => options.targetBtf?.findByName(name, "func") ?? null,
     ...(options.file === undefined ? {} : { file: options.file }),
   });
   const functions: ProgramFunction[] = [{ insnIndex: 0, name: directives.name, linkage: "global" }];
   for (const entry of assembly.functions) if (entry.insnIndex !== 0) functions.push(entry);
+  const typed = directives.types?.finish(functions) ?? null;
   const program: Program = {
     name: directives.name,
     section: directives.section,
@@ -38,13 +45,20 @@ export function assembleProgram(text: string, options: AssembleOptions = {}): As
     sleepable: directives.sleepable,
     license: directives.license,
     insns: assembly.insns,
-    functions,
+    functions: typed?.functions ?? functions,
+    ...(typed !== null && { btf: typed.btf }),
     lines: options.lineInfo === true ? lineInfo(text, assembly, options.file ?? "") : [],
-    maps: directives.maps,
+    maps:
+      typed === null ? directives.maps : directives.maps.map((map) => withFields(map, typed.btf, NO_SECTIONS, isOwned)),
     memoryBytes: directives.memoryBytes,
+    targetBtf: options.targetBtf ?? null,
   };
   return { program, assembly };
 }
+
+const NO_SECTIONS: ReadonlyMap<string, never> = new Map<string, never>();
+/** Of the kernel's types, text may point to those that can be kept. */
+const isOwned = (name: string): boolean => OWNED_KERNEL_TYPES.has(name);
 
 /** Bare slots as a raw program on `memoryBytes` bytes of memory: what `bpfjit exec` runs. */
 export function rawProgram(insns: readonly Insn[], memoryBytes: number): Program {

@@ -9,6 +9,8 @@ import { type Elf, type ElfSymbol, SYMBOL_BIND, SYMBOL_TYPE, SYMBOL_VISIBILITY }
 
 export interface DataVariable {
   readonly name: string;
+  /** id of the variable; null: one that the target provides */
+  readonly id: number | null;
   /** id of the variable's type */
   readonly type: number;
   readonly offsetBytes: number;
@@ -42,7 +44,7 @@ export function readDataSections(elf: Elf, btf: Btf): ReadonlyMap<string, DataSe
     const variables = type.variables.map((place) => {
       const variable = btf.typeById(place.type);
       if (variable.kind !== "var") throw malformed(`data section ${type.name} contains a ${variable.kind}`);
-      const shared = { name: variable.name, type: variable.type, sizeBytes: place.sizeBytes };
+      const shared = { name: variable.name, id: place.type, type: variable.type, sizeBytes: place.sizeBytes };
       if (variable.linkage !== "global")
         return { ...shared, offsetBytes: place.offsetBytes, linkage: variable.linkage };
       const symbol = symbols.get(variable.name);

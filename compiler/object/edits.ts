@@ -51,6 +51,7 @@ export function editMap(spec: MapSpec, edit: MapEdit): MapSpec {
     flags: edit.flags ?? spec.flags,
     keyType: fitting(spec.keyType, keySize),
     valueType: fitting(spec.valueType, valueSize),
+    btf: keySize === spec.keySize && valueSize === spec.valueSize ? (spec.btf ?? null) : null,
     numaNode: edit.numaNode === undefined ? spec.numaNode : edit.numaNode,
     extra: edit.extra ?? spec.extra,
     pinned: edit.pinned ?? spec.pinned,

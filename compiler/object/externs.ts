@@ -76,6 +76,7 @@ export class ExternTable {
         : [
             {
               name,
+              id: null,
               type: kind.type,
               offsetBytes: kind.offsetBytes,
               sizeBytes: kind.variable.size,

@@ -144,6 +144,7 @@ function specOf(btf: Btf, name: string, draft: Draft): MapSpec {
     flags: draft.flags,
     keyType: draft.keyType === null ? null : ctypeOrNull(btf, draft.keyType),
     valueType: draft.valueType === null ? null : ctypeOrNull(btf, draft.valueType),
+    btf: draft.valueType === null ? null : { key: draft.keyType ?? 0, value: draft.valueType },
     initial: null,
     frozen: false,
     section: null,

@@ -140,6 +140,7 @@ export function dataMap(
       flags: (isReadOnly ? MAP_FLAG.RDONLY_PROG : 0) | (isShared ? MAP_FLAG.MMAPABLE : 0),
       keyType: null,
       valueType: null,
+      btf: sectionType(btf, sectionName),
       initial,
       frozen: isReadOnly,
       section: sectionName,
@@ -156,6 +157,11 @@ export function dataMap(
     sizeBytes: initial.length,
     slotsOffset: null,
   };
+}
+
+function sectionType(btf: Btf | null, name: string): NonNullable<MapSpec["btf"]> | null {
+  const value = btf?.findByName(name, "datasec") ?? null;
+  return value === null ? null : { key: 0, value };
 }
 
 /**

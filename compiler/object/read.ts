@@ -20,12 +20,14 @@ import { ExternTable, readExterns } from "./externs.ts";
 import { type FunctionTable, type ObjectFunction, readFunctions } from "./functions.ts";
 import { type Layout, layOut } from "./layout.ts";
 import { type LinkContext, type Linked, linkProgram } from "./link.ts";
+import { withFields } from "./map-fields.ts";
 import { dataMap, fillSlots, type MapSources, readMaps } from "./maps.ts";
 import { recordRelocations } from "./relocations.ts";
 import { addStructOps } from "./struct-ops.ts";
 import {
   configVersion,
   DEFAULT_KERNEL_VERSION,
+  kernelTypes,
   type ModuleBtf,
   parseConfig,
   type SymbolAddresses,
@@ -123,6 +125,7 @@ export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObj
   if (isJudged) maps.change(sizeAtRunTime);
   const mapEdits = options.edits?.maps ?? {};
   maps.change((spec) => (Object.hasOwn(mapEdits, spec.name) ? editMap(spec, mapEdits[spec.name]!) : spec));
+  if (btf !== null) maps.change((spec) => withFields(spec, btf, dataSections, kernelTypes(target)));
   recordRelocations(layout, functions, {
     mapAt: (offset) => maps.mapAt(offset),
     dataMapOf: (section) => maps.dataMapOf(section),

@@ -1,5 +1,7 @@
 /** What the machine that a program is prepared for provides: types, configuration, symbols. Libbpf reads these from the kernel. */
+import { OWNED_KERNEL_TYPES } from "../../spec/special-fields.ts";
 import type { Btf } from "./btf/btf.ts";
+import type { IsKernelType } from "./btf/fields.ts";
 
 /** A kernel module's BTF, split on the kernel's. `btf` may read itself when it is first asked for. */
 export interface ModuleBtf {
@@ -25,6 +27,14 @@ export interface Target {
   readonly hasAllSymbols: boolean;
   /** values that are not in `config` count as there, and 0 */
   readonly hasAllConfig: boolean;
+}
+
+/** Whether the target, or one of its modules, has such a type; without its BTF, those that objects may own count as there. */
+export function kernelTypes({ btf, modules }: Pick<Target, "btf" | "modules">): IsKernelType {
+  if (btf === null) return (name) => OWNED_KERNEL_TYPES.has(name);
+  return (name, kind) =>
+    name !== "" &&
+    (btf.findByName(name, kind) !== null || modules.some((module) => module.btf.findOwnByName(name, kind) !== null));
 }
 
 /** 6.18.0: the kernel whose verdicts bpfjit gives. */

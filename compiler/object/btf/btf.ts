@@ -30,6 +30,8 @@ const POINTER_BYTES = 8;
 const U32_MAX = 0xffff_ffff;
 
 export class Btf {
+  /** as it was given */
+  readonly bytes: Uint8Array;
   /** whose types and strings come before this one's own (split BTF: a module's, on the kernel's), null where it is whole */
   readonly base: Btf | null;
   /** the first of its own types: 1, or what follows the types of `base` */
@@ -63,6 +65,7 @@ export class Btf {
     const isWhole = stringsBytes > 0 && strings[0] === 0;
     if ((base === null && !isWhole) || (stringsBytes > 0 && strings[stringsBytes - 1] !== 0))
       throw malformed("the strings neither begin nor end with an empty one", stringsOffset);
+    this.bytes = bytes;
     this.base = base;
     this.firstId = base === null ? 1 : base.typeCount;
     const fail = (message: string, offset: number) => malformed(message, stringsOffset + offset);

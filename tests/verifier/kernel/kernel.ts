@@ -61,7 +61,11 @@ function directives(program: Program, logLevel: number): string {
   if (program.attachType) lines.push(`attach ${ATTACH_TYPES.indexOf(program.attachType)}`);
   if (program.attachBtf) lines.push(`btf ${program.attachBtf.id}`);
   if (program.sleepable) lines.push("flags 16");
+  const { btf } = program;
+  const isDescribed = btf && program.maps.some((map) => map.btf);
+  if (isDescribed) lines.push(`types ${toHex(btf.bytes)}`);
   for (const map of program.maps) {
+    if (isDescribed && map.btf) lines.push(`described ${map.btf.key} ${map.btf.value}`);
     if (map.type === "array_of_maps" || map.type === "hash_of_maps")
       lines.push(`inner ${sizesOf(map.inner ?? SMALL_ARRAY)}`);
     const words = [sizesOf(map), map.name.replace(/\W/g, "_")];
@@ -69,7 +73,9 @@ function directives(program: Program, logLevel: number): string {
     if (map.initial) words.push(toHex(map.initial));
     lines.push(`map ${words.join(" ")}`);
   }
-  if (program.functions.length > 1) {
+  if (isDescribed) {
+    for (const { insnIndex, type } of program.functions) lines.push(`func ${insnIndex} ${type}`);
+  } else if (program.functions.length > 1) {
     for (const known of program.functions) {
       lines.push(
         `fn ${known.insnIndex} ${known.name.replace(/\W/g, "_")} ${known.linkage} ${known.linkage === "global" && known.insnIndex ? 5 : 0}`,

@@ -7,6 +7,9 @@
  *   license TEXT
  *   flags N                   prog_flags
  *   log N                     log level (default 1)
+ *   types HEX                 BTF of the program and of its maps' values
+ *   func INSN TYPE            a function by its id in that BTF
+ *   described KEY VALUE       ids in that BTF for the map that follows
  *   inner TYPE KEY VALUE ENTRIES FLAGS                        template of the maps of maps that follow
  *   map TYPE KEY VALUE ENTRIES FLAGS NAME [frozen] [HEX]      HEX: value of entry 0
  *   fn INSN NAME static|global ARGS      a function with ARGS integer arguments (BTF func_info)
@@ -42,6 +45,9 @@ static struct {
 	char license[64];
 	int maps[MOST_MAPS], map_count;
 	union bpf_attr inner;
+	int types, key_type, value_type;
+	struct bpf_func_info typed[MOST_FUNCTIONS];
+	int typed_count;
 	struct function functions[MOST_FUNCTIONS];
 	int function_count;
 	unsigned char *insns;
@@ -61,6 +67,22 @@ static size_t unhex(const char *text, unsigned char **out)
 	return count;
 }
 
+static int load_blob(const void *blob, unsigned bytes)
+{
+	union bpf_attr attr = {.btf = (unsigned long)blob, .btf_size = bytes};
+	int fd = bpf(BPF_BTF_LOAD, &attr);
+	if (fd < 0) fprintf(stderr, "btf: %s\n", strerror(errno));
+	return fd;
+}
+
+static void load_types(const char *hex)
+{
+	unsigned char *blob;
+	size_t bytes = unhex(hex, &blob);
+	program.types = load_blob(blob, bytes);
+	free(blob);
+}
+
 static int load_btf(const unsigned *types, unsigned words, const char *strings, unsigned bytes)
 {
 	struct {
@@ -72,9 +94,7 @@ static int load_btf(const unsigned *types, unsigned words, const char *strings, 
 	memcpy(blob, &header, sizeof header);
 	memcpy(blob + sizeof header, types, words * 4);
 	memcpy(blob + sizeof header + words * 4, strings, bytes);
-	union bpf_attr attr = {.btf = (unsigned long)blob, .btf_size = sizeof header + words * 4 + bytes};
-	int fd = bpf(BPF_BTF_LOAD, &attr);
-	if (fd < 0) fprintf(stderr, "btf: %s\n", strerror(errno));
+	int fd = load_blob(blob, sizeof header + words * 4 + bytes);
 	free(blob);
 	return fd;
 }
@@ -116,6 +136,7 @@ static void clear(void)
 {
 	for (int i = 0; i < program.map_count; i++)
 		if (program.maps[i] >= 0 && !is_known(program.maps[i])) close(program.maps[i]);
+	if (program.types) close(program.types);
 	free(program.insns);
 	memset(&program, 0, sizeof program);
 	strcpy(program.license, "GPL");
@@ -124,7 +145,8 @@ static void clear(void)
 
 static void add_map(char *line)
 {
-	for (int i = 0; i < known_map_count; i++)
+	int described = program.value_type;
+	for (int i = 0; i < known_map_count && !described; i++)
 		if (!strcmp(known_maps[i].line, line)) {
 			program.maps[program.map_count++] = known_maps[i].fd;
 			return;
@@ -145,15 +167,25 @@ static void add_map(char *line)
 	int is_outer = type == BPF_MAP_TYPE_ARRAY_OF_MAPS || type == BPF_MAP_TYPE_HASH_OF_MAPS;
 	int inner = is_outer ? bpf(BPF_MAP_CREATE, &program.inner) : -1;
 	if (is_outer) attr.inner_map_fd = inner;
-	if (is_storage(type)) describe_storage(&attr);
+	if (described) {
+		attr.btf_fd = program.types;
+		attr.btf_key_type_id = program.key_type;
+		attr.btf_value_type_id = program.value_type;
+		program.value_type = 0;
+	} else if (is_storage(type)) describe_storage(&attr);
 	strncpy(attr.map_name, name, sizeof attr.map_name - 1);
 	int fd = bpf(BPF_MAP_CREATE, &attr);
+	/* As libbpf does. */
+	if (fd < 0 && described) {
+		attr.btf_fd = attr.btf_key_type_id = attr.btf_value_type_id = 0;
+		fd = bpf(BPF_MAP_CREATE, &attr);
+	}
 	if (fd < 0) fprintf(stderr, "map %s: %s\n", name, strerror(errno));
 	program.maps[program.map_count++] = fd;
 	if (inner >= 0) close(inner);
-	if (attr.btf_key_type_id) close(attr.btf_fd);
+	if (attr.btf_key_type_id && !described) close(attr.btf_fd);
 	/* A program array belongs to the type of the first program that uses it. */
-	if (known_map_count < MOST_MAPS && type != BPF_MAP_TYPE_PROG_ARRAY && !is_outer) {
+	if (known_map_count < MOST_MAPS && type != BPF_MAP_TYPE_PROG_ARRAY && !is_outer && !described) {
 		known_maps[known_map_count].line = whole;
 		known_maps[known_map_count++].fd = fd;
 	}
@@ -228,7 +260,12 @@ static void load(void)
 	attr.log_buf = program.level ? (unsigned long)log_buffer : 0;
 	attr.log_size = program.level ? LOG_BYTES : 0;
 	int btf = -1;
-	if (program.function_count) {
+	if (program.typed_count) {
+		attr.prog_btf_fd = program.types;
+		attr.func_info = (unsigned long)program.typed;
+		attr.func_info_rec_size = sizeof *info;
+		attr.func_info_cnt = program.typed_count;
+	} else if (program.function_count) {
 		btf = make_btf(info);
 		attr.prog_btf_fd = btf;
 		attr.func_info = (unsigned long)info;
@@ -267,7 +304,12 @@ int main(void)
 		else if (!strncmp(line, "license ", 8)) snprintf(program.license, sizeof program.license, "%s", rest);
 		else if (!strncmp(line, "flags ", 6)) program.flags = atoi(rest);
 		else if (!strncmp(line, "log ", 4)) program.level = atoi(rest);
-		else if (!strncmp(line, "inner ", 6)) {
+		else if (!strncmp(line, "types ", 6)) load_types(rest);
+		else if (!strncmp(line, "described ", 10)) sscanf(rest, "%d %d", &program.key_type, &program.value_type);
+		else if (!strncmp(line, "func ", 5) && program.typed_count < MOST_FUNCTIONS) {
+			struct bpf_func_info *function = &program.typed[program.typed_count++];
+			sscanf(rest, "%u %u", &function->insn_off, &function->type_id);
+		} else if (!strncmp(line, "inner ", 6)) {
 			memset(&program.inner, 0, sizeof program.inner);
 			sscanf(rest, "%u %u %u %u %u", &program.inner.map_type, &program.inner.key_size, &program.inner.value_size,
 			       &program.inner.max_entries, &program.inner.map_flags);
