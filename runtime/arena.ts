@@ -21,11 +21,14 @@ export interface ArenaOptions {
   readonly maximumBytes?: number | undefined;
   /** what bpf_get_prandom_u32 starts from; the same seed gives the same numbers */
   readonly seed?: number | undefined;
+  /** workers that may run at the same time, the main one included: lanes of ring buffers; default 1 */
+  readonly lanes?: number | undefined;
 }
 
 export class Arena {
   readonly memory: WebAssembly.Memory;
   readonly cpus: number;
+  readonly lanes: number;
   readonly maximumBytes: number;
   readonly #seed: number;
   readonly #ranges = new RangeList(NULL_GUARD_BYTES);
@@ -39,12 +42,14 @@ export class Arena {
   #view!: DataView;
   #u32!: Uint32Array;
   #i32!: Int32Array;
+  #i64!: BigInt64Array;
 
   /** Throws MEMORY_UNAVAILABLE where the host refuses the memory, USAGE for options that make no sense. */
   constructor(options: ArenaOptions) {
     if (!Number.isInteger(options.cpus) || options.cpus < 1 || options.cpus > 8192)
       throw new UsageError("USAGE", `cpus is ${options.cpus}: a number from 1 to 8192 is needed`);
     this.cpus = options.cpus;
+    this.lanes = options.lanes ?? 1;
     this.#seed = (options.seed ?? 1) >>> 0;
     const { memory, maximumBytes } = makeMemory(options.maximumBytes);
     this.memory = memory;
@@ -72,6 +77,11 @@ export class Arena {
     return this.#i32;
   }
 
+  /** by address / 8, for Atomics.load and store */
+  get i64(): BigInt64Array {
+    return this.#i64;
+  }
+
   /** Takes the views anew: after another worker grew the memory, before addresses that it handed out are used. */
   refresh(): void {
     const buffer = this.memory.buffer;
@@ -79,6 +89,7 @@ export class Arena {
     this.#view = new DataView(buffer);
     this.#u32 = new Uint32Array(buffer);
     this.#i32 = new Int32Array(buffer);
+    this.#i64 = new BigInt64Array(buffer);
   }
 
   /**

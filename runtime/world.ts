@@ -68,6 +68,9 @@ export class World implements HelperHost {
     this.#trace = options.trace ?? (() => {});
     this.idleTask = this.makeTask(IDLE_TASK);
     this.libraryHost = {
+      contended: () => {
+        throw new BugError("a lock is held by another worker, and there is none");
+      },
       now: () => {
         const now = monotonicNs();
         this.setResult(Number(now & 0xffff_ffffn), Number(now >> 32n));

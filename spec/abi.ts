@@ -15,6 +15,8 @@ export const NULL_GUARD_BYTES = 65_536;
 export const RUNTIME = {
   /** lock of atomic_unaligned: id + 1 of the worker that holds it, 0: free */
   atomicLock: 0,
+  /** workers besides the main one: where it is 0 nobody else runs, and locks are not taken */
+  threads: 4,
   bytes: 64,
 } as const;
 
@@ -43,6 +45,10 @@ export const WORKER = {
   /** addresses of 256-byte scratch buffers for TypeScript's map calls */
   scratchKey: 20,
   scratchValue: 24,
+  /** 4 × the number of the worker's lane: its place in tables of one u32 a lane */
+  lane: 28,
+  /** address of the first EVENT that run_events has not begun, as far as the stretch under way */
+  next: 32,
   bytes: 64,
 } as const;
 
@@ -100,6 +106,12 @@ export const EVENT = {
   bytes: 32,
 } as const;
 
+/**
+ * What lies right before a ctx of arguments or registers (HOOKS in hooks.ts): the function that the program runs at, and how
+ * many 8-byte arguments the ctx has, the result behind them not counted. Offsets from `ctx - bytes`.
+ */
+export const CTX_HEAD = { address: 0, arguments: 8, bytes: 16 } as const;
+
 /** The task behind an event. */
 export const TASK = {
   pid: 0,
@@ -147,6 +159,7 @@ export const MAP = {
   values: 24,
   cpus: 28,
   id: 32,
+  /** id + 1 of the worker that changes it, 0: nobody */
   lock: 36,
   /** elements in it, where that varies */
   count: 40,

@@ -39,6 +39,11 @@ export const LIBRARY = {
   bpf_ringbuf_submit: fn([I, L], null),
   bpf_ringbuf_discard: fn([I, L], null),
   bpf_strncmp: fn([I, I, I], I),
+  bpf_get_func_ip: fn([I], L),
+  bpf_get_func_arg: fn([I, I, I], I),
+  bpf_get_func_arg_cnt: fn([I], I),
+  bpf_get_func_ret: fn([I, I], I),
+  bpf_get_attach_cookie: fn([I], L),
 
   // maps, by storage: (map, key) → address or 0; (map, key, value, flags) → 0 or -errno
   array_lookup: fn([I, I], I),
@@ -144,6 +149,8 @@ export const LIBRARY_IMPORTS = {
    * With `bytes` negative: a string of at most -bytes bytes, returns its length with the zero.
    */
   read_foreign: fn([I, I, I, I, I], I),
+  /** (address of a lock, its owner's id + 1): it has been held for long. Returns after a while, or when its owner turns out dead. */
+  contended: fn([I, I], null),
 } as const satisfies Record<string, LibraryFunction>;
 
 /** liveClock: the event has no time of its own; fragments: behind its packet's context lies FRAGMENTS. */
@@ -193,13 +200,22 @@ export const MAP_PRIVATE = {
     spares: 36,
     /** bytes from one CPU's values to the next's (per-CPU hashes) */
     cpuStride: 40,
+    /** bumped when an element comes into a chain: whoever walked one meanwhile may have been led into another */
+    links: 44,
   },
   ringbuf: {
-    /** address of the RING */
-    ring: 0,
-    /** length of the data area; it is followed by an overflow tail of `tailBytes` */
+    /** address of a table, a u32 a lane: the RING that the lane's worker writes to */
+    lanes: 0,
+    /** length of a data area; it is followed by an overflow tail of `tailBytes` */
     bytes: 4,
     tailBytes: 8,
+    /** different rings in the table; they follow each other, `ringStride` bytes apart, from `ring` on */
+    rings: 12,
+    ring: 16,
+    ringStride: 20,
+    /** u32 for Atomics.wait, bumped at every wake-up, and how many wait on it: nobody is notified while it is 0 */
+    wake: 24,
+    waiters: 28,
   },
   perfEventArray: {
     /** u32 a slot: address of the perf buffer of that index, 0: none */
@@ -233,20 +249,26 @@ export const ELEMENT = {
 export const RING = {
   /** address of the map's descriptor */
   map: 0,
-  /** u32 for Atomics.wait: bumped at every wake-up */
-  wake: 4,
-  /** readers that wait on `wake`: nobody is notified while it is 0 */
-  waiters: 8,
-  /** u64: records that found no room */
+  /** workers of several lanes write to it: `lock` is taken, and records name their lane while they are busy */
+  shared: 4,
+  /** id + 1 of the worker that reserves, 0: nobody */
+  lock: 8,
+  /** address of a u64 for every 8 bytes of data: the time of the event that wrote the record there, 0: none */
+  times: 12,
+  /** u64: records that no reader gets: that found no room, and that a worker left behind when it died */
   dropped: 16,
   /** u64: start of the oldest record that is not committed, as far as is known */
   pending: 24,
+  /** u64: those of `dropped` that a worker left behind */
+  abandoned: 32,
   /** u64, of the ring's positions, which only grow */
   consumer: PAGE_BYTES,
   producer: 2 * PAGE_BYTES,
   data: 3 * PAGE_BYTES,
   /** header of a record: u32 length and flags, u32 pages from the ring's start to the header */
   headerBytes: 8,
+  /** bits of the second word; above it: number of the lane + 1, while the record is busy and the ring shared */
+  pageBits: 20,
   busy: 0x8000_0000,
   discard: 0x4000_0000,
 } as const;

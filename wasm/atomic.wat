@@ -1,10 +1,9 @@
-;; Atomics on addresses that may be misaligned, where Wasm's own trap. One lock for all of them, in the runtime block; it
-;; holds the id + 1 of its owner.
+;; Atomics on addresses that may be misaligned, where Wasm's own trap. One lock for all of them, in the runtime block.
 
 (func (export "atomic_unaligned")
   (param $at i32) (param $operation i32) (param $bytes i32) (param $operand i64) (param $expected i64) (result i64)
   (local $old i64) (local $new i64)
-  (call $atomic_lock)
+  (call $lock (i32.const {RUNTIME_ATOMIC_LOCK}))
   (local.set $old
     (if (result i64) (i32.eq (local.get $bytes) (i32.const 8))
       (then (i64.load (local.get $at)))
@@ -15,15 +14,8 @@
   (if (i32.eq (local.get $bytes) (i32.const 8))
     (then (i64.store (local.get $at) (local.get $new)))
     (else (i64.store32 (local.get $at) (local.get $new))))
-  (i32.atomic.store (i32.const {RUNTIME_ATOMIC_LOCK}) (i32.const 0))
+  (call $unlock (i32.const {RUNTIME_ATOMIC_LOCK}))
   (local.get $old))
-
-(func $atomic_lock
-  (local $owner i32)
-  (local.set $owner (i32.add (i32.load offset={WORKER.id} (global.get $worker)) (i32.const 1)))
-  (loop $again
-    (br_if $again
-      (i32.atomic.rmw.cmpxchg (i32.const {RUNTIME_ATOMIC_LOCK}) (i32.const 0) (local.get $owner)))))
 
 ;; What the memory holds afterwards. `operation` is the instruction's imm, with or without the fetch bit.
 (func $atomic_result

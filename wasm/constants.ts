@@ -5,6 +5,7 @@ import {
   CPU,
   CPU_STACK_RESERVE_BYTES,
   CTX,
+  CTX_HEAD,
   ELEMENT,
   ERRNO,
   EVENT,
@@ -47,6 +48,7 @@ const CONSTANTS: Readonly<Record<string, Constant | Words>> = {
   CONTEXT_COPY,
   CPU,
   CPU_STACK_RESERVE_BYTES,
+  CTX_HEAD,
   ELEMENT,
   EVENT,
   EVENT_FLAG,
@@ -74,6 +76,7 @@ const CONSTANTS: Readonly<Record<string, Constant | Words>> = {
   STORAGE: STORAGE_ID,
   ATOMIC: isa.ATOMIC,
   RUNTIME_ATOMIC_LOCK: NULL_GUARD_BYTES + RUNTIME.atomicLock,
+  RUNTIME_THREADS: NULL_GUARD_BYTES + RUNTIME.threads,
   // a map's private words, as offsets in its descriptor
   ARRAY: inDescriptor(MAP_PRIVATE.array),
   HASH: inDescriptor(MAP_PRIVATE.hash),
@@ -88,6 +91,8 @@ const CONSTANTS: Readonly<Record<string, Constant | Words>> = {
   RING_DISCARD: RING.discard,
   RING_LENGTH_MASK: ~(RING.busy | RING.discard) >>> 0,
   RING_DATA_PAGE: RING.data / RING.consumer,
+  RING_PAGE_BITS: RING.pageBits,
+  RING_PAGE_MASK: 2 ** RING.pageBits - 1,
   /** Kernel: RINGBUF_MAX_RECORD_SZ */
   RINGBUF_MAX_RECORD: 0xffff_ffff >>> 2,
   /** fields of 8 bytes */

@@ -5,6 +5,23 @@
 ;; can see of their reuse is the kernel's: a deleted element is the next one taken; an update of a key that exists takes
 ;; another element, so a value pointer from before still shows the old value until that element is used again: with
 ;; preallocation by the CPU's next update of an existing key (its spare element), without by whatever is allocated next.
+;;
+;; Workers change a map one at a time (MAP.lock) while others look things up. A chain changes by one store at a time, so it
+;; is whole for them, and for who repairs what a worker left that died (runtime/workers/repair.ts): an element that is in no
+;; chain is free, whatever the other words say.
+
+;; HASH.links is odd meanwhile.
+(func $hash_begin (param $map i32)
+  (if (i32.load (i32.const {RUNTIME_THREADS}))
+    (then
+      (call $lock (i32.add (local.get $map) (i32.const {MAP.lock})))
+      (drop (i32.atomic.rmw.add offset={HASH.links} (local.get $map) (i32.const 1))))))
+
+(func $hash_end (param $map i32)
+  (if (i32.load (i32.const {RUNTIME_THREADS}))
+    (then
+      (drop (i32.atomic.rmw.add offset={HASH.links} (local.get $map) (i32.const 1)))
+      (call $unlock (i32.add (local.get $map) (i32.const {MAP.lock}))))))
 
 ;; A free element; there is one, since `count` is below max_entries or a spare is left.
 (func $hash_take (param $map i32) (result i32)
@@ -94,9 +111,17 @@
 
 (func $hash_update (export "hash_update")
   (param $map i32) (param $key i32) (param $value i32) (param $flags i64) (result i32)
+  (local $result i32)
+  (call $hash_begin (local.get $map))
+  (local.set $result (call $hash_put (local.get $map) (local.get $key) (local.get $value) (local.get $flags)))
+  (call $hash_end (local.get $map))
+  (local.get $result))
+
+(func $hash_put
+  (param $map i32) (param $key i32) (param $value i32) (param $flags i64) (result i32)
   (local $old i32) (local $element i32) (local $hash i32) (local $error i32) (local $spared i32)
   (if (i64.gt_u (local.get $flags) (i64.const {UPDATE_FLAG.EXIST})) (then (return (i32.const {-EINVAL}))))
-  (if (local.tee $old (call $hash_find (local.get $map) (local.get $key)))
+  (if (local.tee $old (call $hash_search (local.get $map) (local.get $key)))
     (then
       (if (i64.eq (local.get $flags) (i64.const {UPDATE_FLAG.NOEXIST})) (then (return (i32.const {-EEXIST}))))
       (local.set $hash (i32.load offset={ELEMENT.hash} (local.get $old)))
@@ -127,9 +152,17 @@
 ;; Writes the current CPU's value in place; in a new element the other CPUs' values are zeros.
 (func $percpu_hash_update (export "percpu_hash_update")
   (param $map i32) (param $key i32) (param $value i32) (param $flags i64) (result i32)
+  (local $result i32)
+  (call $hash_begin (local.get $map))
+  (local.set $result (call $percpu_hash_put (local.get $map) (local.get $key) (local.get $value) (local.get $flags)))
+  (call $hash_end (local.get $map))
+  (local.get $result))
+
+(func $percpu_hash_put
+  (param $map i32) (param $key i32) (param $value i32) (param $flags i64) (result i32)
   (local $element i32) (local $error i32) (local $hash i32) (local $cpu i32) (local $at i32)
   (if (i64.gt_u (local.get $flags) (i64.const {UPDATE_FLAG.EXIST})) (then (return (i32.const {-EINVAL}))))
-  (if (local.tee $element (call $hash_find (local.get $map) (local.get $key)))
+  (if (local.tee $element (call $hash_search (local.get $map) (local.get $key)))
     (then
       (if (i64.eq (local.get $flags) (i64.const {UPDATE_FLAG.NOEXIST})) (then (return (i32.const {-EEXIST})))))
     (else
@@ -153,8 +186,15 @@
   (i32.const 0))
 
 (func $hash_delete (export "hash_delete") (param $map i32) (param $key i32) (result i32)
+  (local $result i32)
+  (call $hash_begin (local.get $map))
+  (local.set $result (call $hash_remove (local.get $map) (local.get $key)))
+  (call $hash_end (local.get $map))
+  (local.get $result))
+
+(func $hash_remove (param $map i32) (param $key i32) (result i32)
   (local $element i32)
-  (if (i32.eqz (local.tee $element (call $hash_find (local.get $map) (local.get $key))))
+  (if (i32.eqz (local.tee $element (call $hash_search (local.get $map) (local.get $key))))
     (then (return (i32.const {-ENOENT}))))
   (call $hash_unlink (local.get $map) (local.get $element))
   (call $hash_grow_count (local.get $map) (i32.const -1))

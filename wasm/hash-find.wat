@@ -137,6 +137,40 @@
 
 ;; The element with the key in memory, or 0.
 (func $hash_find (export "hash_find") (param $map i32) (param $key i32) (result i32)
+  (local $element i32)
+  (if (local.tee $element (call $hash_search (local.get $map) (local.get $key))) (then (return (local.get $element))))
+  (if (i32.load (i32.const {RUNTIME_THREADS})) (then (return (call $hash_find_again (local.get $map) (local.get $key)))))
+  (i32.const 0))
+
+;; An element on the way may have been used again meanwhile and have led into another chain: not found counts only where
+;; nothing changed. Kernel: lookup_nulls_elem_raw().
+(func $hash_find_again (param $map i32) (param $key i32) (result i32)
+  (local $element i32) (local $links i32) (local $tries i32)
+  (loop $again
+    (local.set $links (i32.atomic.load offset={HASH.links} (local.get $map)))
+    (if (i32.eqz (i32.and (local.get $links) (i32.const 1)))
+      (then
+        (if (local.tee $element (call $hash_search (local.get $map) (local.get $key)))
+          (then (return (local.get $element))))
+        (if (i32.eq (local.get $links) (i32.atomic.load offset={HASH.links} (local.get $map)))
+          (then (return (i32.const 0))))))
+    (br_if $again
+      (i32.lt_u (local.tee $tries (i32.add (local.get $tries) (i32.const 1))) (i32.const 64))))
+  (call $lock (i32.add (local.get $map) (i32.const {MAP.lock})))
+  (local.set $element (call $hash_search (local.get $map) (local.get $key)))
+  (call $unlock (i32.add (local.get $map) (i32.const {MAP.lock})))
+  (local.get $element))
+
+;; $hash_find_again for a key of up to 16 bytes in registers.
+(func $hash_get_again (param $map i32) (param $low i64) (param $high i64) (result i32)
+  (local $key i32)
+  (local.set $key (i32.load offset={WORKER.scratchKey} (global.get $worker)))
+  (i64.store (local.get $key) (local.get $low))
+  (i64.store offset=8 (local.get $key) (local.get $high))
+  (call $hash_find_again (local.get $map) (local.get $key)))
+
+;; The same in one walk: for who has the map's lock, or the map for himself.
+(func $hash_search (param $map i32) (param $key i32) (result i32)
   (local $bytes i32)
   (local.set $bytes (i32.load offset={MAP.keySize} (local.get $map)))
   (if (i32.eq (local.get $bytes) (i32.const 4))
@@ -155,24 +189,39 @@
 ;; Lookups by key size, key by value: what a compiled program calls where it knows the map.
 (func $hash_get_4 (export "hash_get_4") (param $map i32) (param $key i32) (result i32)
   (local $element i32)
+  (local.set $element (call $hash_find_4 (local.get $map) (local.get $key)))
+  (if (i32.eqz (local.get $element))
+    (then
+      (if (i32.load (i32.const {RUNTIME_THREADS}))
+        (then
+          (local.set $element
+            (call $hash_get_again (local.get $map) (i64.extend_i32_u (local.get $key)) (i64.const 0)))))))
   (select
-    (i32.add (local.tee $element (call $hash_find_4 (local.get $map) (local.get $key))) (i32.const {ELEMENT.key+8}))
+    (i32.add (local.get $element) (i32.const {ELEMENT.key+8}))
     (i32.const 0)
     (local.get $element)))
 
 (func $hash_get_8 (export "hash_get_8") (param $map i32) (param $key i64) (result i32)
   (local $element i32)
+  (local.set $element (call $hash_find_8 (local.get $map) (local.get $key)))
+  (if (i32.eqz (local.get $element))
+    (then
+      (if (i32.load (i32.const {RUNTIME_THREADS}))
+        (then (local.set $element (call $hash_get_again (local.get $map) (local.get $key) (i64.const 0)))))))
   (select
-    (i32.add (local.tee $element (call $hash_find_8 (local.get $map) (local.get $key))) (i32.const {ELEMENT.key+8}))
+    (i32.add (local.get $element) (i32.const {ELEMENT.key+8}))
     (i32.const 0)
     (local.get $element)))
 
 (func $hash_get_16 (export "hash_get_16") (param $map i32) (param $low i64) (param $high i64) (result i32)
   (local $element i32)
+  (local.set $element (call $hash_find_16 (local.get $map) (local.get $low) (local.get $high)))
+  (if (i32.eqz (local.get $element))
+    (then
+      (if (i32.load (i32.const {RUNTIME_THREADS}))
+        (then (local.set $element (call $hash_get_again (local.get $map) (local.get $low) (local.get $high)))))))
   (select
-    (i32.add
-      (local.tee $element (call $hash_find_16 (local.get $map) (local.get $low) (local.get $high)))
-      (i32.const {ELEMENT.key+16}))
+    (i32.add (local.get $element) (i32.const {ELEMENT.key+16}))
     (i32.const 0)
     (local.get $element)))
 

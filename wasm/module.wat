@@ -8,6 +8,7 @@
 (import "env" "worker" (global $worker i32))
 (import "host" "now" (func $host_now))
 (import "host" "read_foreign" (func $host_read_foreign (param i32 i32 i32 i32 i32) (result i32)))
+(import "host" "contended" (func $host_contended (param i32 i32)))
 
 ;; A program's main function: address of its ctx → return value. Its batch: (events, how many) → how many ran.
 (type $program (func (param i32) (result i64)))

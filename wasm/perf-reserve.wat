@@ -26,6 +26,7 @@
       (local.get $buffer) (local.get $at) (i32.const {PERF_RECORD.DISCARDED}) (local.get $length) (local.get $type)))
   (i64.store (i32.add (local.get $at) (i32.sub (local.get $raw) (i32.const 8))) (i64.const 0))
   (i32.store (local.get $at) (local.get $buffer))
+  (call $perf_advance (local.get $buffer) (local.get $length))
   (call $perf_nest (local.get $buffer) (i32.const 1))
   (i32.add (local.get $at) (i32.const 4)))
 
@@ -119,6 +120,7 @@
     (then
       (call $context_copy
         (local.get $copier) (i32.add (local.get $at) (local.get $size)) (local.get $ctx) (local.get $more))))
+  (call $perf_advance (local.get $buffer) (local.get $length))
   (call $perf_end (local.get $buffer))
   (i32.const 0))
 
@@ -142,6 +144,7 @@
       (call $perf_count (local.get $buffer) (i32.const {PERF_BUFFER.lost}))
       (return (i32.const 0))))
   (if (i32.eqz (local.tee $at (call $perf_begin_bare (local.get $buffer) (local.get $size)))) (then (return (i32.const 0))))
+  (call $perf_advance (local.get $buffer) (local.get $size))
   (call $perf_nest (local.get $buffer) (i32.const 1))
   (i32.store offset={CPU.bareRecord} (local.get $cpu) (local.get $at))
   (i32.store offset={CPU.bareBuffer} (local.get $cpu) (local.get $buffer))

@@ -131,6 +131,7 @@
         (then
           (call $context_copy
             (local.get $copier) (i32.add (local.get $at) (local.get $size)) (local.get $ctx) (local.get $more))))))
+  (call $perf_advance (local.get $buffer) (local.get $length))
   (call $perf_end (local.get $buffer))
   (i32.const 0))
 
@@ -172,6 +173,7 @@
     (i32.add (local.get $at) (local.get $bytes))
     (i32.const 0)
     (i32.sub (local.get $room) (local.get $bytes)))
+  (call $perf_advance (local.get $buffer) (i32.and (local.get $length) (i32.const 0xffff)))
   (call $perf_end (local.get $buffer))
   (i32.const 0))
 

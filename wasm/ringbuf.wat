@@ -6,18 +6,43 @@
 ;; writes it and for the reader; its length still counts on the ring.
 ;;
 ;;   header: len u32 (bit 31 busy, bit 30 discarded) | pg_off u32, then the payload, padded to 8
+;;
+;; Each lane of workers has a ring of its own, or all share one (RINGBUF.lanes). A shared ring is reserved under a lock, and
+;; a busy record's header says whose it is: with that, what a worker leaves when it dies can be repaired after every single
+;; store (runtime/workers/repair.ts). So the order of stores matters: a record's header before the producer's position.
+
+(func $ring_of (param $map i32) (result i32)
+  (i32.load
+    (i32.add
+      (i32.load offset={RINGBUF.lanes} (local.get $map))
+      (i32.load offset={WORKER.lane} (global.get $worker)))))
 
 ;; Address of the payload of a new busy record, or 0.
 (func $ring_reserve (param $map i32) (param $size i32) (result i32)
-  (local $ring i32) (local $length i64) (local $mask i64) (local $consumer i64) (local $producer i64)
+  (local $ring i32) (local $sample i32)
+  (local.set $ring (call $ring_of (local.get $map)))
+  (if (i32.eqz (i32.load offset={RING.shared} (local.get $ring)))
+    (then (return (call $ring_take (local.get $map) (local.get $ring) (local.get $size) (i32.const 0)))))
+  (call $lock (i32.add (local.get $ring) (i32.const {RING.lock})))
+  (local.set $sample
+    (call $ring_take
+      (local.get $map) (local.get $ring) (local.get $size)
+      (i32.shl
+        (i32.add (i32.shr_u (i32.load offset={WORKER.lane} (global.get $worker)) (i32.const 2)) (i32.const 1))
+        (i32.const {RING_PAGE_BITS}))))
+  (call $unlock (i32.add (local.get $ring) (i32.const {RING.lock})))
+  (local.get $sample))
+
+;; `owner` goes into the header beside pg_off.
+(func $ring_take (param $map i32) (param $ring i32) (param $size i32) (param $owner i32) (result i32)
+  (local $length i64) (local $mask i64) (local $consumer i64) (local $producer i64)
   (local $pending i64) (local $end i64) (local $offset i32) (local $header i32) (local $word i32)
-  (local.set $ring (i32.load offset={RINGBUF.ring} (local.get $map)))
   (local.set $mask (i64.sub (i64.load32_u offset={RINGBUF.bytes} (local.get $map)) (i64.const 1)))
   ;; the payload and its header, rounded up to 8
   (local.set $length
     (i64.and (i64.add (i64.extend_i32_u (local.get $size)) (i64.const 15)) (i64.const -8)))
   (if (i32.gt_u (local.get $size) (i32.const {RINGBUF_MAX_RECORD})) (then (return (i32.const 0))))
-  ;; longer than the tail: the map was made for smaller records (createMap's largestRecord)
+  ;; longer than the tail: the map was made for smaller records (createMap's largestRecordBytes)
   (if (i64.gt_u (local.get $length) (i64.load32_u offset={RINGBUF.tailBytes} (local.get $map)))
     (then (return (call $ring_full (local.get $ring)))))
   (local.set $consumer (i64.load offset={RING.consumer} (local.get $ring)))
@@ -53,7 +78,12 @@
   (local.set $header (i32.add (local.get $ring) (local.get $offset)))
   (i32.store offset={RING.data} (local.get $header) (i32.or (local.get $size) (i32.const {RING_BUSY})))
   (i32.store offset={RING.data+4} (local.get $header)
-    (i32.add (i32.shr_u (local.get $offset) (i32.const 12)) (i32.const {RING_DATA_PAGE})))
+    (i32.or
+      (i32.add (i32.shr_u (local.get $offset) (i32.const 12)) (i32.const {RING_DATA_PAGE}))
+      (local.get $owner)))
+  (if (i32.load offset={RING.times} (local.get $ring))
+    (then
+      (i64.store (i32.add (i32.load offset={RING.times} (local.get $ring)) (local.get $offset)) (call $event_time))))
   (i64.store offset={RING.producer} (local.get $ring) (local.get $end))
   (i32.add (local.get $header) (i32.const {RING.data+8})))
 
@@ -65,19 +95,22 @@
 
 ;; Clears busy (and sets the discard bit where `discard` is it) and wakes the reader if it has come to this record.
 (func $ring_commit (param $sample i32) (param $flags i64) (param $discard i32)
-  (local $header i32) (local $ring i32) (local $map i32)
+  (local $header i32) (local $ring i32) (local $map i32) (local $pages i32)
   (local.set $header (i32.sub (local.get $sample) (i32.const 8)))
+  (local.set $pages (i32.and (i32.load offset=4 (local.get $header)) (i32.const {RING_PAGE_MASK})))
   (local.set $ring
-    (i32.sub
-      (i32.and (local.get $header) (i32.const -4096))
-      (i32.shl (i32.load offset=4 (local.get $header)) (i32.const 12))))
+    (i32.sub (i32.and (local.get $header) (i32.const -4096)) (i32.shl (local.get $pages) (i32.const 12))))
   (local.set $map (i32.load offset={RING.map} (local.get $ring)))
-  (i32.store (local.get $header)
-    (i32.or
-      (i32.xor (i32.load (local.get $header)) (i32.const {RING_BUSY}))
-      (local.get $discard)))
+  ;; both words at once: a record is busy and somebody's, or neither
+  (i64.store (local.get $header)
+    (i64.or
+      (i64.extend_i32_u
+        (i32.or
+          (i32.xor (i32.load (local.get $header)) (i32.const {RING_BUSY}))
+          (local.get $discard)))
+      (i64.shl (i64.extend_i32_u (local.get $pages)) (i64.const 32))))
   (if (i32.wrap_i64 (i64.and (local.get $flags) (i64.const {RINGBUF_FLAG.FORCE_WAKEUP})))
-    (then (call $ring_wake (local.get $ring)) (return)))
+    (then (call $ring_wake (local.get $map)) (return)))
   (if (i32.wrap_i64 (i64.and (local.get $flags) (i64.const {RINGBUF_FLAG.NO_WAKEUP}))) (then (return)))
   (if
     (i32.eq
@@ -85,13 +118,13 @@
         (i32.load offset={RING.consumer} (local.get $ring))
         (i32.sub (i32.load offset={RINGBUF.bytes} (local.get $map)) (i32.const 1)))
       (i32.sub (local.get $header) (i32.add (local.get $ring) (i32.const {RING.data}))))
-    (then (call $ring_wake (local.get $ring)))))
+    (then (call $ring_wake (local.get $map)))))
 
 ;; The reader compares `wake` before it waits, and says in `waiters` that it does: no notify without one.
-(func $ring_wake (param $ring i32)
-  (drop (i32.atomic.rmw.add offset={RING.wake} (local.get $ring) (i32.const 1)))
-  (if (i32.atomic.load offset={RING.waiters} (local.get $ring))
-    (then (drop (memory.atomic.notify offset={RING.wake} (local.get $ring) (i32.const -1))))))
+(func $ring_wake (param $map i32)
+  (drop (i32.atomic.rmw.add offset={RINGBUF.wake} (local.get $map) (i32.const 1)))
+  (if (i32.atomic.load offset={RINGBUF.waiters} (local.get $map))
+    (then (drop (memory.atomic.notify offset={RINGBUF.wake} (local.get $map) (i32.const -1))))))
 
 (func (export "ringbuf_reserve") (param $map i32) (param $size i32) (param $flags i64) (result i32)
   (if (result i32) (i64.eqz (local.get $flags))
@@ -114,9 +147,19 @@
   (call $ring_commit (local.get $sample) (local.get $flags) (i32.const 0))
   (i32.const 0))
 
+;; Of all rings together, where lanes have their own.
 (func (export "ringbuf_query") (param $map i32) (param $flags i64) (result i64)
-  (local $ring i32)
+  (local $ring i32) (local $left i32) (local $sum i64)
   (local.set $ring (i32.load offset={RINGBUF.ring} (local.get $map)))
+  (local.set $left (i32.load offset={RINGBUF.rings} (local.get $map)))
+  (loop $next
+    (local.set $sum
+      (i64.add (local.get $sum) (call $ring_query (local.get $map) (local.get $ring) (local.get $flags))))
+    (local.set $ring (i32.add (local.get $ring) (i32.load offset={RINGBUF.ringStride} (local.get $map))))
+    (br_if $next (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+  (local.get $sum))
+
+(func $ring_query (param $map i32) (param $ring i32) (param $flags i64) (result i64)
   (if (i64.eq (local.get $flags) (i64.const {RINGBUF_QUERY.AVAIL_DATA}))
     (then
       (return

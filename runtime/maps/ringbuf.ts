@@ -1,4 +1,7 @@
-/** The BPF ring buffer as a map: its memory and its positions. Reading it is runtime/rings/'s. Kernel: kernel/bpf/ringbuf.c. */
+/**
+ * The BPF ring buffer as a map: its memory and its positions, one ring or one for each lane of workers. Reading it is
+ * runtime/rings/'s. Kernel: kernel/bpf/ringbuf.c.
+ */
 import { MAP, MAP_PRIVATE, PAGE_BYTES, RING } from "../../spec/index.ts";
 import { KeylessMap } from "./keyless.ts";
 import { type MapOrigin, readU64 } from "./map.ts";
@@ -6,39 +9,95 @@ import { type MapOrigin, readU64 } from "./map.ts";
 export interface RingbufOptions {
   /** bytes of the largest record that programs write, where that is known: the overflow tail need not be longer */
   readonly largestRecordBytes?: number | undefined;
+  /** one ring for all workers, in the order in which they reserve; default: each lane of workers has its own */
+  readonly strictRing?: boolean | undefined;
 }
 
+const WORDS = MAP_PRIVATE.ringbuf;
+
 export class RingbufMap extends KeylessMap {
-  /** address of the RING */
-  readonly ring: number;
+  /** addresses of the RINGs: one, or one a lane */
+  readonly rings: readonly number[];
+  readonly #tailBytes: number;
 
   constructor(origin: MapOrigin, options: RingbufOptions = {}) {
     super(origin, "ringbuf");
     const { world, spec } = origin;
+    const { arena } = world;
     const bytes = spec.maxEntries;
     const largest = Math.ceil(((options.largestRecordBytes ?? bytes) + RING.headerBytes) / 8) * 8;
-    const tailBytes = Math.min(bytes, largest);
-    this.ring = this.own(world.arena.allocate(RING.data + bytes + tailBytes, PAGE_BYTES));
-    this.set(MAP.private + MAP_PRIVATE.ringbuf.ring, this.ring);
-    this.set(MAP.private + MAP_PRIVATE.ringbuf.bytes, bytes);
-    this.set(MAP.private + MAP_PRIVATE.ringbuf.tailBytes, tailBytes);
-    world.arena.view.setUint32(this.ring + RING.map, this.address, true);
+    this.#tailBytes = Math.min(bytes, largest);
+    const isShared = options.strictRing === true && arena.lanes > 1;
+    const count = isShared ? 1 : arena.lanes;
+    const stride = Math.ceil((RING.data + bytes + this.#tailBytes) / PAGE_BYTES) * PAGE_BYTES;
+    const first = this.own(arena.allocate(count * stride, PAGE_BYTES));
+    this.rings = Array.from({ length: count }, (_, index) => first + index * stride);
+    const lanes = this.own(arena.allocate(4 * arena.lanes));
+    for (let lane = 0; lane < arena.lanes; lane++)
+      arena.view.setUint32(lanes + 4 * lane, this.rings[lane % count]!, true);
+    this.#word("lanes", lanes);
+    this.#word("bytes", bytes);
+    this.#word("tailBytes", this.#tailBytes);
+    this.#word("rings", count);
+    this.#word("ring", first);
+    this.#word("ringStride", stride);
+    for (const ring of this.rings) {
+      arena.view.setUint32(ring + RING.map, this.address, true);
+      arena.view.setUint32(ring + RING.shared, isShared ? 1 : 0, true);
+    }
   }
 
-  /** Records that found no room. */
+  /** The first ring: the only one, where there are no lanes or all share it. */
+  get ring(): number {
+    return this.rings[0]!;
+  }
+
+  /** Workers of several lanes write to one ring. */
+  get isShared(): boolean {
+    return this.world.arena.view.getUint32(this.ring + RING.shared, true) !== 0;
+  }
+
+  /** Records that no reader gets: that found no room, and that a worker left behind. */
   get dropped(): bigint {
-    this.requireOpen();
-    return readU64(this.world.arena, this.ring + RING.dropped);
+    return this.#sum(RING.dropped);
+  }
+
+  /** Those of `dropped` that a worker had reserved when it died. */
+  get abandoned(): bigint {
+    return this.#sum(RING.abandoned);
   }
 
   /** Bytes written and not yet read, headers and busy records included. Kernel: BPF_RB_AVAIL_DATA. */
   get availableBytes(): bigint {
-    this.requireOpen();
-    const { arena } = this.world;
-    return readU64(arena, this.ring + RING.producer) - readU64(arena, this.ring + RING.consumer);
+    return this.#sum(RING.producer) - this.#sum(RING.consumer);
   }
 
   override get moreThanHalfFull(): boolean {
-    return 2n * this.availableBytes > BigInt(this.maxEntries);
+    this.requireOpen();
+    const { arena } = this.world;
+    return this.rings.some(
+      (ring) =>
+        2n * (readU64(arena, ring + RING.producer) - readU64(arena, ring + RING.consumer)) > BigInt(this.maxEntries),
+    );
+  }
+
+  /** From now on every record's time is kept, so that a reader can put those of several rings in order. */
+  keepTimes(): void {
+    this.requireOpen();
+    const { arena } = this.world;
+    for (const ring of this.rings)
+      if (arena.view.getUint32(ring + RING.times, true) === 0) {
+        const times = this.own(arena.allocate(this.maxEntries));
+        arena.view.setUint32(ring + RING.times, times, true);
+      }
+  }
+
+  #sum(word: number): bigint {
+    this.requireOpen();
+    return this.rings.reduce((sum, ring) => sum + readU64(this.world.arena, ring + word), 0n);
+  }
+
+  #word(name: keyof typeof WORDS, value: number): void {
+    this.set(MAP.private + WORDS[name], value);
   }
 }

@@ -29,7 +29,7 @@ export class PerfCursor {
     this.#map = map;
     this.#layout = new PerfLayout(arena, buffer);
     this.#framing = framing;
-    this.#position = readPosition(arena.view, buffer + PERF_BUFFER.dataTail);
+    this.#position = readPosition(arena, buffer + PERF_BUFFER.dataTail);
     this.#published = this.#position;
     this.#end = this.#position;
   }
@@ -42,7 +42,7 @@ export class PerfCursor {
   get hasRecord(): boolean {
     if (this.#position < this.#end) return this.isOpen;
     if (!this.isOpen) return false;
-    this.#end = readPosition(this.#map.world.arena.view, this.#layout.address + PERF_BUFFER.dataHead);
+    this.#end = readPosition(this.#map.world.arena, this.#layout.address + PERF_BUFFER.dataHead);
     return this.#position < this.#end;
   }
 
@@ -81,7 +81,7 @@ export class PerfCursor {
   /** Shows producers how far the reader is. */
   publish(): void {
     if (this.#position === this.#published || !this.isOpen) return;
-    writePosition(this.#map.world.arena.view, this.#layout.address + PERF_BUFFER.dataTail, this.#position);
+    writePosition(this.#map.world.arena, this.#layout.address + PERF_BUFFER.dataTail, this.#position);
     this.#published = this.#position;
   }
 

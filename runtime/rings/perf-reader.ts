@@ -4,13 +4,12 @@
  */
 import { MAP, MAP_PRIVATE, PERF_BUFFER, PERF_MODE } from "../../spec/index.ts";
 import type { PerfEventArrayMap } from "../maps/perf-array.ts";
+import { earliest } from "./earliest.ts";
 import { type Framing, PerfCursor } from "./perf-cursor.ts";
 import { readPosition } from "./position.ts";
 import { type ReaderOptions, type RecordCallback, RecordReader } from "./reader.ts";
 
 export interface PerfReaderOptions extends ReaderOptions {
-  /** hand out the records that are there in order of their time: needs PERF_SAMPLE.TIME in every buffer */
-  readonly ordered?: boolean | undefined;
   /** for buffers of format "bare": how long the record is that begins here; default: all that is there is one */
   readonly framing?: Framing | undefined;
 }
@@ -37,10 +36,11 @@ export class PerfReader extends RecordReader {
   }
 
   protected override get ready(): boolean {
-    const { view } = this.#map.world.arena;
+    const { arena } = this.#map.world;
+    const { view } = arena;
     for (const buffer of this.#map.buffers.values()) {
       if ((view.getUint32(buffer + PERF_BUFFER.mode, true) & PERF_MODE.BACKWARD) !== 0) continue;
-      if (readPosition(view, buffer + PERF_BUFFER.dataHead) !== readPosition(view, buffer + PERF_BUFFER.dataTail))
+      if (readPosition(arena, buffer + PERF_BUFFER.dataHead) !== readPosition(arena, buffer + PERF_BUFFER.dataTail))
         return true;
     }
     return false;
@@ -76,12 +76,4 @@ export class PerfReader extends RecordReader {
     }
     this.#cursors.sort((a, b) => a.slot - b.slot);
   }
-}
-
-function earliest(cursors: readonly PerfCursor[]): PerfCursor | undefined {
-  let found: PerfCursor | undefined;
-  for (const cursor of cursors) {
-    if (cursor.hasRecord && (found === undefined || cursor.headTime < found.headTime)) found = cursor;
-  }
-  return found;
 }

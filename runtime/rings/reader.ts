@@ -21,6 +21,11 @@ export interface RingRecord {
 }
 
 export interface ReaderOptions {
+  /**
+   * Hand out the records that are there in order of their time, across CPUs and workers. Perf buffers need PERF_SAMPLE.TIME;
+   * a ring buffer notes the time of every record from then on, for 8 bytes of memory for each 8 bytes of its own.
+   */
+  readonly ordered?: boolean | undefined;
   /** ends the reading: records() throws its reason */
   readonly signal?: AbortSignal | undefined;
   /** called when losses are first seen, with the number of records since the last call */

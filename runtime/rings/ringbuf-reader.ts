@@ -1,17 +1,30 @@
-/** Reads a BPF ring buffer, as libbpf's ring_buffer__consume() does. Kernel: kernel/bpf/ringbuf.c. */
-import { RING } from "../../spec/index.ts";
+/**
+ * Reads a BPF ring buffer, as libbpf's ring_buffer__consume() does; where lanes of workers have rings of their own, one ring
+ * after the other, or in order of time. Kernel: kernel/bpf/ringbuf.c.
+ */
+import { MAP, MAP_PRIVATE, RING } from "../../spec/index.ts";
 import type { RingbufMap } from "../maps/ringbuf.ts";
-import { readPosition, writePosition } from "./position.ts";
+import { earliest } from "./earliest.ts";
+import { readPosition } from "./position.ts";
 import { type ReaderOptions, type RecordCallback, RecordReader } from "./reader.ts";
+import { RingCursor } from "./ring-cursor.ts";
 
 export class RingbufReader extends RecordReader {
   readonly #map: RingbufMap;
+  readonly #ordered: boolean;
+  readonly #cursors: readonly RingCursor[];
   /** losses that onLost was told */
   #reported: bigint;
 
   constructor(map: RingbufMap, options: ReaderOptions = {}) {
-    super(map, { wake: map.ring + RING.wake, waiters: map.ring + RING.waiters }, options);
+    const words = map.address + MAP.private;
+    const { wake, waiters } = MAP_PRIVATE.ringbuf;
+    super(map, { wake: words + wake, waiters: words + waiters }, options);
     this.#map = map;
+    // one ring is in order of reservation, which is what can be had
+    this.#ordered = options.ordered === true && map.rings.length > 1;
+    if (this.#ordered) map.keepTimes();
+    this.#cursors = map.rings.map((ring) => new RingCursor(map, ring));
     this.#reported = map.dropped;
   }
 
@@ -20,55 +33,28 @@ export class RingbufReader extends RecordReader {
   }
 
   protected override get ready(): boolean {
-    const { view } = this.#map.world.arena;
-    const { ring, maxEntries } = this.#map;
-    const consumer = readPosition(view, ring + RING.consumer);
-    if (consumer === readPosition(view, ring + RING.producer)) return false;
-    return (view.getUint32(ring + RING.data + (consumer % maxEntries), true) & RING.busy) === 0;
+    const { arena } = this.#map.world;
+    const { rings, maxEntries } = this.#map;
+    for (const ring of rings) {
+      const consumer = readPosition(arena, ring + RING.consumer);
+      if (consumer === readPosition(arena, ring + RING.producer)) continue;
+      if ((arena.view.getUint32(ring + RING.data + (consumer % maxEntries), true) & RING.busy) === 0) return true;
+    }
+    return false;
   }
 
   protected override take(callback: RecordCallback, limit: number): number {
     this.#reportLost();
-    const { arena } = this.#map.world;
-    const { ring, maxEntries } = this.#map;
-    const mask = maxEntries - 1;
-    // `start` is what producers know; the rest counts from there, in small integers
-    let start = readPosition(arena.view, ring + RING.consumer);
-    let offset = start % maxEntries;
-    let read = 0;
-    let available = 0;
     let count = 0;
-    const publish = (): void => {
-      if (read === 0 || this.#map.closed) return;
-      start += read;
-      available -= read;
-      read = 0;
-      writePosition(arena.view, ring + RING.consumer, start);
-    };
     try {
-      while (count < limit && !this.#map.closed) {
-        const view = arena.view;
-        if (read === available) {
-          // what the callbacks' own programs, or another worker, wrote meanwhile
-          available = readPosition(view, ring + RING.producer) - start;
-          if (read === available) break;
-        }
-        const header = ring + RING.data + offset;
-        const word = view.getUint32(header, true);
-        if ((word & RING.busy) !== 0) break;
-        const length = word & ~RING.discard;
-        const bytes = (length + RING.headerBytes + 7) & ~7;
-        read += bytes;
-        offset = (offset + bytes) & mask;
-        if ((word & RING.discard) === 0) {
-          count += 1;
-          callback(header + RING.headerBytes, length, null, null);
-        }
-        // producers see the room before a long drain is over
-        if (read > maxEntries >> 2) publish();
+      if (!this.#ordered) for (const cursor of this.#cursors) count += cursor.take(callback, limit - count);
+      while (this.#ordered && count < limit) {
+        const cursor = earliest(this.#cursors);
+        if (cursor === undefined) break;
+        count += cursor.take(callback, 1);
       }
     } finally {
-      publish();
+      for (const cursor of this.#cursors) cursor.publish();
     }
     return count;
   }

@@ -43,6 +43,9 @@ export function makeWorld(options: Partial<ArenaOptions> = {}, module?: WebAssem
       table,
       module,
       host: {
+        contended: (_lock, owner) => {
+          throw new Error(`worker ${owner - 1} holds a lock`);
+        },
         now: () => {
           arena.view.setBigUint64(worker + WORKER.result, world.clock, true);
           return undefined;

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, describe, expect, it } from "vitest";
 import { createMap, type PerfEventArrayMap, type RingbufMap } from "../../runtime/maps/index.ts";
 import { openReader, type RecordReader } from "../../runtime/rings/index.ts";
-import { MAP, MAP_PRIVATE, PERF_SAMPLE, RING } from "../../spec/index.ts";
+import { MAP, MAP_PRIVATE, PERF_SAMPLE } from "../../spec/index.ts";
 import { makeWorld, mapSpec, place, type TestWorld } from "../maps/world.ts";
 
 interface Ring {
@@ -30,7 +30,7 @@ const KINDS: Record<string, (world: TestWorld) => Ring> = {
         world.arena.view.setUint32(at, n, true);
         return world.library.ringbuf_output(map.address, at, 104, 0n) === 0;
       },
-      waiters: () => world.arena.view.getUint32(map.ring + RING.waiters, true),
+      waiters: () => world.arena.view.getUint32(map.address + MAP.private + MAP_PRIVATE.ringbuf.waiters, true),
     };
   },
   "perf buffer": (world) => {

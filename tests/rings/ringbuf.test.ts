@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { toHex } from "../../base/index.ts";
 import { createMap, type RingbufMap } from "../../runtime/maps/index.ts";
 import { openReader, RingbufReader } from "../../runtime/rings/index.ts";
-import { ERRNO, RING, RINGBUF_FLAG, RINGBUF_QUERY, WORKER } from "../../spec/index.ts";
+import { ERRNO, MAP, MAP_PRIVATE, RING, RINGBUF_FLAG, RINGBUF_QUERY, WORKER } from "../../spec/index.ts";
 import { makeWorld, mapSpec, place, type TestWorld } from "../maps/world.ts";
 
 const SIZE = 4096;
@@ -28,7 +28,7 @@ const submit = (sample: number, flags = 0) => world.library.bpf_ringbuf_submit(s
 const discard = (sample: number, flags = 0) => world.library.bpf_ringbuf_discard(sample, BigInt(flags));
 const output = (size: number, flags = 0) => world.library.ringbuf_output(map.address, source, size, BigInt(flags));
 const query = (flag: number) => world.library.ringbuf_query(map.address, BigInt(flag));
-const wakeups = () => world.arena.view.getUint32(map.ring + RING.wake, true);
+const wakeups = () => world.arena.view.getUint32(map.address + MAP.private + MAP_PRIVATE.ringbuf.wake, true);
 
 /** Lengths of all records that are there. */
 function drained(reader: RingbufReader): number[] {

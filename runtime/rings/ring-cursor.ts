@@ -1,0 +1,84 @@
+/** A reader's place in one BPF ring: takes its records apart. What is written where is wasm/ringbuf.wat's. */
+import { RING } from "../../spec/index.ts";
+import { readU64 } from "../maps/map.ts";
+import type { RingbufMap } from "../maps/ringbuf.ts";
+import { readPosition, writePosition } from "./position.ts";
+import type { RecordCallback } from "./reader.ts";
+
+export class RingCursor {
+  readonly #map: RingbufMap;
+  readonly #ring: number;
+  /** what producers know of the reader; the rest counts from there, in small integers */
+  #start: number;
+  #read = 0;
+  #available = 0;
+  /** of the next record in the data area */
+  #offset: number;
+
+  constructor(map: RingbufMap, ring: number) {
+    this.#map = map;
+    this.#ring = ring;
+    this.#start = readPosition(map.world.arena, ring + RING.consumer);
+    this.#offset = this.#start % map.maxEntries;
+  }
+
+  /** The next record is complete. Passes over records that were given up. */
+  get hasRecord(): boolean {
+    const { arena } = this.#map.world;
+    while (!this.#map.closed) {
+      if (this.#read === this.#available) {
+        this.#available = readPosition(arena, this.#ring + RING.producer) - this.#start;
+        if (this.#read === this.#available) return false;
+      }
+      const word = Atomics.load(arena.i32, this.#header / 4);
+      if ((word & RING.busy) !== 0) return false;
+      if ((word & RING.discard) === 0) return true;
+      this.#pass(word);
+    }
+    return false;
+  }
+
+  /** ns; 0n where times are not kept. Of a record that is there. */
+  get headTime(): bigint {
+    const { arena } = this.#map.world;
+    const times = arena.view.getUint32(this.#ring + RING.times, true);
+    return times === 0 ? 0n : readU64(arena, times + this.#offset);
+  }
+
+  /** Hands out up to `limit` records; returns how many. */
+  take(callback: RecordCallback, limit: number): number {
+    const { arena } = this.#map.world;
+    const hasTimes = arena.view.getUint32(this.#ring + RING.times, true) !== 0;
+    let count = 0;
+    while (count < limit && this.hasRecord) {
+      const header = this.#header;
+      const time = hasTimes ? this.headTime : null;
+      const length = arena.view.getUint32(header, true);
+      this.#pass(length);
+      count += 1;
+      callback(header + RING.headerBytes, length, null, time);
+      // producers see the room before a long drain is over
+      if (this.#read > this.#map.maxEntries >> 2) this.publish();
+    }
+    return count;
+  }
+
+  /** Shows producers how far the reader is. */
+  publish(): void {
+    if (this.#read === 0 || this.#map.closed) return;
+    this.#start += this.#read;
+    this.#available -= this.#read;
+    this.#read = 0;
+    writePosition(this.#map.world.arena, this.#ring + RING.consumer, this.#start);
+  }
+
+  #pass(word: number): void {
+    const bytes = ((word & ~RING.discard) + RING.headerBytes + 7) & ~7;
+    this.#read += bytes;
+    this.#offset = (this.#offset + bytes) & (this.#map.maxEntries - 1);
+  }
+
+  get #header(): number {
+    return this.#ring + RING.data + this.#offset;
+  }
+}
