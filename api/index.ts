@@ -24,16 +24,22 @@ export {
   formatEntries,
   formatValue,
   type Hook,
+  type HookArgument,
   hexDump,
+  KernelObject,
+  type KernelValue,
   type Link,
   type LinkedProgram,
+  type MemoryAt,
   openPerfData,
   openSink,
   type PacketLayout,
+  type Payload,
   PcapngSink,
   PerfEventArrayMap,
   type PumpProgress,
   type RecordSink,
+  type RegisterValues,
   type Runtime,
   type RuntimeOptions,
   readSnapshot,
@@ -58,6 +64,7 @@ export {
   type ProgramCompat,
 } from "./compat.ts";
 export { createExecutor, type ExecOutcome, type ExecRequest, type Executor } from "./exec.ts";
+export { type Kernel, kernelObjects } from "./kernel.ts";
 export { type CompileOptions, compile, type LoadOptions, load } from "./load.ts";
 export { TypedMap, type UpdateOptions } from "./map.ts";
 export { LoadedObject, type RunOptions, type RunSummary } from "./object.ts";

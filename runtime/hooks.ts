@@ -4,11 +4,23 @@
  * `Attachable`, so that this file knows nothing of objects.
  */
 import { AttachError } from "../base/index.ts";
-import { EVENT, HOOK, LINK, type ProgramManifest } from "../spec/index.ts";
+import {
+  type AttachTypeName,
+  EVENT,
+  HOOK,
+  type HookKind,
+  hookSpec,
+  LINK,
+  type ProgramManifest,
+  type ProgramTypeName,
+  takesProgram,
+} from "../spec/index.ts";
 import type { Device } from "./device.ts";
 import { writeEvent } from "./event.ts";
+import { GivenMemory, type MemoryAt } from "./memory.ts";
+import { type Payload, payloadBytes } from "./payload.ts";
 import { Room } from "./room.ts";
-import type { HookKind, WantedHook } from "./source.ts";
+import type { WantedHook } from "./source.ts";
 import type { TaskInfo } from "./task.ts";
 import { contextPreparation } from "./test-run/index.ts";
 import type { World } from "./world.ts";
@@ -35,6 +47,8 @@ export interface FireOptions {
   readonly timeNs?: bigint | undefined;
   /** default: pid 0 */
   readonly task?: TaskInfo | undefined;
+  /** what probe reads find at addresses outside the arena: strings of the user's, usually; texts end in a zero byte */
+  readonly memory?: readonly MemoryAt[] | undefined;
 }
 
 /** Hooks of one runtime, by kind and name. A hook exists from the first time it is asked for. */
@@ -122,18 +136,21 @@ export class Hook {
   }
 
   /**
-   * Runs the attached programs once. `payload` is the ctx (tracepoints, raw tracepoints, raw), or the packet. Their
-   * return values are not kept, as in the kernel's tracepoints.
+   * Runs the attached programs once. `given` is the ctx (bytes, arguments in order, registers by name) or the packet. Return
+   * values are not kept, as in the kernel's tracepoints.
    */
-  fire(payload: Uint8Array, options: FireOptions = {}): void {
+  fire(given: Payload, options: FireOptions = {}): void {
     const world = this.#world;
+    const payload = payloadBytes(this.kind, given);
     const room = new Room(world, this.#devices);
     try {
-      const isPacket = this.kind !== "tracepoint" && this.kind !== "raw_tracepoint";
-      const context = contextPreparation(this.kind)(
+      const { context: ctx, programs } = hookSpec(this.kind);
+      const [type, attachType = null] = programs[0]!.split("/") as [ProgramTypeName, AttachTypeName?];
+      const hasData = ctx === "packet" || ctx === "memory";
+      const context = contextPreparation(type)(
         room,
-        { type: this.kind, attachType: null, ctxBytes: this.#ctxBytesRead() },
-        isPacket ? { dataIn: payload } : { ctxIn: payload },
+        { type, attachType, ctxBytes: this.#ctxBytesRead() },
+        hasData ? { dataIn: payload } : { ctxIn: payload },
       );
       const event = room.allocate(EVENT.bytes);
       const task = options.task === undefined ? world.idleTask : world.makeTask(options.task);
@@ -146,12 +163,23 @@ export class Hook {
           ctxBytes: payload.length,
           timeNs: options.timeNs,
         });
-        world.runEvents(event, 1);
+        this.#run(event, options.memory);
       } finally {
         if (task !== world.idleTask) world.arena.free(task);
       }
     } finally {
       room.release();
+    }
+  }
+
+  #run(event: number, memory: readonly MemoryAt[] | undefined): void {
+    const world = this.#world;
+    const outer = world.foreign;
+    if (memory !== undefined) world.foreign = new GivenMemory(world, memory);
+    try {
+      world.runEvents(event, 1);
+    } finally {
+      world.foreign = outer;
     }
   }
 
@@ -163,7 +191,7 @@ export class Hook {
   #requireFit({ manifest, closed }: Attachable): void {
     const where = { program: manifest.name };
     if (closed) throw new AttachError("ATTACH_FAILED", `program ${manifest.name} is closed`, { where, errno: "EBADF" });
-    if (manifest.type !== this.kind) {
+    if (!takesProgram(hookSpec(this.kind), manifest.type, manifest.attachType)) {
       throw new AttachError(
         "ATTACH_TYPE",
         `program ${manifest.name} of type ${manifest.type} does not fit ${this.kind} ${this.name}`,

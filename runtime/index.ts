@@ -1,7 +1,10 @@
 export type { AttachOptions, FireOptions, Hook, Link } from "./hooks.ts";
+export { KernelObject, KernelObjects, type KernelTypes, type KernelValue } from "./kernel/index.ts";
 export * from "./maps/index.ts";
+export type { MemoryAt } from "./memory.ts";
 export { LinkedObject } from "./object.ts";
 export { LinkedProgram } from "./program.ts";
+export type { HookArgument, Payload, RegisterValues } from "./payload.ts";
 export type { PumpProgress, PumpSummary } from "./pump.ts";
 export * from "./rings/index.ts";
 export { createRuntime, Runtime, type RuntimeOptions } from "./runtime.ts";

@@ -1,13 +1,12 @@
 /** A program that is linked into a runtime: it can be test-run, and attached to hooks. */
 import { AttachError, UsageError } from "../base/index.ts";
-import { EVENT, type ProgramManifest, TASK } from "../spec/index.ts";
+import { EVENT, hookName, hookOfSection, type ProgramManifest, TASK } from "../spec/index.ts";
 import type { Device } from "./device.ts";
 import { writeEvent } from "./event.ts";
 import type { Attachable, AttachOptions, Hook, Hooks, Link } from "./hooks.ts";
 import { callingTask, monotonicNs } from "./host.ts";
 import type { ProgArrayMap } from "./maps/index.ts";
 import { Room } from "./room.ts";
-import type { HookKind } from "./source.ts";
 import { writeTask } from "./task.ts";
 import { type PreparedContext, refuse, type TestRunInput, type TestRunResult } from "./test-run/context.ts";
 import { contextPreparation } from "./test-run/index.ts";
@@ -131,22 +130,19 @@ export class LinkedProgram implements Attachable {
 
   #ownHook(): Hook {
     const { type, attachTarget, section, name } = this.manifest;
-    const kind = ATTACHABLE.find((candidate) => candidate === type);
+    const spec = hookOfSection(section);
     const where = { program: name, section };
-    if (kind === undefined) throw new AttachError("ATTACH_TYPE", `programs of type ${type} have no hook`, { where });
+    if (spec === null) throw new AttachError("ATTACH_TYPE", `programs of type ${type} have no hook`, { where });
     if (attachTarget === null || attachTarget === "") {
       throw new AttachError("ATTACH_TARGET", `section "${section}" names no hook`, {
         where,
         hint: "give the hook: program.attach({ hook: runtime.hooks.get(kind, name) })",
       });
     }
-    return this.#home.hooks.get(kind, attachTarget);
+    return this.#home.hooks.get(spec.kind, hookName(section, attachTarget));
   }
 
   #requireOpen(): void {
     if (this.#closed) throw new UsageError("CLOSED", `program ${this.name} is closed`);
   }
 }
-
-/** Kinds of hooks that a section name can name. */
-const ATTACHABLE: readonly HookKind[] = ["tracepoint", "raw_tracepoint"];

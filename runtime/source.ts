@@ -2,10 +2,7 @@
  * What an event source is to the runtime: something that decodes its input straight into the arena and yields batches of
  * EVENT records for the hooks that have links. runtime/pump.ts drives it; runtime/sources/ implements it, one file each.
  */
-import type { CType } from "../spec/index.ts";
-
-/** Kinds of hooks that run programs. A name belongs to a kind: `sched/sched_switch` of tracepoint, `sched_switch` of raw_tracepoint. */
-export type HookKind = "tracepoint" | "raw_tracepoint" | "socket_filter" | "sched_cls" | "xdp" | "raw";
+import type { CType, HookKind } from "../spec/index.ts";
 
 /** A hook that programs are attached to: the source writes `address` (HOOK in spec/abi.ts) into EVENT.hook. */
 export interface WantedHook {

@@ -16,11 +16,9 @@ import {
   SOCK_ADDR,
   SOCK_OPS,
 } from "./ctx/sockets.ts";
+import { REGISTERS_BYTES } from "./registers.ts";
 
 export type { CtxField, CtxFieldKind, CtxSpec } from "./ctx/field.ts";
-
-/** struct pt_regs of x86-64 */
-const REGISTERS_BYTES = 168;
 
 export const CTX = {
   tracepoint: { name: "tracepoint", size: null, fields: [], open: { from: 8, to: 8192, write: false } },
@@ -47,7 +45,7 @@ export const CTX = {
   bpf_perf_event_data: {
     name: "bpf_perf_event_data",
     size: REGISTERS_BYTES + 16,
-    fields: [scalar("sample_period", 168, 8), scalar("addr", 176, 8)],
+    fields: [scalar("sample_period", REGISTERS_BYTES, 8), scalar("addr", REGISTERS_BYTES + 8, 8)],
     open: { from: 0, to: REGISTERS_BYTES, write: false, size: 8 },
   },
   xdp_md: {

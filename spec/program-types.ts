@@ -73,6 +73,7 @@ export const PROGRAM_TYPES = [
     legacyPacketAccess: true,
   }),
   row(2, "kprobe", "4.1", "pt_regs", {
+    runs: true,
     returnsAs: { trace_kprobe_session: VERDICT, trace_uprobe_session: VERDICT },
     sleepable: true,
   }),
@@ -80,7 +81,7 @@ export const PROGRAM_TYPES = [
   row(4, "sched_act", "4.1", "sched_cls", { ...WRITES, legacyPacketAccess: true }),
   row(5, "tracepoint", "4.7", "tracepoint", { runs: true }),
   row(6, "xdp", "4.8", "xdp_md", { runs: true, testRun: DATA_AND_CTX, ...WRITES }),
-  row(7, "perf_event", "4.9", "bpf_perf_event_data"),
+  row(7, "perf_event", "4.9", "bpf_perf_event_data", { runs: true }),
   row(8, "cgroup_skb", "4.10", "cgroup_skb", {
     returns: VERDICT,
     returnsAs: { cgroup_inet_egress: [0, 3] },
@@ -151,7 +152,7 @@ export const PROGRAM_TYPES = [
   }),
   row(22, "flow_dissector", "4.20", "flow_dissector", READS),
   row(23, "cgroup_sysctl", "5.2", "bpf_sysctl", { returns: VERDICT }),
-  row(24, "raw_tracepoint_writable", "5.2", "raw_tracepoint_writable"),
+  row(24, "raw_tracepoint_writable", "5.2", "raw_tracepoint_writable", { runs: true }),
   row(25, "cgroup_sockopt", "5.3", "bpf_sockopt", {
     returns: VERDICT,
     attachTypes: ["cgroup_getsockopt", "cgroup_setsockopt"],
@@ -159,6 +160,7 @@ export const PROGRAM_TYPES = [
     packetWrite: true,
   }),
   row(26, "tracing", "5.5", "function_args", {
+    runs: true,
     returnsAs: { trace_fentry: [0, 0], trace_fexit: [0, 0], trace_iter: VERDICT },
     attachTypes: ["trace_raw_tp", "trace_fentry", "trace_fexit", "modify_return", "trace_iter"],
     sleepable: true,

@@ -1,5 +1,5 @@
 /** What the manifest says of a program: what it calls, uses, reads of its ctx and writes to rings. */
-import { helperById, type ProgramManifest } from "../../spec/index.ts";
+import { CTX, helperById, type ProgramManifest, programType } from "../../spec/index.ts";
 import { CLASS, JMP, PSEUDO_CALL, SIZE_BYTES } from "../../spec/isa.ts";
 import type { Insn } from "../asm/instruction.ts";
 import type { InsnFacts, Program, ProgramFacts } from "../program.ts";
@@ -29,7 +29,7 @@ export function describeProgram(program: LowerableProgram): ProgramManifest {
     autoload: program.autoload,
     insns: program.insns.length,
     ...(program.type === "raw" ? { memoryBytes: program.memoryBytes } : {}),
-    ...(isTracepoint(program) ? { ctxBytes: ctxBytesRead(program, facts) } : {}),
+    ...(isOfOpenLength(program) ? { ctxBytes: ctxBytesRead(program, facts) } : {}),
     ...(isTracepoint(program) && program.ctxType !== undefined ? { ctxType: program.ctxType } : {}),
     helpers: [...helpers].sort(),
     maps: [...maps].sort((a, b) => a - b),
@@ -57,6 +57,11 @@ function recordOf(name: string, facts: InsnFacts | null): ProgramManifest["recor
   return { map: facts.map, sizeBytes: size === null ? null : Number(size), type: null };
 }
 
+/** The ctx is as long as the event makes it. */
+function isOfOpenLength({ type }: Program): boolean {
+  const { ctx } = programType(type);
+  return type !== "raw" && ctx !== null && CTX[ctx].size === null;
+}
 const isTracepoint = (program: Program): boolean => program.type === "tracepoint" || program.type === "raw_tracepoint";
 
 /** Where the last byte of the ctx that some path reads lies. Kernel: check_ctx_access(), max_ctx_offset. */

@@ -2,6 +2,7 @@
 import { UnsupportedError } from "../../base/index.ts";
 import type { ProgramTypeName } from "../../spec/index.ts";
 import type { PrepareContext } from "./context.ts";
+import { prepareArguments, preparePerfEvent, prepareRegisters } from "./function.ts";
 import { prepareRaw, prepareRawTracepoint, prepareTracepoint } from "./plain.ts";
 import { prepareSkb } from "./skb.ts";
 import { prepareXdp } from "./xdp.ts";
@@ -12,6 +13,10 @@ const PREPARATIONS: Partial<Readonly<Record<ProgramTypeName, PrepareContext>>> =
   sched_cls: prepareSkb,
   tracepoint: prepareTracepoint,
   raw_tracepoint: prepareRawTracepoint,
+  raw_tracepoint_writable: prepareRawTracepoint,
+  kprobe: prepareRegisters,
+  perf_event: preparePerfEvent,
+  tracing: prepareArguments,
   xdp: prepareXdp,
 };
 

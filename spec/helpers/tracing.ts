@@ -1,5 +1,6 @@
 /** Helpers of tracing programs: probe reads, stacks, perf events, tasks, iterators' output, security hooks. A column a question: see row.ts. */
 import {
+  ANY32,
   ANY64,
   BTF_TRACING,
   btf,
@@ -93,14 +94,14 @@ export const TRACING_HELPERS = [
   row(158, "bpf_get_current_task_btf", [], "btfIdTrusted", "all", null, { gplOnly: true, retType: "task_struct" }),
   row(159, "bpf_bprm_opts_set", [btf("linux_binprm"), ANY64], "int", ["lsm"], null),
   row(161, "bpf_ima_inode_hash", [btf("inode"), MEM_OUT, SIZE], "int", ["lsm"], null, { sleepable: true }),
-  row(173, "bpf_get_func_ip", [CTX], "int", TRACING, null, { gplOnly: true }),
+  row(173, "bpf_get_func_ip", [CTX], "u64", TRACING, "wasm", { gplOnly: true }),
   row(
     174,
     "bpf_get_attach_cookie",
     [CTX],
-    "int",
+    "u64",
     ["kprobe", "tracepoint", "perf_event", "raw_tracepoint", "raw_tracepoint_writable", "tracing", "lsm"],
-    null,
+    "wasm",
   ),
   row(175, "bpf_task_pt_regs", [btf("task_struct")], "btfId", "all", null, { gplOnly: true, retType: "pt_regs" }),
   row(176, "bpf_get_branch_snapshot", [MEM_OUT, SIZE0], "int", "all", null, { gplOnly: true }),
@@ -108,10 +109,10 @@ export const TRACING_HELPERS = [
   row(
     183,
     "bpf_get_func_arg",
-    [CTX, ANY64, { is: "mem", uninit: true, size: 8, aligned: true }],
+    [CTX, ANY32, { is: "mem", uninit: true, size: 8, aligned: true }],
     "int",
     TRAMPOLINE,
-    null,
+    "wasm",
   ),
   row(
     184,
@@ -119,9 +120,9 @@ export const TRACING_HELPERS = [
     [CTX, { is: "mem", uninit: true, size: 8, aligned: true }],
     "int",
     ["tracing/trace_fexit", "tracing/modify_return"],
-    null,
+    "wasm",
   ),
-  row(185, "bpf_get_func_arg_cnt", [CTX], "int", TRAMPOLINE, null),
+  row(185, "bpf_get_func_arg_cnt", [CTX], "int", TRAMPOLINE, "wasm"),
   row(191, "bpf_copy_from_user_task", [MEM_OUT, SIZE0, ANY64, btf("task_struct"), ANY64], "int", "all", null, {
     gplOnly: true,
     sleepable: true,

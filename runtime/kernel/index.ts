@@ -1,0 +1,2 @@
+/** Kernel objects in the arena: what tests give, what sources know. */
+export { KernelObject, KernelObjects, type KernelTypes, type KernelValue } from "./objects.ts";

@@ -1,0 +1,87 @@
+/**
+ * What a hook is fired with, as JavaScript has it, to the bytes of a ctx: arguments in order, registers by name. Bytes are
+ * taken as they stand. Not here: laying them out in the arena (test-run/).
+ */
+import { UsageError } from "../base/index.ts";
+import {
+  type HookKind,
+  hookSpec,
+  PARAMETER_REGISTERS,
+  REGISTERS,
+  REGISTERS_BYTES,
+  RESULT_REGISTER,
+  type RegisterName,
+} from "../spec/index.ts";
+import { KernelObject } from "./kernel/index.ts";
+
+/** Numbers are taken modulo 2^64; a kernel object stands for its pointer; null and undefined are 0. */
+export type HookArgument = number | bigint | boolean | KernelObject | null | undefined;
+
+/** Registers of x86-64 by name, or a function's parameters in order and its result. */
+export interface RegisterValues extends Partial<Readonly<Record<RegisterName, HookArgument>>> {
+  readonly args?: readonly HookArgument[];
+  readonly result?: HookArgument;
+  /** perf events only */
+  readonly samplePeriod?: bigint;
+  readonly addr?: HookArgument;
+}
+
+export type Payload = Uint8Array | readonly HookArgument[] | RegisterValues;
+
+const WORD_BYTES = 8;
+
+/** Throws UsageError for what hooks of this kind are not fired with. */
+export function payloadBytes(kind: HookKind, payload: Payload): Uint8Array {
+  if (payload instanceof Uint8Array) return payload;
+  const { context } = hookSpec(kind);
+  if (context === "arguments" && isArguments(payload)) return words(payload);
+  if (context === "registers") return registers(isArguments(payload) ? { args: payload } : payload);
+  if (context === "perfEvent" && !isArguments(payload)) {
+    const { samplePeriod = 0n, addr = 0, ...rest } = payload;
+    return Uint8Array.from([...registers(rest), ...words([samplePeriod, addr])]);
+  }
+  throw new UsageError("USAGE", `hooks of kind ${kind} are fired with ${WANTED[context]}`);
+}
+
+const WANTED = {
+  payload: "the bytes of the event",
+  arguments: "an array of arguments, or their bytes",
+  registers: "an array of arguments, registers by name, or the bytes of struct pt_regs",
+  perfEvent: "registers by name, or the bytes of struct bpf_perf_event_data",
+  packet: "the bytes of a packet",
+  memory: "bytes",
+} as const;
+
+const isArguments = (payload: readonly HookArgument[] | RegisterValues): payload is readonly HookArgument[] =>
+  Array.isArray(payload);
+
+function words(values: readonly HookArgument[]): Uint8Array {
+  const bytes = new Uint8Array(values.length * WORD_BYTES);
+  const view = new DataView(bytes.buffer);
+  for (const [index, value] of values.entries()) view.setBigUint64(index * WORD_BYTES, word(value), true);
+  return bytes;
+}
+
+function word(value: HookArgument): bigint {
+  if (value instanceof KernelObject) return value.pointer;
+  if (typeof value === "number" && !Number.isSafeInteger(value)) {
+    throw new UsageError("USAGE", `an argument is ${value}: a whole number is needed`);
+  }
+  return BigInt.asUintN(64, BigInt(value ?? 0));
+}
+
+function registers({ args = [], result, ...named }: RegisterValues): Uint8Array {
+  const bytes = new Uint8Array(REGISTERS_BYTES);
+  const view = new DataView(bytes.buffer);
+  const set = (name: RegisterName, value: HookArgument): void => view.setBigUint64(REGISTERS[name], word(value), true);
+  if (args.length > PARAMETER_REGISTERS.length) {
+    throw new UsageError("USAGE", `${args.length} arguments: ${PARAMETER_REGISTERS.length} fit into registers`);
+  }
+  for (const [index, value] of args.entries()) set(PARAMETER_REGISTERS[index]!, value);
+  if (result !== undefined) set(RESULT_REGISTER, result);
+  for (const [name, value] of Object.entries(named)) {
+    if (!Object.hasOwn(REGISTERS, name)) throw new UsageError("USAGE", `there is no register ${name}`);
+    set(name as RegisterName, value as HookArgument);
+  }
+  return bytes;
+}

@@ -1,0 +1,116 @@
+/**
+ * Hooks: the places that run programs. Which programs a kind of hook takes, which SEC names ask for it, what the ctx of its
+ * events is. A program belongs to the first kind whose `sections` names its section's prefix.
+ * Source: libbpf's section_defs[]; kernel/trace/bpf_trace.c, kernel/bpf/trampoline.c (what r1 points to).
+ */
+import type { AudienceMember } from "./helpers/row.ts";
+
+/**
+ * payload: the bytes of a tracepoint's record. arguments: a u64 each, behind CTX_HEAD (abi.ts); `result` tells whether the
+ * function's result follows them. registers: struct pt_regs, behind CTX_HEAD. perfEvent: struct bpf_perf_event_data.
+ */
+export type HookContext = "payload" | "arguments" | "registers" | "perfEvent" | "packet" | "memory";
+
+export interface HookSpec {
+  readonly kind: string;
+  readonly context: HookContext;
+  /** programs that can be attached: of a type, or only those of it with this expected attach type */
+  readonly programs: readonly AudienceMember[];
+  /** prefixes of SEC names */
+  readonly sections: readonly string[];
+  /** what stands before the name in the section to make the hook's name: `ksyscall/kill` is a probe of `__x64_sys_kill` */
+  readonly namePrefix?: Readonly<Record<string, string>>;
+  /** arguments: the result of the function stands behind them */
+  readonly result?: true;
+}
+
+const SYSCALL_WRAPPER = "__x64_sys_";
+
+export const HOOKS = [
+  { kind: "tracepoint", context: "payload", programs: ["tracepoint"], sections: ["tracepoint", "tp"] },
+  {
+    kind: "raw_tracepoint",
+    context: "arguments",
+    programs: ["raw_tracepoint", "raw_tracepoint_writable", "tracing/trace_raw_tp"],
+    sections: ["raw_tracepoint", "raw_tp", "raw_tracepoint.w", "raw_tp.w", "tp_btf"],
+  },
+  {
+    kind: "kprobe",
+    context: "registers",
+    programs: ["kprobe"],
+    sections: ["kprobe", "kprobe.multi", "kprobe.session", "ksyscall"],
+    namePrefix: { ksyscall: SYSCALL_WRAPPER },
+  },
+  {
+    kind: "kretprobe",
+    context: "registers",
+    programs: ["kprobe"],
+    sections: ["kretprobe", "kretprobe.multi", "kretsyscall"],
+    namePrefix: { kretsyscall: SYSCALL_WRAPPER },
+  },
+  {
+    kind: "uprobe",
+    context: "registers",
+    programs: ["kprobe"],
+    sections: ["uprobe", "uprobe.s", "uprobe.multi", "uprobe.multi.s"],
+  },
+  {
+    kind: "uretprobe",
+    context: "registers",
+    programs: ["kprobe"],
+    sections: ["uretprobe", "uretprobe.s", "uretprobe.multi", "uretprobe.multi.s"],
+  },
+  { kind: "usdt", context: "registers", programs: ["kprobe"], sections: ["usdt", "usdt.s"] },
+  { kind: "perf_event", context: "perfEvent", programs: ["perf_event"], sections: ["perf_event"] },
+  {
+    kind: "fentry",
+    context: "arguments",
+    programs: ["tracing/trace_fentry"],
+    sections: ["fentry", "fentry.s"],
+  },
+  {
+    kind: "fexit",
+    context: "arguments",
+    programs: ["tracing/trace_fexit"],
+    sections: ["fexit", "fexit.s"],
+    result: true,
+  },
+  {
+    kind: "fmod_ret",
+    context: "arguments",
+    programs: ["tracing/modify_return"],
+    sections: ["fmod_ret", "fmod_ret.s"],
+    result: true,
+  },
+  { kind: "socket_filter", context: "packet", programs: ["socket_filter"], sections: ["socket"] },
+  { kind: "sched_cls", context: "packet", programs: ["sched_cls"], sections: [] },
+  { kind: "xdp", context: "packet", programs: ["xdp"], sections: [] },
+  { kind: "raw", context: "memory", programs: ["raw"], sections: [] },
+] as const satisfies readonly HookSpec[];
+
+/** Kinds of hooks. A name belongs to a kind: `sched/sched_switch` of tracepoint, `sched_switch` of raw_tracepoint. */
+export type HookKind = (typeof HOOKS)[number]["kind"];
+
+type NamedHook = HookSpec & { readonly kind: HookKind };
+const BY_KIND = new Map<HookKind, NamedHook>(HOOKS.map((spec) => [spec.kind, spec]));
+const BY_SECTION = new Map<string, NamedHook>(
+  HOOKS.flatMap((spec: NamedHook) => spec.sections.map((section) => [section, spec] as const)),
+);
+
+export const hookSpec = (kind: HookKind): NamedHook => BY_KIND.get(kind)!;
+
+/** Whether a program of this type and attach type can be attached to hooks of the kind. */
+export const takesProgram = (spec: HookSpec, type: string, attachType: string | null): boolean =>
+  spec.programs.some((who) => who === type || who === `${type}/${attachType}`);
+
+/** The kind of hook that a section asks for; null: programs of that section have none. */
+export function hookOfSection(section: string): NamedHook | null {
+  return BY_SECTION.get(prefixOf(section)) ?? null;
+}
+
+/** Name of the hook for what the section, or whoever changed it, names. */
+export const hookName = (section: string, target: string): string =>
+  (hookOfSection(section)?.namePrefix?.[prefixOf(section)] ?? "") + target;
+
+/** Sections that are not loaded by default begin with a question mark. */
+const prefixOf = (section: string): string => section.split("/", 1)[0]!.replace(/^\?/, "");
