@@ -3,6 +3,7 @@
 import { assembleProgram } from "../../../compiler/asm/index.ts";
 import type { Program } from "../../../compiler/program.ts";
 import { withBtf } from "../../verdict/btf.ts";
+import { targetBtf } from "./target.ts";
 import { DirectiveError, directiveParts, type Expectation, parseExpectation } from "./expectation.ts";
 
 export type TestKind = "verify" | "run" | "lower";
@@ -63,7 +64,7 @@ function readCase(
   rows: readonly string[],
   head: { readonly name: string; readonly kind: TestKind; readonly line: number; readonly file: string },
 ): TestCase {
-  const { program: bare, assembly } = assembleProgram(rows.join("\n"), { file: head.file });
+  const { program: bare, assembly } = assembleProgram(rows.join("\n"), { file: head.file, targetBtf: targetBtf() });
   // As of a program with debug information, without which the kernel refuses callbacks.
   const program = bare.functions.length > 1 ? withBtf(bare) : bare;
   const directives: Directive[] = [];
