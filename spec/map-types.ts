@@ -22,9 +22,9 @@ export interface MapTypeSpec {
   readonly since: string;
 }
 
-const row = (
+const row = <const Name extends string>(
   id: number,
-  name: string,
+  name: Name,
   storage: MapStorage | null,
   key: MapTypeSpec["key"],
   value: MapTypeSpec["value"],

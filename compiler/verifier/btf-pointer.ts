@@ -4,10 +4,11 @@
  */
 
 import { safeField } from "../../spec/kernel-types.ts";
-import { isInRcuSection, isRcuProtected, isTrusted, type TypeRef } from "./btf-match.ts";
+import { MAP_STRUCT, type MapSpec } from "../../spec/map-types.ts";
+import { isInRcuSection, isRcuProtected, isTrusted, kernelStruct, type TypeRef } from "./btf-match.ts";
 import { type Found, type StructPointer, shownName, walkStruct } from "./btf-walk.ts";
 import type { Env } from "./env.ts";
-import { reject } from "./failure.ts";
+import { reject, unsupported } from "./failure.ts";
 import { isGpl } from "./license.ts";
 import type { Access } from "./memory.ts";
 import { FLAG, pointerReg, REG, type RegState, UNKNOWN } from "./register.ts";
@@ -37,6 +38,16 @@ export function checkBtfAccess(env: Env, access: Access, reg: RegState, off: num
   // What an object of the program's own holds are numbers to it.
   if (isOwn) return UNKNOWN;
   return loadedPointer(env, { btf, type: reg.btfType }, found, (pointer) => trustIn(env, reg, name, pointer));
+}
+
+/** A load from the struct that the kernel keeps a map in. Kernel: check_ptr_to_map_access(). */
+export function checkMapFields(env: Env, { address, write, size }: Access, map: MapSpec, off: number): RegState {
+  const name = MAP_STRUCT[map.type];
+  if (off < 0) reject(env, "EACCES", `R${address} is ${name} invalid negative access: off=${off}`);
+  if (write) reject(env, "EACCES", `only read from ${name} is supported`);
+  const holder = kernelStruct(env, name) ?? unsupported(`fields of struct ${name} without a kernel's BTF`);
+  const found = walkStruct(env, holder.btf, holder.type, off, size);
+  return loadedPointer(env, holder, found, flagsOfField);
 }
 
 /** What a load from a struct of type `holder` yields; `flagsOf`: how far a pointer to a struct can be trusted. */

@@ -31,8 +31,14 @@ export function checkCtxAccess(env: Env, access: Access, reg: RegState, off: num
 /** The pointer must be the one that the program was given. Kernel: check_ptr_off_reg(). */
 export function requireUnmodified(env: Env, number: number, reg: RegState): void {
   const name = typeName(reg.type);
-  if (reg.off < 0) reject(env, "EACCES", `negative offset ${name} ptr R${number} off=${reg.off} disallowed`);
   if (reg.off > 0) reject(env, "EACCES", `dereference of modified ${name} ptr R${number} off=${reg.off} disallowed`);
+  requireNearPointer(env, number, reg);
+}
+
+/** It may point at a known distance behind. Kernel: __check_ptr_off_reg() with fixed_off_ok. */
+export function requireNearPointer(env: Env, number: number, reg: RegState): void {
+  const name = typeName(reg.type);
+  if (reg.off < 0) reject(env, "EACCES", `negative offset ${name} ptr R${number} off=${reg.off} disallowed`);
   if (!isConstant(reg.value) || reg.value.umax !== 0n) {
     reject(env, "EACCES", `variable ${name} access var_off=${maskText(reg.value)} disallowed`);
   }

@@ -9,6 +9,7 @@ import { mapTypeByName } from "../../spec/map-types.ts";
 import { type Insn, isWideImmediate } from "../asm/instruction.ts";
 import type { Env } from "./env.ts";
 import { reject, unsupported } from "./failure.ts";
+import { kernelVariable } from "./kernel-variable.ts";
 
 /** Kernel: bpf_opcode_in_insntable(), in kernel/bpf/core.c. */
 const KNOWN_OPCODES: ReadonlySet<number> = new Set(knownOpcodes());
@@ -67,7 +68,10 @@ function checkWideImmediate(env: Env, index: number, used: Set<number>): void {
     reject(env, "EINVAL", "invalid bpf_ld_imm64 insn");
   }
   if (first.src === PSEUDO_LD.NONE || first.src === PSEUDO_LD.FUNC) return;
-  if (first.src === PSEUDO_LD.BTF_ID) unsupported("kernel variables (ksym)");
+  if (first.src === PSEUDO_LD.BTF_ID) {
+    kernelVariable(env, first, second);
+    return;
+  }
   const namesValue = first.src === PSEUDO_LD.MAP_VALUE || first.src === PSEUDO_LD.MAP_IDX_VALUE;
   const namesMap = first.src === PSEUDO_LD.MAP_FD || first.src === PSEUDO_LD.MAP_IDX;
   if (!namesValue && !(namesMap && second.imm === 0)) reject(env, "EINVAL", "unrecognized bpf_ld_imm64 insn");

@@ -7,10 +7,11 @@ import type { ArgSpec } from "../../spec/helpers.ts";
 import type { Callee } from "../../spec/kfuncs.ts";
 import { LIMITS } from "../../spec/limits.ts";
 import type { MapSpec } from "../../spec/map-types.ts";
-import { requireUnmodified } from "./ctx.ts";
+import { requireNearPointer, requireUnmodified } from "./ctx.ts";
 import type { Env } from "./env.ts";
 import { reject, unsupported } from "./failure.ts";
 import { requireConstantString } from "./format.ts";
+import { BTF_TYPES, PERCPU_TYPES, requireKernelType, SOCKET_BTF_TYPES } from "./helper-btf.ts";
 import { checkHelperMemory } from "./helper-memory.ts";
 import { constantMapKey } from "./map-key.ts";
 import { isReadOnlyMap } from "./map-value.ts";
@@ -45,6 +46,8 @@ export class CallArguments {
   releasedId = 0;
   /** the reference that an argument belongs to, 0: none */
   referenceId = 0;
+  /** the per-CPU variable */
+  percpu: RegState | null = null;
 
   constructor(helper: Callee) {
     this.helper = helper;
@@ -91,7 +94,7 @@ function checkArgument(env: Env, call: CallArguments, declared: ArgSpec, registe
   const isNull = reg.type === REG.SCALAR && isZero(reg.value);
   if (isNull && allowsNull(arg)) requestPrecision(env, register);
   else {
-    requireType(env, arg, register, reg);
+    requireType(env, call, arg, register, reg);
     requireOffset(env, arg, register, reg);
   }
   if (isReleased(arg) && reg.refId === 0 && !isNull) {
@@ -119,10 +122,11 @@ const MEMORY_TYPES: readonly number[] = [
   REG.MAP_VALUE,
   REG.MEM,
   REG.MEM | FLAG.RINGBUF,
+  REG.BUF,
+  REG.BTF | FLAG.TRUSTED,
 ];
 const RECORDS_OF_PERF = REG.MEM | FLAG.PERF;
-/** What else the kernel names in its list of types of memory. */
-const MEMORY_NAMES: readonly string[] = [...MEMORY_TYPES.map(typeName), "buf", "trusted_ptr_"];
+const MEMORY_NAMES: readonly string[] = MEMORY_TYPES.map(typeName);
 
 const SOCKET_TYPES: readonly number[] = [REG.SOCK_COMMON, REG.SOCKET, REG.TCP_SOCK, REG.XDP_SOCK];
 
@@ -157,27 +161,45 @@ function expectedTypes(arg: ArgSpec): { readonly types: readonly number[]; reado
     case "socket":
       return { types: [REG.SOCKET] };
     case "btfIdSockCommon":
-      return { types: SOCKET_TYPES, names: [...SOCKET_TYPES.map(typeName), "ptr_", "trusted_ptr_"] };
+      return { types: [...SOCKET_TYPES, ...SOCKET_BTF_TYPES] };
+    case "btfId":
+      return arg.type === "kptr" ? unsupported("exchanges of pointers in maps") : { types: BTF_TYPES };
+    case "percpuBtfId":
+      return { types: PERCPU_TYPES };
     default:
       return unsupported(`arguments of kind ${arg.is}`);
   }
 }
 
 /** Kernel: check_reg_type(). */
-function requireType(env: Env, arg: ArgSpec, register: number, reg: RegState): void {
+function requireType(env: Env, call: CallArguments, arg: ArgSpec, register: number, reg: RegState): void {
   const { types, names = types.map(typeName) } = expectedTypes(arg);
   let { type } = reg;
-  if (baseType(type) === REG.BTF || type & FLAG.UNTRUSTED) unsupported(`pointers with kernel types as ${arg.is}`);
   if ("readOnly" in arg && arg.readOnly) type &= ~FLAG.RDONLY;
   if (allowsNull(arg)) type &= ~FLAG.MAYBE_NULL;
-  if (types.includes(type)) return;
+  if (types.includes(type)) {
+    if (baseType(type) === REG.BTF) requireKernelType(env, call, arg, register, reg);
+    return;
+  }
   reject(env, "EACCES", `R${register} type=${typeName(reg.type)} expected=${names.join(", ")}`);
 }
+
+const NEAR_TYPES: readonly number[] = [
+  ...BTF_TYPES,
+  REG.BTF | FLAG.ALLOC,
+  REG.BTF | FLAG.ALLOC | FLAG.NON_OWNING,
+  REG.BTF | FLAG.ALLOC | FLAG.NON_OWNING | FLAG.RCU,
+];
 
 /** Kernel: check_func_arg_reg_off(). */
 function requireOffset(env: Env, arg: ArgSpec, register: number, reg: RegState): void {
   if (isReleased(arg) && reg.off !== 0) {
     reject(env, "EINVAL", `R${register} must have zero offset when passed to release func or trusted arg to kfunc`);
+  }
+  // A pointer with a kernel type may point to a member.
+  if (!isReleased(arg) && NEAR_TYPES.includes(reg.type)) {
+    requireNearPointer(env, register, reg);
+    return;
   }
   const type = reg.type & ~FLAG.RDONLY;
   const isPlainMemory = MEMORY_TYPES.includes(type) || type === RECORDS_OF_PERF || type === REG.SCALAR;
@@ -223,6 +245,9 @@ function checkKind(
       return;
     case "constStr":
       requireConstantString(env, register, reg);
+      return;
+    case "percpuBtfId":
+      call.percpu = reg;
       return;
     case "func":
       call.subprogram = reg.subprogram;

@@ -1,11 +1,14 @@
 /** Memory that a helper is given, by the type of pointer. Kernel: check_helper_mem_access(), check_stack_range_initialized(). */
+import { checkBtfAccess } from "./btf-pointer.ts";
+import { checkBufferAccess, requireWritableMemory } from "./buffer.ts";
 import type { Env } from "./env.ts";
-import { reject, unsupported } from "./failure.ts";
+import { reject } from "./failure.ts";
 import type { CallArguments } from "./helper-arguments.ts";
 import { checkMapAccess, checkMapAccessType } from "./map-value.ts";
+import type { Access } from "./memory.ts";
 import { checkPacketAccess } from "./packet.ts";
 import { checkRegion } from "./region.ts";
-import { baseType, isReadOnly, NOT_INIT, REG, type RegState, typeName } from "./register.ts";
+import { baseType, NOT_INIT, REG, type RegState, typeName } from "./register.ts";
 import { isConstant, isZero } from "./scalar.ts";
 import { checkStackBounds, frameOf, stackRange } from "./stack-bounds.ts";
 import { scratchSlot, scrubSpill } from "./stack-write.ts";
@@ -17,6 +20,17 @@ export interface MemoryUse {
   /** the helper initialises all of it */
   readonly fills?: boolean;
 }
+
+/** A load whose result nobody wants. */
+const readOf = (address: number, size: number): Access => ({
+  address,
+  off: 0,
+  size,
+  write: false,
+  register: -1,
+  strict: false,
+  signed: false,
+});
 
 /** `call` is where memory that is filled is noted; null: nothing is. */
 export function checkHelperMemory(
@@ -41,16 +55,19 @@ export function checkHelperMemory(
       checkMapAccess(env, register, reg, reg.off, size, use.zeroAllowed);
       return;
     case REG.MEM:
-      if (use.writes && isReadOnly(reg.type)) {
-        reject(env, "EACCES", `R${register} cannot write into ${typeName(reg.type)}`);
-      }
+      if (use.writes) requireWritableMemory(env, register, reg);
       checkRegion(env, register, reg, reg.off, size, reg.memSize, use.zeroAllowed);
       return;
     case REG.STACK:
       checkStackMemory(env, call, register, reg, size, use);
       return;
     case REG.BTF:
-      unsupported("pointers with kernel types as memory");
+      checkBtfAccess(env, readOf(register, size), reg, reg.off);
+      return;
+    case REG.BUF:
+      if (use.writes) requireWritableMemory(env, register, reg);
+      checkBufferAccess(env, register, reg, reg.off, size);
+      return;
   }
   if (use.zeroAllowed && size === 0 && reg.type === REG.SCALAR && isZero(reg.value)) return;
   reject(env, "EACCES", `R${register} type=${typeName(reg.type)} expected=${typeName(REG.STACK)}`);

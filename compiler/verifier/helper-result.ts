@@ -3,11 +3,12 @@ import type { MapSpec } from "../../spec/map-types.ts";
 import type { Env } from "./env.ts";
 import { unsupported } from "./failure.ts";
 import type { CallArguments } from "./helper-arguments.ts";
+import { perCpuResult, structResult } from "./helper-btf.ts";
 import { acquireReference } from "./references.ts";
 import { FLAG, NOT_INIT, pointerReg, REG, type RegState, scalarReg, UNKNOWN } from "./register.ts";
 import { S64_MAX, type Scalar } from "./scalar.ts";
 import { draftOf, settle } from "./scalar-bounds.ts";
-import { socketResult } from "./socket.ts";
+import { castResult, socketResult } from "./socket.ts";
 
 export function helperResult(env: Env, call: CallArguments): RegState {
   const { helper } = call;
@@ -32,6 +33,16 @@ export function helperResult(env: Env, call: CallArguments): RegState {
       return socketResult(env, call, REG.SOCK_COMMON);
     case "tcpSockOrNull":
       return socketResult(env, call, REG.TCP_SOCK);
+    case "btfId":
+      return structResult(env, helper.retType!, 0);
+    case "btfIdTrusted":
+      return structResult(env, helper.retType!, FLAG.TRUSTED);
+    case "btfIdOrNull":
+      return castResult(call, structResult(env, helper.retType!, FLAG.MAYBE_NULL));
+    case "memOrBtfId":
+      return perCpuResult(env, call, FLAG.RDONLY);
+    case "memOrBtfIdOrNull":
+      return perCpuResult(env, call, FLAG.RDONLY | FLAG.MAYBE_NULL);
     default:
       return unsupported(`results of ${helper.name}`);
   }

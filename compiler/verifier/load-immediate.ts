@@ -3,6 +3,7 @@ import { PSEUDO_LD } from "../../spec/isa.ts";
 import { type Insn, wideImmediate } from "../asm/instruction.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
+import { kernelVariable } from "./kernel-variable.ts";
 import { requireWritable } from "./operands.ts";
 import { knownReg, pointerReg, REG, type RegState } from "./register.ts";
 
@@ -17,6 +18,8 @@ function loaded(env: Env, insn: Insn): RegState {
   switch (insn.src) {
     case PSEUDO_LD.NONE:
       return knownReg(wideImmediate(env.insns, env.insnIndex));
+    case PSEUDO_LD.BTF_ID:
+      return kernelVariable(env, insn, env.insns[env.insnIndex + 1]!);
     case PSEUDO_LD.FUNC:
       return functionPointer(env, insn);
     case PSEUDO_LD.MAP_VALUE: {

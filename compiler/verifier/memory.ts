@@ -2,19 +2,18 @@
  * Loads and stores: which rules apply to the memory that a register points to. Programs are privileged, so a pointer may
  * be stored anywhere as a plain number (the kernel's allow_ptr_leaks). Kernel: check_mem_access().
  */
-import { MAP_STRUCT, type MapSpec } from "../../spec/map-types.ts";
 import { POINTER } from "../program.ts";
-import { checkBtfAccess } from "./btf-pointer.ts";
+import { checkBtfAccess, checkMapFields } from "./btf-pointer.ts";
+import { checkBufferAccess, requireWritableMemory } from "./buffer.ts";
 import { checkCtxAccess } from "./ctx.ts";
 import type { Env } from "./env.ts";
-import { reject, unsupported } from "./failure.ts";
+import { reject } from "./failure.ts";
 import { checkMapAccess, checkMapAccessType, mapValueLoad } from "./map-value.ts";
 import { checkPacketAccess, mayWritePacket } from "./packet.ts";
 import { checkAlignment, checkRegion, knownAlignment } from "./region.ts";
 import {
   baseType,
   FLAG,
-  isReadOnly,
   isSocketPointer,
   mayBeNull,
   REG,
@@ -23,9 +22,7 @@ import {
   UNKNOWN,
   withValue,
 } from "./register.ts";
-import { isConstant } from "./scalar.ts";
 import { coerceToSize, coerceToSizeSigned } from "./scalar-size.ts";
-import { maskText } from "./scalar-text.ts";
 import { checkSocketAccess } from "./socket.ts";
 import { checkStackBounds } from "./stack-bounds.ts";
 import { readStack } from "./stack-read.ts";
@@ -86,9 +83,7 @@ function accessMemory(env: Env, reg: RegState, access: Access): RegState | null 
       return loads ? UNKNOWN : null;
     case REG.MEM:
       if (mayBeNull(reg.type)) break;
-      if (write && isReadOnly(reg.type)) {
-        reject(env, "EACCES", `R${access.address} cannot write into ${typeName(reg.type)}`);
-      }
+      if (write) requireWritableMemory(env, access.address, reg);
       // Memory that a kernel pointer names is read with care, wherever it is.
       if (!(reg.type & FLAG.UNTRUSTED)) checkRegion(env, access.address, reg, off, size, reg.memSize, false);
       return loads ? UNKNOWN : null;
@@ -118,32 +113,24 @@ function accessMemory(env: Env, reg: RegState, access: Access): RegState | null 
       }
       return loads ? UNKNOWN : null;
     case REG.TP_BUFFER:
-      checkTracepointBuffer(env, access.address, reg, off, size);
+      checkBufferAccess(env, access.address, reg, off, size);
       return loads ? UNKNOWN : null;
-    case REG.MAP_PTR:
+    case REG.BUF:
       if (mayBeNull(reg.type)) break;
-      return refuseMapFields(env, access, reg.map!, off);
+      if (write) requireWritableMemory(env, access.address, reg);
+      checkBufferAccess(env, access.address, reg, off, size);
+      return loads ? UNKNOWN : null;
+    case REG.MAP_PTR: {
+      if (mayBeNull(reg.type)) break;
+      const found = checkMapFields(env, access, reg.map!, off);
+      return loads ? found : null;
+    }
   }
   return reject(env, "EACCES", `R${access.address} invalid mem access '${typeName(reg.type)}'`);
 }
 
 /** sizeof(struct bpf_flow_keys) */
 const FLOW_KEYS_BYTES = 56;
-
-/** How long it is shows only where it is attached. Kernel: check_tp_buffer_access(). */
-function checkTracepointBuffer(env: Env, number: number, reg: RegState, off: number, size: number): void {
-  if (off < 0) reject(env, "EACCES", `R${number} invalid tracepoint buffer access: off=${off}, size=${size}`);
-  if (isConstant(reg.value) && reg.value.umax === 0n) return;
-  reject(env, "EACCES", `R${number} invalid variable buffer offset: off=${off}, var_off=${maskText(reg.value)}`);
-}
-
-/** Nobody writes the fields of a map; what they are, only the kernel's types say. Kernel: check_ptr_to_map_access(). */
-function refuseMapFields(env: Env, { address, write }: Access, map: MapSpec, off: number): never {
-  const struct = MAP_STRUCT[map.type];
-  if (off < 0) reject(env, "EACCES", `R${address} is ${struct} invalid negative access: off=${off}`);
-  if (write) reject(env, "EACCES", `only read from ${struct} is supported`);
-  return unsupported("reading the fields of a map");
-}
 
 const KINDS: Readonly<Record<number, number>> = {
   [REG.CTX]: POINTER.ctx,

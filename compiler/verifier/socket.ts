@@ -11,7 +11,7 @@ import { reject } from "./failure.ts";
 import type { CallArguments } from "./helper-arguments.ts";
 import type { Access } from "./memory.ts";
 import { acquireReference } from "./references.ts";
-import { baseType, FLAG, pointerReg, REG, type RegState, typeName } from "./register.ts";
+import { baseType, edit, FLAG, pointerReg, REG, type RegState, typeName } from "./register.ts";
 
 const LAYOUTS: Readonly<Record<number, CtxSpec>> = {
   [REG.SOCKET]: SOCK,
@@ -35,13 +35,29 @@ export function checkSocketAccess(env: Env, access: Access, reg: RegState, off: 
 /** Lookups of sockets give a reference that the program must release. */
 const ACQUIRES: ReadonlySet<string> = new Set(["bpf_sk_lookup_tcp", "bpf_sk_lookup_udp", "bpf_skc_lookup_tcp"]);
 /** The result is the argument seen in another way: it lives as long. */
-const CASTS: ReadonlySet<string> = new Set(["bpf_tcp_sock", "bpf_sk_fullsock"]);
+const CASTS: ReadonlySet<string> = new Set([
+  "bpf_tcp_sock",
+  "bpf_sk_fullsock",
+  "bpf_skc_to_tcp_sock",
+  "bpf_skc_to_tcp6_sock",
+  "bpf_skc_to_tcp_timewait_sock",
+  "bpf_skc_to_tcp_request_sock",
+  "bpf_skc_to_udp6_sock",
+  "bpf_skc_to_mptcp_sock",
+]);
 
 /** What a helper returns that gives a pointer to a socket or null. */
 export function socketResult(env: Env, call: CallArguments, type: number): RegState {
   const socket = pointerReg(type | FLAG.MAYBE_NULL);
   socket.id = env.newId();
-  if (CASTS.has(call.helper.name)) socket.refId = call.referenceId;
-  else if (ACQUIRES.has(call.helper.name)) socket.id = socket.refId = acquireReference(env);
-  return socket;
+  if (ACQUIRES.has(call.helper.name)) socket.id = socket.refId = acquireReference(env);
+  return castResult(call, socket);
+}
+
+/** A socket that the argument was cast to belongs to the argument's reference. Kernel: is_ptr_cast_function(). */
+export function castResult({ helper, referenceId }: CallArguments, socket: RegState): RegState {
+  if (!CASTS.has(helper.name) || referenceId === 0) return socket;
+  const cast = edit(socket);
+  cast.refId = referenceId;
+  return cast;
 }
