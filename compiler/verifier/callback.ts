@@ -3,6 +3,7 @@
  * sends a path into the callback again and another one on behind the loop. Kernel: push_callback_call().
  */
 import type { MapTypeName } from "../../spec/map-types.ts";
+import { dynptrReg } from "./dynptr-slots.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
 import type { CallArguments } from "./helper-arguments.ts";
@@ -54,6 +55,15 @@ export function checkLoop(env: Env, call: CallArguments): void {
   const context = env.register(3);
   pushCallback(env, call, (callee) => {
     callee.registers[1] = UNKNOWN;
+    callee.registers[2] = context;
+  });
+}
+
+/** callback(dynptr, ctx): the dynptr cannot be changed. */
+export function checkDrain(env: Env, call: CallArguments): void {
+  const context = env.register(3);
+  pushCallback(env, call, (callee) => {
+    callee.registers[1] = dynptrReg("local", env.newId());
     callee.registers[2] = context;
   });
 }

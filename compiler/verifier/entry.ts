@@ -2,6 +2,7 @@
  * Where exploration begins: the program with its context (or memory, if raw), then each global function that it calls,
  * with anything that its prototype lets a caller pass. Kernel: do_check_main(), do_check_subprogs().
  */
+import { dynptrReg } from "./dynptr-slots.ts";
 import type { Env } from "./env.ts";
 import { explore } from "./explore.ts";
 import { SccVisits } from "./loops.ts";
@@ -66,6 +67,8 @@ function argument(env: Env, parameter: Parameter): RegState {
       return UNKNOWN;
     case "ctx":
       return pointerReg(REG.CTX);
+    case "dynptr":
+      return dynptrReg("local", env.newId());
     case "memory": {
       const memory = pointerReg(REG.MEM | (parameter.mayBeNull ? FLAG.MAYBE_NULL : 0));
       memory.memSize = parameter.bytes;

@@ -14,7 +14,7 @@ import type { SccVisits } from "./loops.ts";
 import type { Recorder } from "./recorder.ts";
 import type { RegState } from "./register.ts";
 import type { StackLiveness } from "./stack-liveness.ts";
-import type { HistoryEntry, State } from "./state.ts";
+import type { Frame, HistoryEntry, State } from "./state.ts";
 
 /** A subprogram as the verifier sees it; index 0 is the main function. */
 export interface Subprogram {
@@ -148,6 +148,10 @@ export class Env {
   }
   scratchRegister(number: number): void {
     this.scratchedRegisters |= 1 << number;
+  }
+
+  scratchSlot(frame: Frame, index: number): void {
+    if (frame === this.state.frame) this.scratchedSlots.add(index);
   }
 
   /** The subprogram that `slot` lies in. Kernel: find_containing_subprog(). */

@@ -90,6 +90,7 @@ const samePointer = (old: RegState, reg: RegState): boolean =>
   old.off === reg.off &&
   old.map === reg.map &&
   old.memSize === reg.memSize &&
+  old.dynptrId === reg.dynptrId &&
   old.btf === reg.btf &&
   old.btfType === reg.btfType &&
   old.subprogram === reg.subprogram &&
@@ -197,9 +198,9 @@ function coversSlot(old: StackSlot, present: StackSlot | undefined, ids: IdMap, 
 
 const isObject = (kind: number): boolean => kind === BYTE.DYNPTR || kind === BYTE.ITERATOR || kind === BYTE.IRQ_FLAG;
 
-/** A dynptr, iterator or interrupt flag: of the same kind, and owned alike. */
+/** A dynptr, iterator or interrupt flag: of the same kind, and owned alike. Which dynptr it is does not matter. */
 const sameObject = (old: RegState, reg: RegState, ids: IdMap): boolean =>
-  samePointer(old, reg) && ids.matches(old.id, reg.id) && ids.matches(old.refId, reg.refId);
+  samePointer(old, reg) && (old.dynptr !== null || ids.matches(old.id, reg.id)) && ids.matches(old.refId, reg.refId);
 
 /** The scalar that the whole slot holds: a spilled one, or anything. Kernel: scalar_reg_for_stack(). */
 function wholeScalar(slot: StackSlot): RegState | null {

@@ -8,6 +8,7 @@ import type { Callee } from "../../spec/kfuncs.ts";
 import { LIMITS } from "../../spec/limits.ts";
 import type { MapSpec } from "../../spec/map-types.ts";
 import { requireNearPointer, requireUnmodified } from "./ctx.ts";
+import { checkDynptr, dynptrSlot, type KnownDynptr } from "./dynptr.ts";
 import type { Env } from "./env.ts";
 import { reject, unsupported } from "./failure.ts";
 import { requireConstantString } from "./format.ts";
@@ -18,7 +19,7 @@ import { isReadOnlyMap } from "./map-value.ts";
 import { requireReadable } from "./operands.ts";
 import { requestPrecision } from "./precision.ts";
 import { checkAlignment } from "./region.ts";
-import { baseType, FLAG, isPacketPointer, REG, type RegState, typeName } from "./register.ts";
+import { baseType, FLAG, isPacketPointer, REG, type RegState, typeName, withoutSlice } from "./register.ts";
 import { constantOf, isZero } from "./scalar.ts";
 import type { Frame } from "./state.ts";
 
@@ -42,6 +43,10 @@ export class CallArguments {
   largestSize = 0n;
   allocatedBytes = 0;
   subprogram = -1;
+  /** the dynptr that exists already */
+  dynptr: KnownDynptr | null = null;
+  /** pointer to the dynptr whose memory is released */
+  releasedDynptr: RegState | null = null;
   /** the reference that is released, 0: none */
   releasedId = 0;
   /** the reference that an argument belongs to, 0: none */
@@ -97,12 +102,33 @@ function checkArgument(env: Env, call: CallArguments, declared: ArgSpec, registe
     requireType(env, call, arg, register, reg);
     requireOffset(env, arg, register, reg);
   }
+  if (arg.is === "dynptr") {
+    checkDynptrArgument(env, call, arg, register, reg);
+    return;
+  }
   if (isReleased(arg) && reg.refId === 0 && !isNull) {
     reject(env, "EINVAL", `R${register} must be referenced when passed to release function`);
   }
   if (reg.refId !== 0) call.referenceId = reg.refId;
   if (isReleased(arg)) call.releasedId = reg.refId;
   checkKind(env, call, arg, register, reg, isNull);
+}
+
+function checkDynptrArgument(
+  env: Env,
+  call: CallArguments,
+  arg: ArgSpec & { readonly is: "dynptr" },
+  register: number,
+  reg: RegState,
+): void {
+  if (arg.release) {
+    if (reg.type !== REG.STACK) reject(env, "EINVAL", "cannot release unowned const bpf_dynptr");
+    const slot = dynptrSlot(env, reg);
+    if (slot === null || slot.reg.refId === 0) reject(env, "EINVAL", `arg ${register} is an unacquired reference`);
+    call.releasedDynptr = reg;
+  }
+  const use = arg.uninit ? "construct" : arg.readOnly ? "read" : "change";
+  call.dynptr = checkDynptr(env, register, arg.dynptr, use);
 }
 
 /** Kernel: may_access_direct_pkt_data(). */
@@ -160,6 +186,8 @@ function expectedTypes(arg: ArgSpec): { readonly types: readonly number[]; reado
       return { types: SOCKET_TYPES };
     case "socket":
       return { types: [REG.SOCKET] };
+    case "dynptr":
+      return { types: [REG.STACK, REG.DYNPTR] };
     case "btfIdSockCommon":
       return { types: [...SOCKET_TYPES, ...SOCKET_BTF_TYPES] };
     case "btfId":
@@ -177,6 +205,7 @@ function requireType(env: Env, call: CallArguments, arg: ArgSpec, register: numb
   let { type } = reg;
   if ("readOnly" in arg && arg.readOnly) type &= ~FLAG.RDONLY;
   if (allowsNull(arg)) type &= ~FLAG.MAYBE_NULL;
+  if (arg.is === "mem") type = withoutSlice(type);
   if (types.includes(type)) {
     if (baseType(type) === REG.BTF) requireKernelType(env, call, arg, register, reg);
     return;
@@ -193,6 +222,8 @@ const NEAR_TYPES: readonly number[] = [
 
 /** Kernel: check_func_arg_reg_off(). */
 function requireOffset(env: Env, arg: ArgSpec, register: number, reg: RegState): void {
+  // What is released lies behind the dynptr, wherever that is.
+  if (isReleased(arg) && arg.is === "dynptr" && reg.type === REG.STACK) return;
   if (isReleased(arg) && reg.off !== 0) {
     reject(env, "EINVAL", `R${register} must have zero offset when passed to release func or trusted arg to kfunc`);
   }

@@ -5,8 +5,9 @@ import { type Callee, ownKfunc } from "../../spec/kfuncs.ts";
 import type { Insn } from "../asm/instruction.ts";
 import { isAudience } from "./audience.ts";
 import { clearCallerSaved } from "./call-registers.ts";
-import { checkForEach, checkLoop } from "./callback.ts";
+import { checkDrain, checkForEach, checkLoop } from "./callback.ts";
 import { TAIL_CALL } from "./cfg.ts";
+import { releaseDynptr } from "./dynptr.ts";
 import type { Env } from "./env.ts";
 import type { Step } from "./explore.ts";
 import { reject, unsupported } from "./failure.ts";
@@ -17,7 +18,7 @@ import { isGpl } from "./license.ts";
 import { requireCompatibleMap } from "./map-compatibility.ts";
 import { forgetPackets } from "./packet.ts";
 import { checkNoLeak, releaseReference } from "./references.ts";
-import { REG, type RegState } from "./register.ts";
+import { REG, type RegState, typeName } from "./register.ts";
 import { constantOf } from "./scalar.ts";
 import { clobberBytes } from "./stack-write.ts";
 import { tailCallReturns } from "./tail-call.ts";
@@ -31,6 +32,7 @@ export function checkHelperCall(env: Env, insn: Insn): Step {
   if (call.releasedId !== 0 && !releaseReference(env, call.releasedId)) {
     reject(env, "EINVAL", `func ${helper.name}#${helper.id} reference has not been acquired before`);
   }
+  if (call.releasedDynptr) releaseDynptr(env, call.releasedDynptr);
   checkSpecial(env, call);
   clearCallerSaved(env);
   env.setRegister(0, helperResult(env, call));
@@ -39,6 +41,9 @@ export function checkHelperCall(env: Env, insn: Insn): Step {
     tailCallReturns(env);
     return "next";
   }
+  // Writing to a packet through a dynptr may move it.
+  const writesPacket = helper.name === "bpf_dynptr_write" && call.dynptr?.kind.startsWith("skb");
+  if (writesPacket) forgetPackets(env.state);
   if (helper.changesPacket && helper.id !== TAIL_CALL) forgetPackets(env.state);
   env.insnIndex++;
   return "next";
@@ -98,6 +103,16 @@ function checkSpecial(env: Env, call: CallArguments): void {
     case "bpf_loop":
       checkLoop(env, call);
       return;
+    case "bpf_user_ringbuf_drain":
+      checkDrain(env, call);
+      return;
+    case "bpf_dynptr_from_mem": {
+      const { type } = env.register(1);
+      if (type !== REG.MAP_VALUE) {
+        reject(env, "EACCES", `Unsupported reg type ${typeName(type)} for bpf_dynptr_from_mem data`);
+      }
+      return;
+    }
     case "bpf_snprintf":
       checkFormat(env);
       return;

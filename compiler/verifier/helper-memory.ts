@@ -1,6 +1,7 @@
 /** Memory that a helper is given, by the type of pointer. Kernel: check_helper_mem_access(), check_stack_range_initialized(). */
 import { checkBtfAccess } from "./btf-pointer.ts";
 import { checkBufferAccess, requireWritableMemory } from "./buffer.ts";
+import { isDynptrSlot } from "./dynptr-slots.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
 import type { CallArguments } from "./helper-arguments.ts";
@@ -11,7 +12,8 @@ import { checkRegion } from "./region.ts";
 import { baseType, NOT_INIT, REG, type RegState, typeName } from "./register.ts";
 import { isConstant, isZero } from "./scalar.ts";
 import { checkStackBounds, frameOf, stackRange } from "./stack-bounds.ts";
-import { scratchSlot, scrubSpill } from "./stack-write.ts";
+import { requirePlain } from "./stack-read.ts";
+import { scrubbed } from "./stack-write.ts";
 import { BYTE, byteKind, isSpilled, SLOT_BYTES, slotIndexOf, withByteKind } from "./state.ts";
 
 export interface MemoryUse {
@@ -86,9 +88,15 @@ function checkStackMemory(
   const frame = frameOf(env, reg);
   const { min, max } = stackRange(reg, reg.off);
   if (call !== null && use.fills && isConstant(reg.value)) {
+    for (let at = min; at < max + size; at++) {
+      if (isDynptrSlot(frame, slotIndexOf(at))) {
+        reject(env, "EACCES", `potential write to dynptr at off=${at} disallowed`);
+      }
+    }
     call.written = { frame, off: min, size };
     return;
   }
+  requirePlain(env, register, reg, min, max + size - min, size);
   env.stackLiveness.readRange(frame, min, max + size);
   if (!use.writes) return;
   for (let at = min; at < max + size; at++) {
@@ -97,9 +105,9 @@ function checkStackMemory(
     const byte = (-at - 1) % SLOT_BYTES;
     const kind = byteKind(slot.kinds, byte);
     if (kind === BYTE.MISC) continue;
-    scratchSlot(env, frame, index);
+    env.scratchSlot(frame, index);
     // A pointer or number that was spilled there may be overwritten in part.
-    if (isSpilled(slot)) frame.setSlot(index, { kinds: scrubSpill(slot.kinds), reg: NOT_INIT });
+    if (isSpilled(slot)) frame.setSlot(index, { kinds: scrubbed(slot), reg: NOT_INIT });
     else frame.setSlot(index, { kinds: withByteKind(slot.kinds, byte, BYTE.MISC), reg: slot.reg });
   }
 }

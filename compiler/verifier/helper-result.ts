@@ -27,6 +27,8 @@ export function helperResult(env: Env, call: CallArguments): RegState {
       return reservedRecord(env, call, FLAG.RINGBUF);
     case "perfMemOrNull":
       return reservedRecord(env, call, FLAG.PERF);
+    case "dynptrMemOrNull":
+      return dynptrMemory(env, call);
     case "socketOrNull":
       return socketResult(env, call, REG.SOCKET);
     case "sockCommonOrNull":
@@ -117,4 +119,14 @@ function reservedRecord(env: Env, call: CallArguments, flag: number): RegState {
   env.newId();
   record.id = record.refId = acquireReference(env);
   return record;
+}
+
+/** Good as long as the dynptr is. */
+function dynptrMemory(env: Env, call: CallArguments): RegState {
+  const slice = pointerReg(REG.MEM | FLAG.MAYBE_NULL);
+  slice.memSize = call.allocatedBytes;
+  slice.id = env.newId();
+  slice.dynptrId = call.dynptr!.id;
+  slice.refId = call.dynptr!.refId;
+  return slice;
 }

@@ -71,7 +71,7 @@ function accessMemory(env: Env, reg: RegState, access: Access): RegState | null 
         writeStack(env, reg, off, size, register);
         return null;
       }
-      return readStack(env, reg, off, size, register);
+      return readStack(env, access.address, reg, off, size, register);
     case REG.MAP_VALUE:
       if (mayBeNull(reg.type)) break;
       checkMapAccessType(env, reg, off, size, write);

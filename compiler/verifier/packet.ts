@@ -6,7 +6,16 @@ import { JMP } from "../../spec/isa.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
 import { fits, outside } from "./region.ts";
-import { AT_PACKET_END, BEYOND_PACKET_END, edit, isAnyPacketPointer, REG, type RegState, UNKNOWN } from "./register.ts";
+import {
+  AT_PACKET_END,
+  BEYOND_PACKET_END,
+  edit,
+  isAnyPacketPointer,
+  isPacketSlice,
+  REG,
+  type RegState,
+  UNKNOWN,
+} from "./register.ts";
 import { isConstant } from "./scalar.ts";
 import { mapRegisters, type State } from "./state.ts";
 
@@ -114,7 +123,7 @@ function markEnd(state: State, number: number, beyond: boolean): void {
 
 /** The packet may have moved: pointers into it are plain numbers from here. Kernel: clear_all_pkt_pointers(). */
 export function forgetPackets(state: State): void {
-  mapRegisters(state, (reg) => (isAnyPacketPointer(reg.type) ? UNKNOWN : reg));
+  mapRegisters(state, (reg) => (isAnyPacketPointer(reg.type) || isPacketSlice(reg.type) ? UNKNOWN : reg));
 }
 
 /** 1 taken, 0 not, -1 unknown, where a comparison with the end was made before. Kernel: is_pkt_ptr_branch_taken(). */

@@ -78,6 +78,7 @@ function requireMovable(env: Env, insn: Insn, pointer: RegState, offset: RegStat
     case REG.FUNC:
     case REG.TP_BUFFER:
     case REG.BTF:
+    case REG.DYNPTR:
       return;
     case REG.FLOW_KEYS:
       if (constant !== null) return;

@@ -3,7 +3,17 @@ import type { Env } from "./env.ts";
 import { baseType, isMapType, isPacketPointer, LINK, REG, type RegState, typeName } from "./register.ts";
 import { constantOf } from "./scalar.ts";
 import { rangeTexts, signedText, unsignedText } from "./scalar-text.ts";
-import { BYTE, byteKind, EMPTY_SLOT, type Frame, isSpilled, SLOT_BYTES, type StackSlot, type State } from "./state.ts";
+import {
+  BYTE,
+  byteKind,
+  EMPTY_SLOT,
+  type Frame,
+  holdsObject,
+  isSpilled,
+  SLOT_BYTES,
+  type StackSlot,
+  type State,
+} from "./state.ts";
 
 /** All registers and slots of a frame, each with a space before it. */
 export function stateText(state: State, frame: Frame): string {
@@ -47,7 +57,8 @@ function frameText(
     if (reg.type !== REG.NOT_INIT && wantsRegister(r)) text += ` R${r}=${registerText(frame, reg)}`;
   }
   for (const [s, slot] of frame.stack.entries()) {
-    if (slot !== EMPTY_SLOT && slot.kinds !== 0 && wantsSlot(s)) text += ` fp${-(s + 1) * 8}=${slotText(frame, slot)}`;
+    const isShown = slot !== EMPTY_SLOT && slot.kinds !== 0 && wantsSlot(s) && !isUpperPart(slot);
+    if (isShown) text += ` fp${-(s + 1) * 8}=${slotText(frame, slot)}`;
   }
   if (state.references.length > 0) text += ` refs=${state.references.map((reference) => reference.id).join(",")}`;
   if (frame.inCallback) text += " cb";
@@ -67,8 +78,17 @@ const BYTE_LETTERS: Readonly<Record<number, string>> = {
 function slotText(frame: Frame, slot: StackSlot): string {
   let letters = "";
   for (let byte = 0; byte < SLOT_BYTES; byte++) letters += BYTE_LETTERS[byteKind(slot.kinds, byte)];
+  if (slot.reg.dynptr && holdsObject(slot)) return dynptrText(slot.reg);
   if (!isSpilled(slot)) return letters;
   return letters.slice(0, letters.indexOf("r")) + registerText(frame, slot.reg);
+}
+
+/** An object is shown once, at its lowest slot. */
+const isUpperPart = (slot: StackSlot): boolean => slot.reg.dynptr?.first === false;
+
+/** The kernel has no id there, but shows what lies in its place. */
+function dynptrText({ dynptr, id, refId }: RegState): string {
+  return `dynptr_${dynptr!.kind}(id=${id}${refId === 0 ? "" : `,ref_id=${refId}`},dynptr_id=1)`;
 }
 
 export function registerText(frame: Frame, reg: RegState): string {
@@ -94,6 +114,7 @@ function detailTexts(reg: RegState, constant: bigint | null): string[] {
   }
   if (reg.type !== REG.SCALAR && reg.off !== 0) details.push(`off=${signedText(BigInt.asUintN(64, BigInt(reg.off)))}`);
   if (isPacketPointer(reg.type)) details.push(`r=${unsignedText(BigInt.asUintN(64, BigInt(reg.range)))}`);
+  if (reg.type === REG.DYNPTR) details.push(`type=${reg.dynptr!.kind}`);
   if (baseType(reg.type) === REG.MEM) details.push(`sz=${unsignedText(BigInt(reg.memSize))}`);
   if (constant === null) {
     details.push(...rangeTexts(reg.value));

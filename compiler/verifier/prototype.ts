@@ -9,6 +9,7 @@ import { reject, unsupported } from "./failure.ts";
 export type Parameter =
   | { readonly kind: "scalar" }
   | { readonly kind: "ctx" }
+  | { readonly kind: "dynptr" }
   | { readonly kind: "memory"; readonly bytes: number; readonly mayBeNull: boolean };
 
 const MOST_PARAMETERS = 5;
@@ -69,7 +70,10 @@ function readParameter(
   if (tags.includes("ctx") || (target.kind === "struct" && target.name === env.ctx.name)) return { kind: "ctx" };
   // The kernel takes pointers to whole numbers for the context there.
   if (env.hook !== null && target.kind === "int") unsupported("pointers to numbers as arguments of global functions");
-  if (target.kind === "struct" && target.name === "bpf_dynptr") unsupported("dynptr arguments of global functions");
+  if (target.name === "bpf_dynptr" && (target.kind === "struct" || target.kind === "fwd")) {
+    if (tags.length > 0) reject(env, "EINVAL", `arg#${index} has invalid combination of tags`);
+    return { kind: "dynptr" };
+  }
   const other = tags.find((tag) => tag !== "nonnull");
   if (other !== undefined) unsupported(`arguments tagged ${other}`);
   const bytes = btf.sizeOf(btf.skipModifiers(type.type));

@@ -54,12 +54,24 @@ export const FLAG = {
   ALLOC: 0x20000,
   /** BTF: a node of a list or tree that holds it; good while the lock is held */
   NON_OWNING: 0x40000,
+  /** MEM: a slice of a dynptr's memory, by what that is over. Kernel: DYNPTR_TYPE_LOCAL and its like */
+  SLICE_LOCAL: 0x80000,
+  SLICE_RINGBUF: 0x100000,
+  SLICE_SKB: 0x200000,
+  SLICE_XDP: 0x400000,
+  SLICE_SKB_META: 0x800000,
 } as const;
+
+const SLICE_FLAGS = FLAG.SLICE_LOCAL | FLAG.SLICE_RINGBUF | FLAG.SLICE_SKB | FLAG.SLICE_XDP | FLAG.SLICE_SKB_META;
 
 export const baseType = (type: number): number => type & BASE;
 export const mayBeNull = (type: number): boolean => (type & FLAG.MAYBE_NULL) !== 0;
 export const isReadOnly = (type: number): boolean => (type & FLAG.RDONLY) !== 0;
 export const isPacketPointer = (type: number): boolean => type === REG.PACKET || type === REG.PACKET_META;
+export const withoutSlice = (type: number): number => type & ~SLICE_FLAGS;
+/** Memory in a packet, which moves as the packet does. */
+export const isPacketSlice = (type: number): boolean =>
+  baseType(type) === REG.MEM && (type & (FLAG.SLICE_SKB | FLAG.SLICE_XDP | FLAG.SLICE_SKB_META)) !== 0;
 export const isAnyPacketPointer = (type: number): boolean => isPacketPointer(type) || type === REG.PACKET_END;
 export const isMapType = (type: number): boolean =>
   baseType(type) === REG.MAP_PTR || baseType(type) === REG.MAP_VALUE || baseType(type) === REG.MAP_KEY;
@@ -114,6 +126,8 @@ export class Reg {
   mapUid = 0;
   /** MEM: bytes */
   memSize = 0;
+  /** MEM: id of the dynptr that it is a slice of, 0: of none */
+  dynptrId = 0;
   /** BTF: the type that it points to, no modifier */
   btf: Btf | null = null;
   btfType = 0;
@@ -148,6 +162,7 @@ export function edit(reg: RegState): Reg {
   copy.map = reg.map;
   copy.mapUid = reg.mapUid;
   copy.memSize = reg.memSize;
+  copy.dynptrId = reg.dynptrId;
   copy.btf = reg.btf;
   copy.btfType = reg.btfType;
   copy.subprogram = reg.subprogram;

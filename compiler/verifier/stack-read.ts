@@ -9,11 +9,30 @@ import { REG, type RegState, UNKNOWN, withoutId, ZERO } from "./register.ts";
 import { bitWidth, isConstant, isZero } from "./scalar.ts";
 import { maskText } from "./scalar-text.ts";
 import { frameOf, stackRange } from "./stack-bounds.ts";
-import { scratchSlot } from "./stack-write.ts";
-import { BYTE, byteKind, type Frame, HISTORY, isSpilled, SLOT_BYTES, type StackSlot, slotIndexOf } from "./state.ts";
+import {
+  BYTE,
+  byteKind,
+  type Frame,
+  HISTORY,
+  holdsObject,
+  isSpilled,
+  SLOT_BYTES,
+  type StackSlot,
+  slotIndexOf,
+} from "./state.ts";
 
-/** `off` includes the fixed part. Returns what is loaded; null where `register` is -1 (only checked). */
-export function readStack(env: Env, reg: RegState, off: number, size: number, register: number): RegState | null {
+/**
+ * `address` is the number of the pointer's register `reg`, `off` includes its fixed part. Returns what is loaded; null where
+ * `register` is -1 (only checked).
+ */
+export function readStack(
+  env: Env,
+  address: number,
+  reg: RegState,
+  off: number,
+  size: number,
+  register: number,
+): RegState | null {
   const { min, max } = stackRange(reg, off);
   const frame = frameOf(env, reg);
   if (min === max && isConstant(reg.value)) return readFixed(env, frame, min, size, register);
@@ -24,15 +43,30 @@ export function readStack(env: Env, reg: RegState, off: number, size: number, re
       `variable offset stack pointer cannot be passed into helper function; var_off=${maskText(reg.value)} off=${off} size=${size}`,
     );
   }
+  requirePlain(env, address, reg, min, max + size - min, size);
   env.stackLiveness.readRange(frame, min, max + size);
   return joinBytes(env, frame, min, max + size);
+}
+
+/**
+ * Dynptrs and other objects are no bytes to read: of `bytes` bytes from `min` on, of which an access takes `size`.
+ * Kernel: check_stack_range_initialized().
+ */
+export function requirePlain(env: Env, address: number, reg: RegState, min: number, bytes: number, size: number): void {
+  const frame = frameOf(env, reg);
+  for (let at = 0; at < bytes; at++) {
+    if (!holdsObject(frame.slot(slotIndexOf(min + at)))) continue;
+    const place = isConstant(reg.value) ? `off ${min}+${at}` : `var_off ${maskText(reg.value)}+${at}`;
+    reject(env, "EACCES", `invalid read from stack R${address} ${place} size ${size}`);
+  }
 }
 
 function readFixed(env: Env, frame: Frame, off: number, size: number, register: number): RegState | null {
   const index = slotIndexOf(off);
   const slot = frame.slot(index);
-  scratchSlot(env, frame, index);
+  env.scratchSlot(frame, index);
   env.stackLiveness.readRange(frame, off, off + size);
+  if (holdsObject(slot)) reject(env, "EACCES", `invalid read from stack off ${off}+0 size ${size}`);
   if (!isSpilled(slot)) return register < 0 ? null : joinBytes(env, frame, off, off + size);
   const spilledBytes = spillSize(slot);
   let loaded: RegState = slot.reg;
@@ -76,7 +110,7 @@ function partOfSpill(slot: StackSlot, off: number, size: number): { value: RegSt
 function joinBytes(env: Env, frame: Frame, min: number, end: number): RegState {
   for (let at = min; at < end; at++) {
     const index = slotIndexOf(at);
-    scratchSlot(env, frame, index);
+    env.scratchSlot(frame, index);
     if (byteKind(frame.slot(index).kinds, (-at - 1) % SLOT_BYTES) !== BYTE.ZERO) return UNKNOWN;
   }
   return ZERO;

@@ -3,6 +3,7 @@
  * no known value. Kernel: check_stack_write_fixed_off(), check_stack_write_var_off().
  */
 import { CLASS } from "../../spec/isa.ts";
+import { destroyDynptr } from "./dynptr-slots.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
 import { pushHistory } from "./history.ts";
@@ -16,9 +17,11 @@ import {
   byteKind,
   type Frame,
   HISTORY,
+  holdsObject,
   isSpilled,
   isSpilledScalar,
   SLOT_BYTES,
+  type StackSlot,
   slotIndexOf,
   withByteKind,
 } from "./state.ts";
@@ -33,13 +36,14 @@ export function writeStack(env: Env, reg: RegState, off: number, size: number, r
 function writeFixed(env: Env, frame: Frame, off: number, size: number, register: number): void {
   const index = slotIndexOf(off);
   const value = register >= 0 ? env.register(register) : storedImmediate(env);
-  scratchSlot(env, frame, index);
+  destroyDynptr(env, frame, index);
+  env.scratchSlot(frame, index);
   const atSlotStart = off % SLOT_BYTES === 0;
   if (size === SLOT_BYTES) env.stackLiveness.written(frame, index);
   let remembered = true;
   if (value !== null && value.type === REG.SCALAR && atSlotStart) {
     spillScalar(env, frame, index, value, size, register);
-  } else if (value !== null && value.type !== REG.SCALAR && value.type !== NOT_INIT.type) {
+  } else if (value !== null && isSpillable(value)) {
     spillPointer(env, frame, index, value, size);
   } else {
     remembered = false;
@@ -47,6 +51,10 @@ function writeFixed(env: Env, frame: Frame, off: number, size: number, register:
   }
   if (remembered) pushHistory(env, { flags: HISTORY.STACK_ACCESS, slot: index, frame: frame.index });
 }
+
+/** Pointers that the stack keeps; others leave bytes of no known value. Kernel: is_spillable_regtype(). */
+const isSpillable = ({ type }: RegState): boolean =>
+  type !== REG.SCALAR && type !== REG.NOT_INIT && type !== REG.TP_BUFFER && type !== REG.DYNPTR;
 
 /** The constant that an ST instruction stores; null for accesses that store nothing known (atomics, helpers). */
 function storedImmediate(env: Env): RegState | null {
@@ -83,24 +91,27 @@ function saveRegister(frame: Frame, index: number, reg: RegState, size: number):
 /** Kernel: mark_stack_slot_misc(). */
 const degraded = (kind: number): number => (kind === BYTE.ZERO || kind === BYTE.INVALID ? kind : BYTE.MISC);
 
-/** What is left of a spilled register when part of its slot is written otherwise. Kernel: scrub_spilled_slot(). */
-export function scrubSpill(kinds: number): number {
-  let scrubbed = kinds;
+/**
+ * What is left of a slot when part of it is written otherwise: of a spilled register and of an object, bytes.
+ * Kernel: scrub_special_slot().
+ */
+export function scrubbed(slot: StackSlot): number {
+  let { kinds } = slot;
+  if (!isSpilled(slot) && !holdsObject(slot)) return kinds;
   for (let byte = 0; byte < SLOT_BYTES; byte++) {
-    if (byteKind(kinds, byte) !== BYTE.INVALID) scrubbed = withByteKind(scrubbed, byte, BYTE.MISC);
+    if (byteKind(kinds, byte) !== BYTE.INVALID) kinds = withByteKind(kinds, byte, BYTE.MISC);
   }
-  return scrubbed;
+  return kinds;
 }
 
 function writeBytes(env: Env, frame: Frame, off: number, size: number, value: RegState | null, register: number): void {
   const index = slotIndexOf(off);
-  const slot = frame.slot(index);
-  let kinds = isSpilled(slot) ? scrubSpill(slot.kinds) : slot.kinds;
+  let kinds = scrubbed(frame.slot(index));
   const isNull = value !== null && value.type === REG.SCALAR && isZero(value.value);
   if (isNull && register >= 0) requestPrecision(env, register);
   const first = -off - 1;
   for (let i = 0; i < size; i++) kinds = withByteKind(kinds, (first - i) % SLOT_BYTES, isNull ? BYTE.ZERO : BYTE.MISC);
-  frame.setSlot(index, { kinds, reg: isSpilled(slot) ? NOT_INIT : slot.reg });
+  frame.setSlot(index, { kinds, reg: NOT_INIT });
 }
 
 /** A store whose address is not one: every byte that it can reach loses what was known of it, but zeros under a zero. */
@@ -108,11 +119,12 @@ function writeVariable(env: Env, frame: Frame, min: number, end: number, registe
   const value = register >= 0 ? env.register(register) : storedImmediate(env);
   const writesZero = value !== null && value.type === REG.SCALAR && isZero(value.value);
   let reliesOnZero = false;
+  for (let off = min; off < end; off++) destroyDynptr(env, frame, slotIndexOf(off));
   for (let off = min; off < end; off++) {
     const index = slotIndexOf(off);
     const byte = (-off - 1) % SLOT_BYTES;
     const slot = frame.slot(index);
-    scratchSlot(env, frame, index);
+    env.scratchSlot(frame, index);
     const kind = byteKind(slot.kinds, byte);
     if (writesZero && kind === BYTE.SPILL && isSpilledScalar(slot) && isZero(slot.reg.value)) {
       reliesOnZero = true;
@@ -120,11 +132,8 @@ function writeVariable(env: Env, frame: Frame, min: number, end: number, registe
     }
     const staysZero = writesZero && kind === BYTE.ZERO;
     if (staysZero) reliesOnZero = true;
-    const kinds = isSpilled(slot) ? scrubSpill(slot.kinds) : slot.kinds;
-    frame.setSlot(index, {
-      kinds: withByteKind(kinds, byte, staysZero ? BYTE.ZERO : BYTE.MISC),
-      reg: isSpilled(slot) ? NOT_INIT : slot.reg,
-    });
+    const kinds = withByteKind(scrubbed(slot), byte, staysZero ? BYTE.ZERO : BYTE.MISC);
+    frame.setSlot(index, { kinds, reg: NOT_INIT });
   }
   if (reliesOnZero && register >= 0) requestPrecision(env, register);
 }
@@ -133,16 +142,8 @@ function writeVariable(env: Env, frame: Frame, min: number, end: number, registe
 export function clobberBytes(env: Env, frame: Frame, off: number, size: number): void {
   for (let at = off; at < off + size; at++) {
     const index = slotIndexOf(at);
-    const slot = frame.slot(index);
-    scratchSlot(env, frame, index);
-    const kinds = isSpilled(slot) ? scrubSpill(slot.kinds) : slot.kinds;
-    frame.setSlot(index, {
-      kinds: withByteKind(kinds, (-at - 1) % SLOT_BYTES, BYTE.MISC),
-      reg: isSpilled(slot) ? NOT_INIT : slot.reg,
-    });
+    env.scratchSlot(frame, index);
+    const kinds = withByteKind(scrubbed(frame.slot(index)), (-at - 1) % SLOT_BYTES, BYTE.MISC);
+    frame.setSlot(index, { kinds, reg: NOT_INIT });
   }
-}
-
-export function scratchSlot(env: Env, frame: Frame, index: number): void {
-  if (frame === env.state.frame) env.scratchedSlots.add(index);
 }

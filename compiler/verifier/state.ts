@@ -27,6 +27,8 @@ export const byteKind = (kinds: number, byte: number): number => (kinds >>> (byt
 export const withByteKind = (kinds: number, byte: number, kind: number): number =>
   ((kinds & ~(0xf << (byte * 4))) | (kind << (byte * 4))) >>> 0;
 export const isSpilled = (slot: StackSlot): boolean => slot.kinds >>> 28 === BYTE.SPILL;
+/** A dynptr, iterator or interrupt flag; it has the whole slot. */
+export const holdsObject = (slot: StackSlot): boolean => slot.kinds >>> 28 >= BYTE.DYNPTR;
 export const isSpilledScalar = (slot: StackSlot): boolean => isSpilled(slot) && slot.reg.type === REG.SCALAR;
 /** Index of the slot that holds the byte at `offset` (negative, from the frame pointer). */
 export const slotIndexOf = (offset: number): number => (-offset - 1) >> 3;

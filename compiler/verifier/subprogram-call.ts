@@ -3,6 +3,7 @@ import { LIMITS } from "../../spec/limits.ts";
 import type { Insn } from "../asm/instruction.ts";
 import { clearCallerSaved } from "./call-registers.ts";
 import { requireUnmodified } from "./ctx.ts";
+import { checkDynptr } from "./dynptr.ts";
 import type { Env } from "./env.ts";
 import { Rejection, reject } from "./failure.ts";
 import { checkHelperMemory } from "./helper-memory.ts";
@@ -59,6 +60,10 @@ function checkPassed(env: Env, index: number, parameter: Parameter): void {
     case "ctx":
       requireUnmodified(env, register, reg);
       if (reg.type !== REG.CTX) reject(env, "EINVAL", `arg#${index} expects pointer to ctx`);
+      return;
+    case "dynptr":
+      if (reg.type !== REG.STACK) requireUnmodified(env, register, reg);
+      checkDynptr(env, register, "any", "read");
       return;
     case "memory":
       checkPassedMemory(env, register, reg, parameter);

@@ -143,6 +143,8 @@ export const STACK0: ArgSpec = { is: "stackOrNull" };
 export const SOCK_COMMON: ArgSpec = { is: "sockCommon" };
 /** a socket of any kind, as a pointer with a kernel type or as one of the uapi structs */
 export const BTF_SOCK: ArgSpec = { is: "btfIdSockCommon" };
+/** a dynptr of any kind, which is itself not changed */
+export const DYNPTR: ArgSpec = { is: "dynptr", dynptr: "any", readOnly: true };
 export const btf = (type: string): ArgSpec => ({ is: "btfId", type });
 
 /** Kernel: tracing_prog_func_proto(), bpf_lsm_func_proto(); syscall programs are given the same. */
