@@ -20,6 +20,8 @@ export const LIMITS = {
   tailCalls: 33,
   /** maps a program may use (MAX_USED_MAPS) */
   usedMaps: 64,
+  /** different kernel functions that a program may call (MAX_KFUNC_DESCS) */
+  kernelFunctions: 256,
   /** arguments of a helper, kfunc or subprogram */
   callArguments: 5,
   /** iterations of bpf_loop (BPF_MAX_LOOPS) */

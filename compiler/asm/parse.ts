@@ -12,7 +12,7 @@
  */
 import type { Insn } from "./instruction.ts";
 import { Cursor, type SourceText, syntaxError, type Token, tokens } from "./scan.ts";
-import { parseStatement, type Reference, type Statement } from "./statement.ts";
+import { type Names, parseStatement, type Reference, type Statement } from "./statement.ts";
 
 export interface Assembly {
   readonly insns: readonly Insn[];
@@ -42,6 +42,8 @@ export interface AsmComment {
 export interface ParseOptions {
   /** names that `map[…]` may use, in the order of the program's maps */
   readonly maps?: readonly string[];
+  /** BTF id of a kernel function in the target; absent: calls of them by name are errors */
+  readonly kernelFunction?: Names["kernelFunction"];
   /** for messages */
   readonly file?: string;
 }
@@ -59,6 +61,7 @@ export function parseAssembly(text: string, options: ParseOptions = {}): Assembl
   const globals = new Map<string, SourceText>();
   const comments: AsmComment[] = [];
   const placed: Placed[] = [];
+  const names: Names = { maps: options.maps ?? [], kernelFunction: options.kernelFunction ?? (() => null) };
   let slots = 0;
   text.split(/\r\n|\n|\r/).forEach((raw, lineIndex) => {
     const source: SourceText = { line: lineIndex + 1, text: raw, file: options.file };
@@ -76,7 +79,7 @@ export function parseAssembly(text: string, options: ParseOptions = {}): Assembl
       globals.set(cursor.word("a label"), source);
       cursor.end();
     } else if (rest.length > 0) {
-      const statement = parseStatement(new Cursor(source, rest), options.maps ?? []);
+      const statement = parseStatement(new Cursor(source, rest), names);
       insnIndex = slots;
       placed.push({ statement, source, index: slots });
       slots += statement.insns.length;

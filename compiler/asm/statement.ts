@@ -1,6 +1,7 @@
 /** The grammar of one statement: tokens → one slot, or two for a 64-bit immediate. Labels stay references. */
 import { helperByName } from "../../spec/helpers.ts";
 import * as isa from "../../spec/isa.ts";
+import { type KernelFunctionName, kernelFunctionByName } from "../../spec/kernel-functions.ts";
 import { kfuncByName, OWN_KFUNC } from "../../spec/kfuncs.ts";
 import { insnFromQuad } from "./codec.ts";
 import type { Insn } from "./instruction.ts";
@@ -53,20 +54,28 @@ const slot = (opcode: number, fields: Partial<Insn> = {}): Insn => ({
 });
 const plain = (...insns: Insn[]): Statement => ({ insns, reference: null });
 
+/** What names in the text stand for. */
+export interface Names {
+  /** in the order of the program's maps */
+  readonly maps: readonly string[];
+  /** BTF id of a kernel function in the target; null where it is not known */
+  readonly kernelFunction: (name: KernelFunctionName) => number | null;
+}
+
 /** Throws ASM_SYNTAX through the cursor. */
-export function parseStatement(cursor: Cursor, maps: readonly string[]): Statement {
-  const statement = parseAny(cursor, maps);
+export function parseStatement(cursor: Cursor, names: Names): Statement {
+  const statement = parseAny(cursor, names);
   cursor.end();
   return statement;
 }
 
-function parseAny(cursor: Cursor, maps: readonly string[]): Statement {
+function parseAny(cursor: Cursor, names: Names): Statement {
   if (cursor.accept("*")) return parseStore(cursor);
   const word = cursor.peek();
   const register = word?.kind === "word" ? registerOf(word.text) : null;
   if (register !== null) {
     cursor.next();
-    return parseAssignment(cursor, register, maps);
+    return parseAssignment(cursor, register, names.maps);
   }
   switch (cursor.word("an instruction")) {
     case "exit":
@@ -82,7 +91,7 @@ function parseAny(cursor: Cursor, maps: readonly string[]): Statement {
     case "callx":
       return plain(slot(isa.CLASS.JMP | isa.JMP.CALL | isa.SRC.X, { dst: wideRegister(cursor) }));
     case "call":
-      return parseCall(cursor);
+      return parseCall(cursor, names);
     case "if":
       return parseBranch(cursor);
     case "lock":
@@ -115,7 +124,7 @@ function parseTarget(cursor: Cursor, field: Reference["field"], entry = false): 
   return { label: null, distance, field, entry };
 }
 
-function parseCall(cursor: Cursor): Statement {
+function parseCall(cursor: Cursor, names: Names): Statement {
   const opcode = isa.CLASS.JMP | isa.JMP.CALL;
   const token = cursor.peek();
   if (token?.kind !== "word") return plain(slot(opcode, { imm: immediate(cursor, 32) }));
@@ -134,6 +143,14 @@ function parseCall(cursor: Cursor): Statement {
   if (helper !== undefined) {
     cursor.next();
     return plain(slot(opcode, { imm: helper.id }));
+  }
+  const kernelFunction = kernelFunctionByName(token.text);
+  if (kernelFunction !== undefined) {
+    cursor.next();
+    const imm = names.kernelFunction(kernelFunction.name);
+    if (imm === null)
+      cursor.fail(`${token.text} is a kernel function: its number is in the kernel's BTF, which is not given`);
+    return plain(slot(opcode, { src: isa.PSEUDO_CALL.KFUNC, imm }));
   }
   return jump(slot(opcode, { src: isa.PSEUDO_CALL.SUBPROG }), parseTarget(cursor, "imm", true));
 }

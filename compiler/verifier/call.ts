@@ -1,10 +1,12 @@
 /** Calls: of helpers, of subprograms. Kernel: do_check(), BPF_CALL. */
 import { CLASS, PSEUDO_CALL, SRC } from "../../spec/isa.ts";
 import type { Insn } from "../asm/instruction.ts";
+import { isKernelCall } from "./cfg.ts";
 import type { Env } from "./env.ts";
 import type { Step } from "./explore.ts";
 import { reject } from "./failure.ts";
 import { checkHelperCall } from "./helper-call.ts";
+import { checkKernelCall } from "./kernel-call.ts";
 import { checkSubprogramCall } from "./subprogram-call.ts";
 
 export function checkCall(env: Env, insn: Insn): Step {
@@ -19,6 +21,7 @@ export function checkCall(env: Env, insn: Insn): Step {
     reject(env, "EINVAL", "BPF_CALL uses reserved fields");
   }
   env.scratchRegister(0);
+  if (isKernelCall(insn)) return checkKernelCall(env, insn);
   if (insn.src === PSEUDO_CALL.SUBPROG) checkSubprogramCall(env, insn);
   else return checkHelperCall(env, insn);
   return "next";

@@ -10,12 +10,16 @@ import { LIMITS } from "../../spec/limits.ts";
 import { type Insn, isWideImmediate } from "../asm/instruction.ts";
 import type { Env, Subprogram } from "./env.ts";
 import { reject, unsupported } from "./failure.ts";
+import { declareKernelFunction, hasFlag, kernelFunctionOf } from "./kernel-function.ts";
 
 export const TAIL_CALL = 12;
 
 const isCall = (insn: Insn): boolean => insn.opcode === (CLASS.JMP | JMP.CALL);
 export const isSubprogramCall = (insn: Insn): boolean => isCall(insn) && insn.src === PSEUDO_CALL.SUBPROG;
 export const isHelperCall = (insn: Insn): boolean => isCall(insn) && insn.src === PSEUDO_CALL.HELPER;
+/** Of a function of the kernel's own. */
+export const isKernelCall = (insn: Insn): boolean =>
+  isCall(insn) && insn.src === PSEUDO_CALL.KFUNC && !ownKfunc(insn.off, insn.imm);
 export const isFunctionPointer = (insn: Insn): boolean => isWideImmediate(insn) && insn.src === PSEUDO_LD.FUNC;
 export const isLegacyPacketAccess = (insn: Insn): boolean =>
   (insn.opcode & 7) === CLASS.LD && ((insn.opcode & 0xe0) === MODE.ABS || (insn.opcode & 0xe0) === MODE.IND);
@@ -32,8 +36,7 @@ export function findSubprograms(env: Env): void {
   const starts = [0];
   for (let i = 0; i < env.insns.length; i++) {
     const insn = env.insns[i]!;
-    if (isCall(insn) && insn.src === PSEUDO_CALL.KFUNC && !ownKfunc(insn.off, insn.imm))
-      unsupported("kernel functions (kfuncs)");
+    if (isKernelCall(insn)) declareKernelFunction(env, insn);
     if (!isFunctionPointer(insn) && !isSubprogramCall(insn)) continue;
     const start = i + insn.imm + 1;
     if (start >= env.insns.length || start < 0) reject(env, "EINVAL", "call to invalid destination");
@@ -156,10 +159,22 @@ class Walk {
   noteCall(slot: number, insn: Insn): void {
     const { notes } = this.env;
     if (isHelperCall(insn) && helperById(insn.imm)?.changesPacket) this.env.subprogramOf(slot).changesPacket = true;
+    if (isKernelCall(insn)) this.noteKernelCall(slot, insn);
     if (!callsCallback(insn)) return;
     notes.callsCallback[slot] = 1;
     notes.forceCheckpoint[slot] = 1;
     this.markTarget(slot);
+  }
+
+  /** Steps of iterators are where the states of a loop's rounds are compared. */
+  noteKernelCall(slot: number, insn: Insn): void {
+    const { notes } = this.env;
+    const target = kernelFunctionOf(this.env, insn);
+    if (target?.name === "bpf_xdp_pull_data") this.env.subprogramOf(slot).changesPacket = true;
+    if (target === null || !hasFlag(target, "iterNext")) return;
+    notes.prunePoint[slot] = 1;
+    notes.forceCheckpoint[slot] = 1;
+    notes.stepsIterator[slot] = 1;
   }
 
   visitCall(slot: number, insn: Insn, entersCallee: boolean): boolean {

@@ -6,6 +6,7 @@ import type { Env } from "./env.ts";
 import { covers, isIdentical, type Strictness } from "./equivalence.ts";
 import { Rejection } from "./failure.ts";
 import { pushHistory } from "./history.ts";
+import { isActiveIterator, iteratorsStepped } from "./iterator-state.ts";
 import { propagatePrecision } from "./precision.ts";
 import { stateText } from "./print.ts";
 import { edit, NOT_INIT, REG } from "./register.ts";
@@ -96,6 +97,10 @@ function compare(env: Env, old: State, state: State): Comparison {
   if (env.notes.callsCallback[slot]) {
     return covers(env, old, state, "range") ? "covered in loop" : "loop of other states";
   }
+  if (env.notes.stepsIterator[slot]) {
+    const isAnotherRound = covers(env, old, state, "range") && isActiveIterator(state);
+    return isAnotherRound ? "covered in loop" : "loop of other states";
+  }
   const isMayGoto = env.notes.forceCheckpoint[slot] === 1;
   if (isMayGoto && old.mayGotoDepth !== state.mayGotoDepth && covers(env, old, state, "range"))
     return "covered in loop";
@@ -103,7 +108,8 @@ function compare(env: Env, old: State, state: State): Comparison {
     old.mayGotoDepth === state.mayGotoDepth &&
     old.callbackUnrollDepth === state.callbackUnrollDepth &&
     maybeLooping(old, state) &&
-    covers(env, old, state, "exact")
+    covers(env, old, state, "exact") &&
+    !iteratorsStepped(old, state)
   ) {
     refuseInfiniteLoop(env, old, state);
   }

@@ -3,6 +3,7 @@ import { helperName } from "../../spec/helper-names.ts";
 import { ALU, ALU_SYMBOL, ATOMIC, CLASS, JMP, JMP_SYMBOL, MODE, PSEUDO_CALL, SIZE, SRC } from "../../spec/isa.ts";
 import { type Insn, isWideImmediate, wideImmediate } from "../asm/instruction.ts";
 import type { Env } from "./env.ts";
+import { kernelFunctionOf } from "./kernel-function.ts";
 
 const SIZES: Readonly<Record<number, string>> = {
   [SIZE.W]: "32",
@@ -31,7 +32,7 @@ function bodyText(env: Env, insn: Insn, index: number): string {
     case CLASS.LD:
       return loadText(env, insn, index);
     default:
-      return jumpText(insn);
+      return jumpText(env, insn);
   }
 }
 
@@ -90,12 +91,12 @@ function loadText(env: Env, insn: Insn, index: number): string {
   return `r0 = *(u${size} *)skb[r${insn.src} + ${insn.imm}]`;
 }
 
-function jumpText(insn: Insn): string {
+function jumpText(env: Env, insn: Insn): string {
   const letter = (insn.opcode & 7) === CLASS.JMP32 ? "w" : "r";
   switch (insn.opcode & 0xf0) {
     case JMP.CALL:
       if (insn.src === PSEUDO_CALL.SUBPROG) return `call pc${signed(insn.imm)}`;
-      return `call ${insn.src === PSEUDO_CALL.HELPER ? helperName(insn.imm) : "kernel-function"}#${insn.imm}`;
+      return `call ${calledName(env, insn)}#${insn.imm}`;
     case JMP.EXIT:
       return "exit";
     case JMP.JA:
@@ -105,4 +106,9 @@ function jumpText(insn: Insn): string {
   }
   const right = insn.opcode & SRC.X ? `${letter}${insn.src}` : `0x${(insn.imm >>> 0).toString(16)}`;
   return `if ${letter}${insn.dst} ${JMP_SYMBOL[insn.opcode & 0xf0]} ${right} goto pc${signed(insn.off)}`;
+}
+
+function calledName(env: Env, insn: Insn): string {
+  if (insn.src === PSEUDO_CALL.HELPER) return helperName(insn.imm);
+  return kernelFunctionOf(env, insn)?.name ?? "kernel-function";
 }

@@ -4,11 +4,13 @@ import { CTX, type CtxSpec } from "../../spec/ctx.ts";
 import type { MapSpec } from "../../spec/map-types.ts";
 import { type ProgramTypeSpec, programType } from "../../spec/program-types.ts";
 import { ATTACH_TYPES, type AttachTypeName } from "../../spec/sections.ts";
+import type { SpecialField } from "../../spec/special-fields.ts";
 import type { Insn } from "../asm/instruction.ts";
 import type { Program } from "../program.ts";
 import type { Hook } from "./btf-ctx.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { FactsBuilder } from "./facts.ts";
+import type { KernelFunction } from "./kernel-function.ts";
 import { Log } from "./log.ts";
 import type { SccVisits } from "./loops.ts";
 import type { Recorder } from "./recorder.ts";
@@ -42,6 +44,7 @@ export interface InsnNotes {
   readonly jumpPoint: Uint8Array;
   readonly forceCheckpoint: Uint8Array;
   readonly callsCallback: Uint8Array;
+  readonly stepsIterator: Uint8Array;
   /** strongly connected component, 0: none */
   readonly component: Int32Array;
   /** bit per register that may be read before it is written */
@@ -72,6 +75,10 @@ export class Env {
   readonly notes: InsnNotes;
   readonly facts: FactsBuilder;
   subprograms: Subprogram[] = [];
+  /** those that the program calls, by `off` and `imm` of the call. See kernel-function.ts */
+  readonly kernelFunctions = new Map<string, KernelFunction>();
+  /** special fields of allocated objects, by type in the program's BTF. See value-fields.ts */
+  readonly objectFields = new Map<number, readonly SpecialField[] | null>();
   /** index into `subprograms` by first slot */
   readonly subprogramAt = new Map<number, number>();
 
@@ -127,6 +134,7 @@ export class Env {
       jumpPoint: new Uint8Array(slots),
       forceCheckpoint: new Uint8Array(slots),
       callsCallback: new Uint8Array(slots),
+      stepsIterator: new Uint8Array(slots),
       component: new Int32Array(slots),
       liveRegisters: new Uint16Array(slots),
     };

@@ -13,12 +13,12 @@ import type { ReturnRange } from "./state.ts";
 import { widenImprecise } from "./widen.ts";
 
 export function checkExit(env: Env): Step {
-  checkNoLeak(env, "BPF_EXIT instruction in main prog");
   if (env.state.frames.length > 1) {
     env.stackLiveness.update(env.state);
     returnToCaller(env);
     return "returned";
   }
+  checkNoLeak(env, "BPF_EXIT instruction in main prog");
   if (env.state.frame.subprogram > 0) checkGlobalResult(env);
   else checkResult(env);
   return "ended";

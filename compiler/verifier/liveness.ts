@@ -8,6 +8,7 @@ import { calleeOf } from "../../spec/kfuncs.ts";
 import { type Insn, isWideImmediate } from "../asm/instruction.ts";
 import { jumpDistance } from "./cfg.ts";
 import type { Env } from "./env.ts";
+import { kernelFunctionOf } from "./kernel-function.ts";
 
 const ARGUMENTS = 0b111110;
 const CALLER_SAVED = 0b111111;
@@ -37,7 +38,7 @@ export function successors(insns: readonly Insn[], slot: number): number[] {
 export function findLiveRegisters(env: Env): void {
   const { insns } = env;
   const live = env.notes.liveRegisters;
-  const effects = insns.map(effectOf);
+  const effects = insns.map((insn) => effectOf(env, insn));
   for (let changed = true; changed; ) {
     changed = false;
     // Backwards over the slots converges in few rounds; only loops need another one.
@@ -60,7 +61,7 @@ interface Effect {
 }
 
 /** Registers that an instruction reads and writes; null for the second slot of a 64-bit immediate. */
-function effectOf(insn: Insn): Effect | null {
+function effectOf(env: Env, insn: Insn): Effect | null {
   const source = bit(insn.src);
   const destination = bit(insn.dst);
   const fromRegister = (insn.opcode & SRC.X) !== 0;
@@ -84,7 +85,7 @@ function effectOf(insn: Insn): Effect | null {
       return { reads: destination | (fromRegister ? source : 0), writes: destination };
     }
     default:
-      return jumpEffect(insn);
+      return jumpEffect(env, insn);
   }
 }
 
@@ -97,7 +98,7 @@ function atomicEffect(insn: Insn): Effect {
   return { reads: source | destination, writes: insn.imm & ATOMIC.FETCH ? source : 0 };
 }
 
-function jumpEffect(insn: Insn): Effect {
+function jumpEffect(env: Env, insn: Insn): Effect {
   switch (insn.opcode & 0xf0) {
     case JMP.JA:
     case JMP.JCOND:
@@ -105,12 +106,17 @@ function jumpEffect(insn: Insn): Effect {
     case JMP.EXIT:
       return { reads: bit(0), writes: 0 };
     case JMP.CALL: {
-      const helper = calleeOf(insn);
-      const checked = helper?.args.filter((arg) => !(arg.is === "anything" && arg.unchecked)).length;
-      const reads = checked === undefined ? ARGUMENTS : ((1 << (checked + 1)) - 1) & ~1;
-      return { reads, writes: CALLER_SAVED };
+      const count = argumentCount(env, insn);
+      return { reads: count === null ? ARGUMENTS : ((1 << (count + 1)) - 1) & ~1, writes: CALLER_SAVED };
     }
     default:
       return { reads: bit(insn.dst) | (insn.opcode & SRC.X ? bit(insn.src) : 0), writes: 0 };
   }
+}
+
+/** How many registers a call reads; null where that is not known. */
+function argumentCount(env: Env, insn: Insn): number | null {
+  const helper = calleeOf(insn);
+  if (helper) return helper.args.filter((arg) => !(arg.is === "anything" && arg.unchecked)).length;
+  return kernelFunctionOf(env, insn)?.parameters.length ?? null;
 }

@@ -1,5 +1,6 @@
 /** Register and stack states as the kernel prints them. Kernel: print_verifier_state(), in kernel/bpf/log.c. */
 import type { Env } from "./env.ts";
+import { iteratorName } from "./iterator-state.ts";
 import { baseType, isMapType, isPacketPointer, LINK, REG, type RegState, typeName } from "./register.ts";
 import { constantOf } from "./scalar.ts";
 import { rangeTexts, signedText, unsignedText } from "./scalar-text.ts";
@@ -57,8 +58,8 @@ function frameText(
     if (reg.type !== REG.NOT_INIT && wantsRegister(r)) text += ` R${r}=${registerText(frame, reg)}`;
   }
   for (const [s, slot] of frame.stack.entries()) {
-    const isShown = slot !== EMPTY_SLOT && slot.kinds !== 0 && wantsSlot(s) && !isUpperPart(slot);
-    if (isShown) text += ` fp${-(s + 1) * 8}=${slotText(frame, slot)}`;
+    if (slot !== EMPTY_SLOT && slot.kinds !== 0 && wantsSlot(s) && !isUpperPart(slot))
+      text += ` fp${-(s + 1) * 8}=${slotText(frame, slot)}`;
   }
   if (state.references.length > 0) text += ` refs=${state.references.map((reference) => reference.id).join(",")}`;
   if (frame.inCallback) text += " cb";
@@ -78,17 +79,23 @@ const BYTE_LETTERS: Readonly<Record<number, string>> = {
 function slotText(frame: Frame, slot: StackSlot): string {
   let letters = "";
   for (let byte = 0; byte < SLOT_BYTES; byte++) letters += BYTE_LETTERS[byteKind(slot.kinds, byte)];
+  if (byteKind(slot.kinds, 0) === BYTE.ITERATOR) return iteratorText(slot.reg);
   if (slot.reg.dynptr && holdsObject(slot)) return dynptrText(slot.reg);
   if (!isSpilled(slot)) return letters;
   return letters.slice(0, letters.indexOf("r")) + registerText(frame, slot.reg);
 }
 
 /** An object is shown once, at its lowest slot. */
-const isUpperPart = (slot: StackSlot): boolean => slot.reg.dynptr?.first === false;
+const isUpperPart = (slot: StackSlot): boolean =>
+  slot.reg.dynptr?.first === false || (byteKind(slot.kinds, 0) === BYTE.ITERATOR && slot.reg.refId === 0);
 
 /** The kernel has no id there, but shows what lies in its place. */
 function dynptrText({ dynptr, id, refId }: RegState): string {
   return `dynptr_${dynptr!.kind}(id=${id}${refId === 0 ? "" : `,ref_id=${refId}`},dynptr_id=1)`;
+}
+
+function iteratorText({ iterator, refId }: RegState): string {
+  return `iter_${iteratorName(iterator!)}(ref_id=${refId},state=${iterator!.state},depth=${iterator!.depth})`;
 }
 
 export function registerText(frame: Frame, reg: RegState): string {

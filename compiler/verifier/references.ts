@@ -21,10 +21,21 @@ export function releaseReference(env: Env, id: number): boolean {
   return true;
 }
 
-/** `what` ends the main function: nothing may be held. */
+/**
+ * `what` leaves the program: nothing may be held, and no section be open. A subprogram may hold what its caller gives back.
+ * Kernel: check_resource_leak()
+ */
 export function checkNoLeak(env: Env, what: string): void {
   const { state } = env;
-  if (state.frames.length > 1 || state.references.length === 0) return;
-  const held = state.references.map(({ id, insnIndex }) => `Unreleased reference id=${id} alloc_insn=${insnIndex}`);
-  reject(env, "EINVAL", ...held, `${what} would lead to reference leak`);
+  const refuse = (section: string): never =>
+    reject(env, "EINVAL", `${what} cannot be used inside ${section}-ed region`);
+  if (state.locks > 0) refuse("bpf_spin_lock");
+  const pointers = state.references.filter(({ kind }) => kind === "pointer");
+  if (state.frames.length === 1 && pointers.length > 0) {
+    const held = pointers.map(({ id, insnIndex }) => `Unreleased reference id=${id} alloc_insn=${insnIndex}`);
+    reject(env, "EINVAL", ...held, `${what} would lead to reference leak`);
+  }
+  if (state.irqId !== 0) refuse("bpf_local_irq_save");
+  if (state.rcuLocks > 0) refuse("bpf_rcu_read_lock");
+  if (state.preemptLocks > 0) refuse("bpf_preempt_disable");
 }

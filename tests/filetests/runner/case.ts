@@ -3,8 +3,8 @@
 import { assembleProgram } from "../../../compiler/asm/index.ts";
 import type { Program } from "../../../compiler/program.ts";
 import { withBtf } from "../../verdict/btf.ts";
-import { targetBtf } from "./target.ts";
 import { DirectiveError, directiveParts, type Expectation, parseExpectation } from "./expectation.ts";
+import { targetBtf } from "./target.ts";
 
 export type TestKind = "verify" | "run" | "lower";
 

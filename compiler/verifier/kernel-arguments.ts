@@ -1,0 +1,327 @@
+/**
+ * The arguments of a call of a kernel function, one by one. What a pointer may be is decided by the parameter's type and name
+ * (kernel-parameter.ts) and by what the register holds. Kernel: check_kfunc_args().
+ */
+
+import { LIMITS } from "../../spec/limits.ts";
+import type { MapSpec } from "../../spec/map-types.ts";
+import type { BtfParameter } from "../object/btf/types.ts";
+import {
+  isNoCastAlias,
+  isRcuProtected,
+  isTrusted,
+  kernelStruct,
+  kernelTypeOf,
+  matchesType,
+  type TypeRef,
+} from "./btf-match.ts";
+import { shownName } from "./btf-walk.ts";
+import { requireUnmodified } from "./ctx.ts";
+import type { Env } from "./env.ts";
+import { Rejection, reject, unsupported } from "./failure.ts";
+import { requireConstantString } from "./format.ts";
+import { checkHelperMemory } from "./helper-memory.ts";
+import { checkIteratorArgument, type IteratorPlace } from "./iterators.ts";
+import { hasFlag, type KernelFunction } from "./kernel-function.ts";
+import {
+  hasSuffix,
+  isNullRegister,
+  isScalarType,
+  kindText,
+  type PointerKind,
+  pointedType,
+  pointerKind,
+} from "./kernel-parameter.ts";
+import { notNull } from "./nullness.ts";
+import { requestPrecision } from "./precision.ts";
+import { baseType, FLAG, mayBeNull, REG, type RegState, typeName } from "./register.ts";
+import { constantOf, isConstant } from "./scalar.ts";
+import { maskText } from "./scalar-text.ts";
+import { checkIrqFlag } from "./sections.ts";
+
+/** What is known of a call when its arguments are checked. Kernel: struct bpf_kfunc_call_arg_meta. */
+export class KernelCall {
+  readonly target: KernelFunction;
+  /** the argument that must be a constant (`__k`, `__szk`) */
+  constant: bigint | null = null;
+  /** bytes of memory that the function returns; 0: what its type says */
+  returnedBytes = 0;
+  returnsReadOnly = false;
+  map: MapSpec | null = null;
+  mapUid = 0;
+  /** the reference that an argument belongs to, 0: none */
+  referenceId = 0;
+  /** register whose reference is given back, 0: none */
+  releaseRegister = 0;
+  /** the callback, -1: none */
+  subprogram = -1;
+  /** where the iterator lies that is stepped or ended */
+  iterator: IteratorPlace | null = null;
+
+  constructor(target: KernelFunction) {
+    this.target = target;
+  }
+}
+
+export function checkKernelArguments(env: Env, call: KernelCall): void {
+  const { name, parameters, btf } = call.target;
+  if (parameters.length > LIMITS.callArguments) {
+    reject(env, "EINVAL", `Function ${name} has ${parameters.length} > ${LIMITS.callArguments} args`);
+  }
+  for (let index = 0; index < parameters.length; index++) {
+    const parameter = parameters[index]!;
+    if (hasSuffix(parameter, "__prog") || hasSuffix(parameter, "__ign")) continue;
+    const type = btf.resolve(parameter.type);
+    if (isScalarType(type)) checkNumber(env, call, parameter, index + 1);
+    else if (type.kind === "ptr") {
+      const kind = checkPointer(env, call, index);
+      // The size was looked at with its memory.
+      if (kind === "memory and size") index++;
+    } else reject(env, "EINVAL", `Unrecognized arg#${index} type ${kindText(type)}`);
+  }
+}
+
+function checkNumber(env: Env, call: KernelCall, parameter: BtfParameter, register: number): void {
+  const reg = env.register(register);
+  if (reg.type !== REG.SCALAR) reject(env, "EINVAL", `R${register} is not a scalar`);
+  const constant = constantOf(reg.value);
+  if (hasSuffix(parameter, "__k")) {
+    if (constant === null) reject(env, "EINVAL", `R${register} must be a known constant`);
+    requestPrecision(env, register);
+    call.constant = constant;
+    return;
+  }
+  const isReadOnly = parameter.name === "rdonly_buf_size";
+  if (!isReadOnly && parameter.name !== "rdwr_buf_size") return;
+  if (call.returnedBytes !== 0) reject(env, "EINVAL", "2 or more rdonly/rdwr_buf_size parameters for kfunc");
+  if (constant === null) reject(env, "EINVAL", `R${register} is not a const`);
+  if (constant > 0xffff_ffffn) reject(env, "EINVAL", `R${register} rdonly/rdwr_buf_size exceeds u32 max`);
+  call.returnsReadOnly = isReadOnly;
+  call.returnedBytes = Number(constant);
+  requestPrecision(env, register);
+}
+
+function checkPointer(env: Env, call: KernelCall, index: number): PointerKind {
+  const { target } = call;
+  const register = index + 1;
+  const reg = env.register(register);
+  const wantsTrust = hasFlag(target, "trustedArgs") || hasFlag(target, "rcu");
+  const doubtful = isNullRegister(reg) || mayBeNull(reg.type);
+  if (wantsTrust && doubtful && !hasSuffix(target.parameters[index], "__nullable")) {
+    reject(env, "EACCES", `Possibly NULL pointer passed to trusted arg${index}`);
+  }
+  if (reg.refId !== 0) {
+    call.referenceId = reg.refId;
+    if (hasFlag(target, "release")) call.releaseRegister = register;
+  }
+  const kind = pointerKind(env, target, index);
+  if (kind === "null") return kind;
+  if (kind === "map") noteMap(env, call, register, reg);
+  if (wantsTrust && (kind === "map" || kind === "allocated" || kind === "btf"))
+    requireTrust(env, target, register, reg);
+  checkOffset(env, kind, register, reg, call.releaseRegister === register);
+  checkKind(env, call, kind, index);
+  return kind;
+}
+
+function noteMap(env: Env, call: KernelCall, register: number, reg: RegState): void {
+  if (reg.map === null) reject(env, "EINVAL", `pointer in R${register} isn't map pointer`);
+  call.map = reg.map;
+  call.mapUid = reg.mapUid;
+}
+
+function requireTrust(env: Env, target: KernelFunction, register: number, reg: RegState): void {
+  if (isTrusted(reg)) return;
+  if (!hasFlag(target, "rcu")) reject(env, "EINVAL", `R${register} must be referenced or trusted`);
+  if (!isRcuProtected(reg)) reject(env, "EINVAL", `R${register} must be a rcu pointer`);
+}
+
+const MEMORY_TYPES: readonly number[] = [
+  REG.STACK,
+  REG.PACKET,
+  REG.PACKET_META,
+  REG.MAP_KEY,
+  REG.MAP_VALUE,
+  REG.MEM,
+  REG.MEM | FLAG.RDONLY,
+  REG.MEM | FLAG.RINGBUF,
+  REG.BUF,
+  REG.BUF | FLAG.RDONLY,
+  REG.ARENA,
+  REG.SCALAR,
+];
+const BTF_TYPES: readonly number[] = [
+  0,
+  FLAG.ALLOC,
+  FLAG.TRUSTED,
+  FLAG.RCU,
+  FLAG.ALLOC | FLAG.NON_OWNING,
+  FLAG.ALLOC | FLAG.NON_OWNING | FLAG.RCU,
+].map((flags) => REG.BTF | flags);
+
+/** Kernel: check_func_arg_reg_off(). */
+function checkOffset(env: Env, kind: PointerKind, register: number, reg: RegState, isReleased: boolean): void {
+  if (kind === "dynptr" && reg.type === REG.STACK) return;
+  if (isReleased && reg.off !== 0) {
+    reject(env, "EINVAL", `R${register} must have zero offset when passed to release func or trusted arg to kfunc`);
+  }
+  if (!isReleased && MEMORY_TYPES.includes(reg.type)) return;
+  if (isReleased || !BTF_TYPES.includes(reg.type)) {
+    requireUnmodified(env, register, reg);
+    return;
+  }
+  const name = typeName(reg.type);
+  if (reg.off < 0) reject(env, "EACCES", `negative offset ${name} ptr R${register} off=${reg.off} disallowed`);
+  if (!isConstant(reg.value) || reg.value.umax !== 0n) {
+    reject(env, "EACCES", `variable ${name} access var_off=${maskText(reg.value)} disallowed`);
+  }
+}
+
+function checkKind(env: Env, call: KernelCall, kind: PointerKind, index: number): void {
+  const register = index + 1;
+  const reg = env.register(register);
+  const { name } = call.target;
+  switch (kind) {
+    case "null":
+      break;
+    case "ctx":
+      if (reg.type !== REG.CTX)
+        reject(env, "EINVAL", `arg#${index} expected pointer to ctx, but got ${typeName(reg.type)}`);
+      break;
+    case "iterator":
+      call.iterator = checkIteratorArgument(env, call.target, index);
+      if (call.iterator !== null) call.referenceId = call.iterator.referenceId;
+      break;
+    case "map":
+    case "btf":
+      checkTyped(env, call, kind, index);
+      break;
+    case "memory":
+      checkMemory(env, call, index);
+      break;
+    case "memory and size":
+      checkSizedMemory(env, call, index);
+      break;
+    case "callback":
+      if (reg.type !== REG.FUNC) reject(env, "EINVAL", `arg#${index} expected pointer to func`);
+      call.subprogram = reg.subprogram;
+      break;
+    case "constant string":
+      if (reg.type !== REG.MAP_VALUE) reject(env, "EINVAL", `arg#${index} doesn't point to a const string`);
+      requireConstantString(env, register, reg);
+      break;
+    case "irq flag":
+      if (reg.type !== REG.STACK) reject(env, "EINVAL", `arg#${index} doesn't point to an irq flag on stack`);
+      checkIrqFlag(env, name, register);
+      break;
+    case "dynptr":
+      unsupported(`dynptr arguments of kernel functions (${name})`);
+      break;
+    case "allocated":
+      unsupported(`allocated objects as arguments of kernel functions (${name})`);
+      break;
+    case "refcounted":
+      unsupported(`refcounted objects as arguments of kernel functions (${name})`);
+      break;
+    case "list head":
+    case "list node":
+      unsupported(`lists as arguments of kernel functions (${name})`);
+      break;
+    case "tree root":
+    case "tree node":
+      unsupported(`trees as arguments of kernel functions (${name})`);
+      break;
+    case "workqueue":
+    case "task work":
+      unsupported(`deferred work as argument of kernel functions (${name})`);
+      break;
+    case "resilient lock":
+      unsupported(`locks as arguments of kernel functions (${name})`);
+  }
+}
+
+const UNSAFE = FLAG.MAYBE_NULL | FLAG.RDONLY | FLAG.UNTRUSTED | FLAG.PERCPU | FLAG.USER;
+
+/** A pointer to what has a kernel type. Kernel: process_kf_arg_ptr_to_btf_id() */
+function checkTyped(env: Env, call: KernelCall, kind: "map" | "btf", index: number): void {
+  const register = index + 1;
+  const reg = env.register(register);
+  const have = kernelTypeOf(env, reg);
+  const isUnsafe = (reg.type & UNSAFE) !== 0 && !isRcuProtected(reg);
+  if (have === null || (baseType(reg.type) === REG.BTF && isUnsafe)) {
+    const plain = baseType(reg.type) | (reg.type & (FLAG.TRUSTED | FLAG.ALLOC | FLAG.NON_OWNING));
+    reject(env, "EINVAL", `arg#${index} is ${typeName(reg.type)} expected ${typeName(plain)} or socket`);
+  }
+  const wanted = wantedType(env, call.target, kind, index);
+  const isGivenBack = hasFlag(call.target, "release") && reg.refId !== 0;
+  const strict = isGivenBack || isNoCastAlias(have, wanted);
+  const wantedName = wanted.btf.nameOf(wanted.type);
+  const name = have.btf.nameOf(have.type);
+  const flexibleArrays = (reg.type & FLAG.ALLOC) === 0;
+  if (matchesType(env, have, reg.off, wanted, { strict, flexibleArrays })) return;
+  // What is behind a context may be passed for it: the function casts.
+  if ((wantedName === "__sk_buff" && name === "sk_buff") || (wantedName === "xdp_md" && name === "xdp_buff")) return;
+  const wantedText = `${kindText(wanted.btf.typeById(wanted.type))} ${shownName(wantedName)}`;
+  const text = `${kindText(have.btf.typeById(have.type))} ${shownName(name)}`;
+  reject(
+    env,
+    "EINVAL",
+    `kernel function ${call.target.name} args#${index} expected pointer to ${wantedText} but R${register} has a pointer to ${text}`,
+  );
+}
+
+function wantedType(env: Env, { btf, parameters }: KernelFunction, kind: "map" | "btf", index: number): TypeRef {
+  if (kind === "map") return kernelStruct(env, "bpf_map") ?? unsupported("a kernel without struct bpf_map");
+  const pointer = btf.resolve(parameters[index]!.type);
+  return { btf, type: btf.skipModifiers(pointer.kind === "ptr" ? pointer.type : 0) };
+}
+
+/** Memory of the size of the parameter's type. Kernel: check_mem_reg() */
+function checkMemory(env: Env, { target: { btf, parameters } }: KernelCall, index: number): void {
+  const pointer = btf.resolve(parameters[index]!.type);
+  const pointed = pointedType(btf, parameters[index]!);
+  const bytes = pointer.kind === "ptr" ? btf.sizeOf(btf.skipModifiers(pointer.type)) : null;
+  if (bytes === null) {
+    const what = `reference type('${kindText(pointed)} ${shownName(pointed.name)}') size cannot be determined: -22`;
+    reject(env, "EINVAL", `arg#${index} ${what}`);
+  }
+  if (!isNullRegister(env.register(index + 1))) readAndWrite(env, index + 1, bytes);
+}
+
+/** The function may read and write all of it, whatever it does. What may be null counts as not null. */
+function readAndWrite(env: Env, register: number, bytes: number): void {
+  const reg = env.register(register);
+  env.registers[register] = mayBeNull(reg.type) ? notNull(reg) : reg;
+  checkHelperMemory(env, null, register, bytes, { writes: false, zeroAllowed: true });
+  checkHelperMemory(env, null, register, bytes, { writes: true, zeroAllowed: true });
+  env.registers[register] = reg;
+}
+
+function checkSizedMemory(env: Env, call: KernelCall, index: number): void {
+  const { parameters } = call.target;
+  const isOptional = hasSuffix(parameters[index], "__opt");
+  if (!(isOptional && isNullRegister(env.register(index + 1)))) checkPair(env, index);
+  if (!hasSuffix(parameters[index + 1], "__szk")) return;
+  const constant = constantOf(env.register(index + 2).value);
+  if (constant === null) reject(env, "EINVAL", `R${index + 2} must be a known constant`);
+  call.constant = constant;
+}
+
+/** Kernel: check_kfunc_mem_size_reg(). */
+function checkPair(env: Env, index: number): void {
+  const register = index + 2;
+  try {
+    const { value } = env.register(register);
+    if (value.smin < 0n) {
+      reject(env, "EACCES", `R${register} min value is negative, either use unsigned or 'var &= const'`);
+    }
+    if (value.umax >= BigInt(LIMITS.variableSize)) {
+      reject(env, "EACCES", `R${register} unbounded memory access, use 'var &= const' or 'if (var < const)'`);
+    }
+    readAndWrite(env, register - 1, Number(value.umax));
+    requestPrecision(env, register);
+  } catch (error) {
+    if (!(error instanceof Rejection)) throw error;
+    reject(env, error.errno, `arg#${index} arg#${index + 1} memory, len pair leads to invalid memory access`);
+  }
+}
