@@ -11,6 +11,15 @@ export {
   UsageError,
   VerifierError,
 } from "../base/index.ts";
+export type {
+  CodePlace,
+  Explanation,
+  ExplanationLimit,
+  ExplanationStep,
+  LimitValue,
+  SourceExcerpt,
+  StepRole,
+} from "../base/index.ts";
 export type { Btf, ModuleBtf } from "../compiler/index.ts";
 export {
   type AttachOptions,
@@ -55,7 +64,7 @@ export {
   type TestRunResult,
   type Value,
 } from "../runtime/index.ts";
-export { PERF_SAMPLE } from "../spec/index.ts";
+export { FAULT_KINDS, FAULTS, type FaultKind, type FaultSpec, PERF_SAMPLE } from "../spec/index.ts";
 export {
   type CompatOptions,
   type CompatProblem,
@@ -63,6 +72,7 @@ export {
   type ObjectCompat,
   type ProgramCompat,
 } from "./compat.ts";
+export { type ExplanationTextOptions, explanationText, type TextPart } from "./explain.ts";
 export { createExecutor, type ExecOutcome, type ExecRequest, type Executor } from "./exec.ts";
 export { type Kernel, kernelObjects } from "./kernel.ts";
 export { type CompileOptions, compile, type LoadOptions, load } from "./load.ts";

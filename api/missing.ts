@@ -10,6 +10,7 @@ export function describeMissing(error: BpfError, program: Program): BpfError {
     log: error.log,
     processedInsns: error.processedInsns,
     where: error.where,
+    explain: () => error.explanation,
     errno: error.errno ?? undefined,
     hint: "guard the access with bpf_core_field_exists() or its like, or give the BTF of another kernel",
     cause: error,

@@ -1,5 +1,5 @@
 /** The verdict of every program of an object, each on its own: what `bpfjit verify` prints. */
-import { type BpfError, UnsupportedError } from "../base/index.ts";
+import { type BpfError, type Explanation, UnsupportedError, VerifierError } from "../base/index.ts";
 import { type BpfObject, type Program, readObject, sourceLineAt, verify } from "../compiler/index.ts";
 import type { AttachTypeName, ErrnoName, ProgramTypeName } from "../spec/index.ts";
 import { describeMissing } from "./missing.ts";
@@ -34,6 +34,8 @@ export interface ProgramVerdict {
   readonly message: string | null;
   readonly insnIndex: number | null;
   readonly source: { readonly file: string; readonly line: number; readonly text: string } | null;
+  /** of rejected programs: why, in words and numbers */
+  readonly explanation: Explanation | null;
   readonly log: string;
 }
 
@@ -66,6 +68,7 @@ export function verifyObject(bytes: Uint8Array, options: VerifyOptions = {}): Pr
 }
 
 const NOTHING_PROCESSED = { processed: 0, log: "" } as const;
+const NO_FAILURE = { errno: null, message: null, insnIndex: null, source: null, explanation: null } as const;
 
 function verifyProgram(program: Program, logLevel: number): ProgramVerdict {
   const result = verify(program, { logLevel });
@@ -79,14 +82,14 @@ function verifyProgram(program: Program, logLevel: number): ProgramVerdict {
     log: logLevel === 0 ? "" : result.log,
   };
   if (result.verdict === "accepted")
-    return { ...shared, verdict: "accepted", errno: null, message: null, insnIndex: null, source: null };
+    return { ...shared, verdict: "accepted", ...NO_FAILURE };
   return { ...shared, verdict: result.verdict, ...describeFailure(describeMissing(result.error, program), program) };
 }
 
 function describeFailure(
   error: BpfError,
   program: Program | null,
-): Pick<ProgramVerdict, "errno" | "message" | "insnIndex" | "source"> {
+): Pick<ProgramVerdict, keyof typeof NO_FAILURE> {
   const insnIndex = error.where.insnIndex ?? null;
   const line = program !== null && insnIndex !== null ? sourceLineAt(program, insnIndex) : null;
   return {
@@ -95,5 +98,6 @@ function describeFailure(
     message: error.message,
     insnIndex,
     source: line === null ? null : { file: line.file, line: line.line, text: line.text },
+    explanation: error instanceof VerifierError ? error.explanation : null,
   };
 }

@@ -58,7 +58,7 @@ export interface VerifierErrorDetail extends ErrorDetail {
   readonly log: string;
   readonly processedInsns: number;
   /** called at most once, when the explanation is asked for: it verifies the program again */
-  readonly explain?: () => Explanation;
+  readonly explain?: () => Explanation | null;
 }
 
 /** The program is rejected: the kernel would refuse it too. */
@@ -66,7 +66,7 @@ export class VerifierError extends BpfError {
   override readonly name = "VerifierError";
   readonly log: string;
   readonly processedInsns: number;
-  readonly #explain: (() => Explanation) | undefined;
+  readonly #explain: (() => Explanation | null) | undefined;
   #explanation: Explanation | null = null;
 
   constructor(message: string, detail: VerifierErrorDetail) {

@@ -10,6 +10,7 @@ import { findComponents } from "./components.ts";
 import { checkEncodings } from "./encoding.ts";
 import { exploreProgram } from "./entry.ts";
 import { Env } from "./env.ts";
+import { explainRejection } from "./explain/index.ts";
 import { Rejection, Unsupported } from "./failure.ts";
 import { findLiveRegisters } from "./liveness.ts";
 import { checkAttachType, checkSleepable } from "./load-check.ts";
@@ -71,9 +72,22 @@ function run(env: Env): void {
 
 function rejected(env: Env, rejection: Rejection): VerifierResult {
   const log = closeLog(env);
-  const { processedInsns } = env;
-  const detail = { errno: rejection.errno, where: place(env), log, processedInsns };
+  const { processedInsns, program, insnIndex, cpus } = env;
+  const explain = () => explainRejection(program, rejection, insnIndex, (recorder) => replay(program, cpus, recorder));
+  const detail = { errno: rejection.errno, where: place(env), log, processedInsns, explain };
   return { verdict: "rejected", error: new VerifierError(rejection.message, detail), log, processedInsns };
+}
+
+/** Verifies a rejected program again, to the same end. */
+function replay(program: Program, cpus: number | null, recorder: Env["recorder"]): Env {
+  const env = new Env(program, 0, cpus);
+  env.recorder = recorder;
+  try {
+    run(env);
+  } catch (error) {
+    if (!(error instanceof Rejection)) throw error;
+  }
+  return env;
 }
 
 function unsupported(env: Env, cause: Unsupported): VerifierResult {

@@ -1,0 +1,55 @@
+/**
+ * Names of variables, read out of the C lines that line information carries (BTF has no local variables). Only what a
+ * line says beyond doubt is taken: a wrong name would be worse than none.
+ */
+import type { Scene } from "./scene.ts";
+import { lineText } from "./scene.ts";
+import { isOrigin, type TrailEvent } from "./trail.ts";
+import { calleeName } from "./words.ts";
+
+/** `__u64 *count = f(…)`, `e->pid = …`: what is assigned to, and what is assigned. */
+const ASSIGNMENT =
+  /^(?:if\s*\(+\s*)?((?:[A-Za-z_]\w*[\s*]+)*)([A-Za-z_][\w.]*(?:->[\w.]+)*)\s*=(?!=)\s*(.+?);?\s*[{)]*$/;
+
+export interface Assignment {
+  readonly name: string;
+  readonly value: string;
+}
+export function assignmentIn(text: string): Assignment | null {
+  const match = ASSIGNMENT.exec(text.trim());
+  return match === null ? null : { name: match[2]!, value: match[3]! };
+}
+
+/** The variable that the value of an origin went to, where its line is an assignment of just that. */
+function nameOfOrigin(scene: Scene, event: TrailEvent): string | null {
+  if (event.at < 0) return null;
+  const { insnIndex } = scene.path[event.at]!;
+  const assignment = assignmentIn(lineText(scene, insnIndex));
+  if (assignment === null) return null;
+  const isWhole =
+    event.kind === "result"
+      ? isCallOf(calleeName(scene.env, insnIndex), assignment.value)
+      : event.kind === "loaded" && /^(?:\([^()]*\)\s*)*\(?[\w\s.*&[\]]+(?:->[\w.[\]]+)*\)?$/.test(assignment.value);
+  return isWhole ? assignment.name : null;
+}
+
+/** Helpers are often called through wrappers: any call will do, but not one that something is done with. */
+const isCallOf = (callee: string | null, value: string): boolean =>
+  callee !== null && /^(?:\([^()]*\)\s*)*[A-Za-z_]\w*\s*\(.*\)$/.test(value);
+
+/**
+ * The variable of a value with this trail, if the line of the fault has it too: the value may have gone on to another one.
+ */
+export function variableOf(scene: Scene, trail: readonly TrailEvent[], insnIndex = scene.insnIndex): string | null {
+  const origin = trail.find(isOrigin);
+  if (origin === undefined) return null;
+  const name = nameOfOrigin(scene, origin);
+  return name !== null && mentions(lineText(scene, insnIndex), name) ? name : null;
+}
+
+function mentions(text: string, name: string): boolean {
+  const at = text.indexOf(name);
+  return at >= 0 && !/\w/.test(text[at - 1] ?? " ") && !/\w/.test(text[at + name.length] ?? " ");
+}
+
+export const quoted = (name: string): string => `\`${name}\``;

@@ -1,0 +1,292 @@
+/** Loops, size, stack depth and form: what concerns the program's course as a whole. */
+import { LIMITS } from "../../../../spec/limits.ts";
+import { isSubprogramCall } from "../../cfg.ts";
+import { assignmentIn, quoted } from "../names.ts";
+import type { Account, Rule, Scene, Step } from "../scene.ts";
+import { between, lineText, registerOf, stepBeside, trailOfRegister } from "../scene.ts";
+import { isConditional, offsetSteps, originSteps, rangeSteps } from "../steps.ts";
+import { holdsWords, numberWords, plural, rangeWords } from "../words.ts";
+
+export const CONTROL_RULES: readonly Rule[] = [
+  { message: /^BPF program is too large\. Processed (\d+) insn$/, explain: tooLarge },
+  {
+    message: /^The sequence of (\d+) jumps is too complex\.$/,
+    explain: (_scene, [, count]) => tooManyPaths(Number(count)),
+  },
+  { message: /^infinite loop detected at insn (\d+)$/, explain: infiniteLoop },
+  {
+    message: /^combined stack size of (\d+) calls is (\d+)\. Too large$/,
+    explain: (scene, [, , bytes]) => stackDepth(scene, Number(bytes)),
+  },
+  {
+    message: /^stack size of subprog \d+ is (\d+)\. Too large$/,
+    explain: (scene, [, bytes]) => stackDepth(scene, Number(bytes)),
+  },
+  {
+    message: /^tail_calls are not allowed when call stack of previous frames is (\d+) bytes/,
+    explain: (scene, [, bytes]) => stackDepth(scene, Number(bytes), LIMITS.tailCallStackBytes),
+  },
+  {
+    message: /^the call stack of (\d+) frames is too deep/,
+    explain: (scene, [, frames]) => tooManyFrames(scene, Number(frames)),
+  },
+  {
+    message: /^R(\d+) pointer arithmetic (?:on (\S+)|with (\S+) operator) prohibited$/,
+    explain: (scene, [, r]) => arithmetic(scene, Number(r)),
+  },
+  {
+    message:
+      /^R(\d+) (?:bitwise operator \S+ on pointer|32-bit pointer arithmetic|pointer \S+ pointer|subtraction from stack pointer) prohibited$/,
+    explain: (scene, [, r]) => arithmetic(scene, Number(r)),
+  },
+  {
+    message: /^R(\d+) tried to subtract pointer from scalar$/,
+    explain: (scene, [, r]) => arithmetic(scene, Number(r)),
+  },
+  {
+    message: /^math between (\S+) pointer and (?:-?\d+|register with unbounded min value) is not allowed$/,
+    explain: offsetTooLarge,
+  },
+  {
+    message: /^(?:\S+ pointer offset -?\d+ is not allowed|value -?\d+ makes \S+ pointer be out of bounds)$/,
+    explain: offsetTooLarge,
+  },
+  {
+    message: /^Caller passes invalid args into func#\d+ \('(.*)'\)$/,
+    explain: (scene, [, name]) => globalArguments(scene, name!),
+  },
+  { message: /^Global function (\S+)\(\)|^(?:arg|Arg)#\d+ /, explain: globalSignature },
+  {
+    message:
+      /^a program of type .+ (?:needs an expected attach type|cannot attach as )|^Only fentry\/fexit|^Syscall programs can only be sleepable|^Tracing programs must provide btf_id|attach_btf_id \d+ is not a function/,
+    explain: setup,
+  },
+  {
+    message: /^unreachable insn (\d+)$/,
+    explain: (scene, [, at]) => malformed(scene, Number(at), "no path through the program comes to this instruction"),
+  },
+  {
+    message: /^jump out of range from insn (\d+) to (-?\d+)$/,
+    explain: (scene, [, at, to]) =>
+      malformed(scene, Number(at), `this jump leads to instruction ${to}, outside of its function`),
+  },
+  {
+    message: /^last insn is not an exit or jmp$/,
+    explain: (scene) => malformed(scene, scene.env.insns.length - 1, "a function ends without a return"),
+  },
+  {
+    message:
+      /reserved fields$|^unknown opcode |^invalid (?:BPF_LD|bpf_ld|shift|atomic)|is invalid$|^div by zero$|^frame pointer is read only$|^jump into the middle|^unrecognized bpf_ld_imm64|^call to invalid destination$|^BPF_ATOMIC uses invalid/,
+    explain: (scene) => malformed(scene, scene.insnIndex, scene.message),
+  },
+];
+
+/** The loop (strongly connected component) that an instruction is in: its first and last instruction; null: in none. */
+function loopAround(scene: Scene, insnIndex: number): { readonly first: number; readonly last: number } | null {
+  const { component } = scene.env.notes;
+  const mine = component[insnIndex]!;
+  if (mine === 0) return null;
+  return { first: component.indexOf(mine), last: component.lastIndexOf(mine) };
+}
+
+function tooLarge(scene: Scene): Account {
+  const counts = scene.counts ?? new Uint32Array(scene.env.insns.length);
+  let hottest = 0;
+  for (let i = 1; i < counts.length; i++) if (counts[i]! > counts[hottest]!) hottest = i;
+  const loop = loopAround(scene, hottest);
+  const times = plural(counts[hottest]!, "time");
+  const limits = [
+    {
+      what: "instructions walked",
+      allowed: between(0, LIMITS.processedInsns),
+      found: between(scene.env.processedInsns, scene.env.processedInsns),
+    },
+  ];
+  if (loop !== null) {
+    return {
+      kind: "too-complex",
+      headline: `the verifier gave up after ${LIMITS.processedInsns} instructions: it walked through the loop ${whereWords(scene, loop.first, loop.last)} round by round`,
+      steps: [
+        stepBeside(loop.first, "loop", `the loop begins here; the verifier came to its busiest instruction ${times}`),
+      ],
+      fault: "here it had processed as many instructions as it may",
+      limits,
+    };
+  }
+  return {
+    kind: "too-complex",
+    headline: `the verifier gave up after ${LIMITS.processedInsns} instructions: there are too many different paths through the program`,
+    steps: [stepBeside(hottest, "loop", `on different paths, it came here ${times}`)],
+    fault: "here it had processed as many instructions as it may",
+    limits,
+  };
+}
+
+function whereWords(scene: Scene, first: number, last: number): string {
+  const lines = scene.program.lines.filter(
+    ({ insnIndex, line }) => insnIndex >= first && insnIndex <= last && line > 0,
+  );
+  if (lines.length === 0) return `of instructions ${first} … ${last}`;
+  const numbers = lines.map(({ line }) => line);
+  const from = Math.min(...numbers);
+  const to = Math.max(...numbers);
+  return from === to ? `in line ${from}` : `in lines ${from} … ${to}`;
+}
+
+function tooManyPaths(count: number): Account {
+  return {
+    kind: "too-complex",
+    headline: `too many branches one after the other: ${count} paths wait to be followed`,
+    steps: [],
+    fault: "one branch more than the verifier keeps in mind",
+    limits: [{ what: "paths put off", allowed: between(0, LIMITS.pendingJumps), found: between(count, count) }],
+  };
+}
+
+function infiniteLoop(scene: Scene): Account {
+  const loop = loopAround(scene, scene.insnIndex);
+  const steps: Step[] = [];
+  if (loop !== null) {
+    for (let slot = loop.first; slot <= loop.last; slot++) {
+      if (!isConditional(scene.env.insns[slot]!.opcode)) continue;
+      steps.push(
+        stepBeside(slot, "check", "whether the loop goes on is decided here, by a value of which nothing is known"),
+      );
+      break;
+    }
+  }
+  return {
+    kind: "infinite-loop",
+    headline: `nothing that the verifier can see makes the loop ${loop === null ? "" : `${whereWords(scene, loop.first, loop.last)} `}end`,
+    steps,
+    fault: "after a round the verifier is here again, and knows exactly what it knew before",
+  };
+}
+
+function stackDepth(scene: Scene, bytes: number, limit: number = LIMITS.stackBytes): Account {
+  const { env } = scene;
+  const steps: Step[] = [];
+  for (const { start, end, name, stackBytes } of env.subprograms) {
+    if (stackBytes === 0) continue;
+    steps.push(
+      stepBeside(
+        start,
+        "origin",
+        `${name === "" ? "this function" : `${name}()`} has ${plural(stackBytes, "byte")} of local variables`,
+      ),
+    );
+    for (let slot = start; slot < end; slot++) {
+      if (!isSubprogramCall(env.insns[slot]!)) continue;
+      const callee = env.subprograms.find((known) => known.start === slot + env.insns[slot]!.imm + 1);
+      if (callee !== undefined && callee.stackBytes > 0) {
+        steps.push(
+          stepBeside(slot, "call", `it calls ${callee.name === "" ? "a function" : `${callee.name}()`} on top of that`),
+        );
+      }
+    }
+  }
+  return {
+    kind: "stack-too-large",
+    headline: `the functions that call each other need ${bytes} bytes of stack together, and there are ${limit}`,
+    steps,
+    fault: "each function's bytes are rounded up to a multiple of 16, and added up along the calls",
+    limits: [{ what: "bytes of stack", allowed: between(0, limit), found: between(bytes, bytes) }],
+  };
+}
+
+function tooManyFrames(scene: Scene, frames: number): Account {
+  const calls = (scene.path.at(-1)?.frames ?? []).slice(1).map(({ callSite }) => callSite);
+  return {
+    kind: "stack-too-large",
+    headline: `functions call each other ${frames} deep, and ${LIMITS.callFrames} is the most`,
+    steps: calls.map((slot) => stepBeside(slot, "call", "this call is under way")),
+    fault: "one call more",
+    limits: [{ what: "nested calls", allowed: between(1, LIMITS.callFrames), found: between(frames, frames) }],
+  };
+}
+
+function arithmetic(scene: Scene, register: number): Account {
+  const insn = scene.env.insns[scene.insnIndex]!;
+  const left = registerOf(scene, insn.dst);
+  const pointer = left.type === 1 && (insn.opcode & 8) !== 0 ? insn.src : insn.dst;
+  const reg = registerOf(scene, pointer);
+  const what = holdsWords(reg);
+  const name = assignmentIn(lineText(scene, scene.insnIndex))?.name;
+  const operation =
+    scene.message.includes(" on ") && !scene.message.includes("bitwise")
+      ? "may not be moved"
+      : "may not be calculated with like this";
+  return {
+    kind: "pointer-arithmetic",
+    headline: `${what} ${operation}${name === undefined ? "" : `, as ${quoted(name)} wants it`}`,
+    steps: originSteps(scene, trailOfRegister(scene, pointer)),
+    fault: `arithmetic on ${what} (register r${register})`,
+    limits: [
+      {
+        what: "operation",
+        allowed: ["adding or subtracting a bounded number, on pointers into memory"],
+        found: [scene.message.replace(/^R\d+ /, "").replace(/ prohibited.*$/, "")],
+      },
+    ],
+  };
+}
+
+function offsetTooLarge(scene: Scene): Account {
+  const insn = scene.env.insns[scene.insnIndex]!;
+  const numbers = [insn.dst, insn.src].filter((r) => registerOf(scene, r).type === 1);
+  const register = numbers[0] ?? insn.dst;
+  const reg = registerOf(scene, register);
+  const trail = trailOfRegister(scene, register);
+  const most = BigInt(LIMITS.variableOffset) - 1n;
+  return {
+    kind: "pointer-arithmetic",
+    headline: `the number that is added to a pointer must be bounded: it can be ${reg.type === 1 ? rangeWords(reg.value) : numberWords(BigInt(insn.imm))}`,
+    steps: reg.type === 1 ? rangeSteps(scene, trail) : offsetSteps(scene, trail),
+    fault: "the pointer would lead too far away for any memory that it may point to",
+    limits: [
+      {
+        what: "offset",
+        allowed: between(-most, most),
+        found: reg.type === 1 ? { min: reg.value.smin, max: reg.value.smax } : between(insn.imm, insn.imm),
+      },
+    ],
+  };
+}
+
+function globalArguments(scene: Scene, name: string): Account {
+  const reason = scene.lines.at(-2) ?? "";
+  const register =
+    /^R(\d+) /.exec(reason)?.[1] ??
+    (/^arg#(\d+) /.exec(reason) === null ? undefined : String(Number(/^arg#(\d+) /.exec(reason)![1]) + 1));
+  const steps = register === undefined ? [] : originSteps(scene, trailOfRegister(scene, Number(register)));
+  return {
+    kind: "global-function",
+    headline: `${name}() is called with an argument that its declaration does not allow${reason === "" ? "" : `: ${reason}`}`,
+    steps,
+    fault: register === undefined ? "this call" : `${holdsWords(registerOf(scene, Number(register)))} is passed`,
+  };
+}
+
+function globalSignature(scene: Scene): Account {
+  return {
+    kind: "global-function",
+    headline: `a global function is declared in a way that cannot be verified: ${scene.message}`,
+    steps: [],
+    fault: "it is verified by its declared types alone",
+  };
+}
+
+function setup(scene: Scene): Account {
+  return { kind: "program-setup", headline: scene.message, steps: [], fault: "no instruction was looked at" };
+}
+
+function malformed(scene: Scene, insnIndex: number, why: string): Account {
+  return {
+    kind: "malformed-program",
+    headline:
+      why === scene.message ? `instruction ${insnIndex} is not valid: ${why}` : `instruction ${insnIndex}: ${why}`,
+    steps: [],
+    insnIndex,
+    fault: why === scene.message ? "this instruction is refused" : why,
+  };
+}

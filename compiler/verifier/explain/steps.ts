@@ -1,0 +1,194 @@
+/** Steps that many explanations share: where a value came from, where its range became what it is. */
+import { CLASS, JMP } from "../../../spec/isa.ts";
+import { successors } from "../liveness.ts";
+import { baseType, FLAG, mayBeNull, REG, type RegState } from "../register.ts";
+import { constantOf, isUnknown, sameScalar } from "../scalar.ts";
+import type { Scene, Step } from "./scene.ts";
+import { stepAt } from "./scene.ts";
+import { isOrigin, type TrailEvent, trailOf } from "./trail.ts";
+import { calleeName, holdsWords, numberWords, rangeWords } from "./words.ts";
+
+/** The step that a trail ends with: where the value was made. Empty where the trail does not reach so far. */
+export function originSteps(scene: Scene, trail: readonly TrailEvent[]): Step[] {
+  const origin = trail.find(isOrigin);
+  if (origin === undefined || origin.at < 0) return [];
+  return [stepAt(scene, origin.at, "origin", originWords(scene, origin))];
+}
+
+export function originWords(scene: Scene, origin: TrailEvent): string {
+  const { after } = origin;
+  switch (origin.kind) {
+    case "result":
+      return resultWords(scene, origin);
+    case "loaded":
+      return loadWords(scene, origin);
+    case "constant": {
+      if (after.type !== REG.SCALAR) return `${holdsWords(after)} is loaded`;
+      const constant = BigInt.asIntN(64, constantOf(after.value) ?? 0n);
+      return `it is set to ${numberWords(constant)}`;
+    }
+    case "argument":
+      return `the function is given ${holdsWords(after)}`;
+    case "clobbered":
+      return `the call of ${calleeName(scene.env, scene.path[origin.at]!.insnIndex) ?? "a function"}() leaves nothing in r1 … r5`;
+    default:
+      return "nothing was written to it before this point";
+  }
+}
+
+function resultWords(scene: Scene, { at, after }: TrailEvent): string {
+  const name = `${calleeName(scene.env, scene.path[at]!.insnIndex)}()`;
+  if (after.type === REG.SCALAR) return `${name} returns ${numbersWords(after)}`;
+  if (!mayBeNull(after.type)) return `${name} returns ${holdsWords(after)}`;
+  const reg = { ...after, type: after.type & ~FLAG.MAYBE_NULL };
+  return `${name} returns ${holdsWords(reg)}, or NULL${whenNull(after)}`;
+}
+
+function whenNull(reg: RegState): string {
+  if (baseType(reg.type) === REG.MAP_VALUE) return " if the map has no such key";
+  return reg.type & (FLAG.RINGBUF | FLAG.PERF) ? " if the buffer is full" : "";
+}
+
+/** "a number: 0 … 255" */
+const numbersWords = (reg: RegState): string =>
+  isUnknown(reg.value) ? "a number, which can be anything" : `a number: ${rangeWords(reg.value)}`;
+
+function loadWords(scene: Scene, { at, after }: TrailEvent): string {
+  const { insnIndex, frames } = scene.path[at]!;
+  const insn = scene.env.insns[insnIndex]!;
+  const isLoad = (insn.opcode & 7) === CLASS.LDX;
+  const address = frames.at(-1)!.registers[isLoad ? insn.src : insn.dst];
+  const from = isLoad && address !== undefined ? sourceWords(address) : "from memory";
+  if (after.type === REG.SCALAR) return `${numbersWords(after)} is read ${from}`.replace(/^a number: /, "a number, ");
+  return `${holdsWords(after)} is read ${from}`;
+}
+
+function sourceWords(address: RegState): string {
+  switch (baseType(address.type)) {
+    case REG.CTX:
+      return "from the context";
+    case REG.STACK:
+      return "from the stack";
+    case REG.PACKET:
+    case REG.PACKET_META:
+      return "from the packet";
+    case REG.MAP_VALUE:
+      return `from ${address.map!.name.includes(".") ? "a global variable" : `map \`${address.map!.name}\``}`;
+    default:
+      return "from memory";
+  }
+}
+
+/** Where a number came from, and the last comparisons and operations that made its range what it is. */
+export function rangeSteps(scene: Scene, trail: readonly TrailEvent[]): Step[] {
+  return [...originSteps(scene, trail), ...narrowingSteps(scene, trail)];
+}
+
+const MOST_NARROWINGS = 2;
+
+export function narrowingSteps(scene: Scene, trail: readonly TrailEvent[]): Step[] {
+  const steps: Step[] = [];
+  for (const event of trail) {
+    if (steps.length === MOST_NARROWINGS) break;
+    const { before, after, kind } = event;
+    if (before === null || before.type !== REG.SCALAR || after.type !== REG.SCALAR) continue;
+    if (sameScalar(before.value, after.value)) continue;
+    if (kind === "compared") {
+      steps.push(
+        stepAt(scene, event.at, "check", `after this comparison it is ${rangeWords(after.value)} on this path`),
+      );
+    } else if (kind === "computed" && isNarrower(after, before)) {
+      steps.push(stepAt(scene, event.at, "change", `after this it is ${rangeWords(after.value)}`));
+    }
+  }
+  return steps;
+}
+
+const isNarrower = (after: RegState, before: RegState): boolean =>
+  after.value.umax - after.value.umin < before.value.umax - before.value.umin;
+
+/** Trail of the number that was added to a pointer last, as a variable offset; null where none was. */
+export function offsetTrail(
+  scene: Scene,
+  trail: readonly TrailEvent[],
+): { moved: TrailEvent; trail: TrailEvent[] } | null {
+  const moved = trail.find(
+    ({ kind, before, after }) =>
+      kind === "computed" && before !== null && before.type !== REG.SCALAR && !sameScalar(before.value, after.value),
+  );
+  if (moved === undefined) return null;
+  const visit = scene.path[moved.at]!;
+  const insn = scene.env.insns[visit.insnIndex]!;
+  const pointer = moved.from !== null && "register" in moved.from ? moved.from.register : -1;
+  const number = pointer === insn.dst ? insn.src : insn.dst;
+  const frame = visit.frames.length - 1;
+  return { moved, trail: trailOf(scene.env.insns, scene.path, moved.at, { frame, register: number }) };
+}
+
+/** The variable offset of a pointer: where it came from and where it was added. */
+export function offsetSteps(scene: Scene, trail: readonly TrailEvent[]): Step[] {
+  const found = offsetTrail(scene, trail);
+  if (found === null) return [];
+  const added = rangeWords(found.moved.after.value);
+  return [
+    ...rangeSteps(scene, found.trail),
+    stepAt(scene, found.moved.at, "change", `the pointer is moved by a variable offset: ${added}`),
+  ];
+}
+
+/**
+ * The last conditional jump on the path, from visit `from` on, whose other way could still have come to an instruction that
+ * `isWanted`, while the way that was taken cannot: where the path went wrong. Null where there is none.
+ */
+export function fatefulBranch(scene: Scene, from: number, isWanted: (insnIndex: number) => boolean): Step | null {
+  const { path, env } = scene;
+  const frames = path.at(-1)?.frames.length ?? 0;
+  const reaching = reachersOf(scene, isWanted);
+  for (let at = path.length - 2; at >= from; at--) {
+    const { insnIndex } = path[at]!;
+    if (path[at]!.frames.length !== frames || path[at + 1]!.frames.length !== frames) continue;
+    const insn = env.insns[insnIndex]!;
+    if (!isConditional(insn.opcode)) continue;
+    const taken = path[at + 1]!.insnIndex;
+    const other = taken === insnIndex + 1 ? insnIndex + 1 + insn.off : insnIndex + 1;
+    if (!reaching.has(other) || reaching.has(taken)) continue;
+    return stepAt(scene, at, "check", `on this path execution goes on ${whereWords(scene, taken)}`);
+  }
+  return null;
+}
+
+export function whereWords(scene: Scene, insnIndex: number): string {
+  const line = scene.program.lines.findLast((known) => known.insnIndex <= insnIndex);
+  return line === undefined || line.line === 0 ? `at instruction ${insnIndex}` : `in line ${line.line}`;
+}
+
+export function isConditional(opcode: number): boolean {
+  const kind = opcode & 7;
+  const operation = opcode & 0xf0;
+  if (kind !== CLASS.JMP && kind !== CLASS.JMP32) return false;
+  return operation !== JMP.JA && operation !== JMP.CALL && operation !== JMP.EXIT && operation !== JMP.JCOND;
+}
+
+/** Instructions from which one that `isWanted` can be reached inside of its function, by the program's shape alone. */
+function reachersOf(scene: Scene, isWanted: (insnIndex: number) => boolean): Set<number> {
+  const { insns } = scene.env;
+  const sources = new Map<number, number[]>();
+  const queue: number[] = [];
+  for (let slot = 0; slot < insns.length; slot++) {
+    for (const next of successors(insns, slot)) {
+      const known = sources.get(next);
+      if (known) known.push(slot);
+      else sources.set(next, [slot]);
+    }
+    if (isWanted(slot)) queue.push(slot);
+  }
+  const found = new Set(queue);
+  for (let slot = queue.pop(); slot !== undefined; slot = queue.pop()) {
+    for (const source of sources.get(slot) ?? []) {
+      if (found.has(source)) continue;
+      found.add(source);
+      queue.push(source);
+    }
+  }
+  return found;
+}

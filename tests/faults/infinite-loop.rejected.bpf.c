@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+__u32 drawn;
+
+SEC("xdp")
+int draw_even(struct xdp_md *ctx)
+{
+	__u32 number;
+
+	do
+		number = bpf_get_prandom_u32();
+	while (number & 1);
+	drawn = number;
+	return XDP_PASS;
+}
+
+char LICENSE[] SEC("license") = "GPL";

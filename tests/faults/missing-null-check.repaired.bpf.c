@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u64);
+} counts SEC(".maps");
+
+SEC("tracepoint/raw_syscalls/sys_enter")
+int count_calls(struct trace_event_raw_sys_enter *ctx)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	__u64 *count;
+
+	count = bpf_map_lookup_elem(&counts, &pid);
+	if (!count)
+		return 0;
+	*count += 1;
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

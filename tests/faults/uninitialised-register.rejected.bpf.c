@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+__u64 passed;
+
+SEC("xdp")
+int count_packets(struct xdp_md *ctx)
+{
+	passed += 1;
+}
+
+char LICENSE[] SEC("license") = "GPL";
