@@ -14,6 +14,8 @@ export interface ProgramTypeSpec {
   readonly name: string;
   /** null: bpfjit cannot judge or run this type yet */
   readonly ctx: CtxName | null;
+  /** the context lies in memory as programs see it, so it may be given to functions as memory (no convert_ctx_access) */
+  readonly plainCtx?: true;
   /** bpfjit runs programs of this type; it may judge more types than it runs */
   readonly runs: boolean;
   /** what r0 must be at exit, null: any scalar */
@@ -73,13 +75,14 @@ export const PROGRAM_TYPES = [
     legacyPacketAccess: true,
   }),
   row(2, "kprobe", "4.1", "pt_regs", {
+    plainCtx: true,
     runs: true,
     returnsAs: { trace_kprobe_session: VERDICT, trace_uprobe_session: VERDICT },
     sleepable: true,
   }),
   row(3, "sched_cls", "4.1", "sched_cls", { runs: true, testRun: DATA_AND_CTX, ...WRITES, legacyPacketAccess: true }),
   row(4, "sched_act", "4.1", "sched_cls", { ...WRITES, legacyPacketAccess: true }),
-  row(5, "tracepoint", "4.7", "tracepoint", { runs: true }),
+  row(5, "tracepoint", "4.7", "tracepoint", { plainCtx: true, runs: true }),
   row(6, "xdp", "4.8", "xdp_md", { runs: true, testRun: DATA_AND_CTX, ...WRITES }),
   row(7, "perf_event", "4.9", "bpf_perf_event_data", { runs: true }),
   row(8, "cgroup_skb", "4.10", "cgroup_skb", {
@@ -88,7 +91,6 @@ export const PROGRAM_TYPES = [
     attachTypes: ["cgroup_inet_ingress", "cgroup_inet_egress"],
     attachDefault: "cgroup_inet_ingress",
     ...READS,
-    legacyPacketAccess: true,
   }),
   row(9, "cgroup_sock", "4.10", "bpf_sock", {
     returns: VERDICT,
@@ -105,9 +107,13 @@ export const PROGRAM_TYPES = [
   row(12, "lwt_xmit", "4.10", "lwt", WRITES),
   row(13, "sock_ops", "4.13", "bpf_sock_ops", { returns: VERDICT }),
   row(14, "sk_skb", "4.14", "sk_skb", WRITES),
-  row(15, "cgroup_device", "4.15", "bpf_cgroup_dev_ctx", { returns: VERDICT }),
+  row(15, "cgroup_device", "4.15", "bpf_cgroup_dev_ctx", { plainCtx: true, returns: VERDICT }),
   row(16, "sk_msg", "4.17", "sk_msg_md", WRITES),
-  row(17, "raw_tracepoint", "4.17", "bpf_raw_tracepoint_args", { runs: true, testRun: { data: false, ctx: true } }),
+  row(17, "raw_tracepoint", "4.17", "bpf_raw_tracepoint_args", {
+    plainCtx: true,
+    runs: true,
+    testRun: { data: false, ctx: true },
+  }),
   row(18, "cgroup_sock_addr", "4.17", "bpf_sock_addr", {
     returns: VERDICT,
     returnsAs: {
@@ -152,7 +158,7 @@ export const PROGRAM_TYPES = [
   }),
   row(22, "flow_dissector", "4.20", "flow_dissector", READS),
   row(23, "cgroup_sysctl", "5.2", "bpf_sysctl", { returns: VERDICT }),
-  row(24, "raw_tracepoint_writable", "5.2", "raw_tracepoint_writable", { runs: true }),
+  row(24, "raw_tracepoint_writable", "5.2", "raw_tracepoint_writable", { plainCtx: true, runs: true }),
   row(25, "cgroup_sockopt", "5.3", "bpf_sockopt", {
     returns: VERDICT,
     attachTypes: ["cgroup_getsockopt", "cgroup_setsockopt"],
@@ -160,22 +166,24 @@ export const PROGRAM_TYPES = [
     packetWrite: true,
   }),
   row(26, "tracing", "5.5", "function_args", {
+    plainCtx: true,
     runs: true,
     returnsAs: { trace_fentry: [0, 0], trace_fexit: [0, 0], trace_iter: VERDICT },
     attachTypes: ["trace_raw_tp", "trace_fentry", "trace_fexit", "modify_return", "trace_iter"],
     sleepable: true,
   }),
-  row(27, "struct_ops", "5.6", null, { sleepable: true }),
+  row(27, "struct_ops", "5.6", null, { plainCtx: true, sleepable: true }),
   row(28, "ext", "5.6", null),
-  row(29, "lsm", "5.7", null, { sleepable: true }),
+  row(29, "lsm", "5.7", null, { plainCtx: true, sleepable: true }),
   row(30, "sk_lookup", "5.9", "bpf_sk_lookup", { returns: VERDICT, attachTypes: ["sk_lookup"] }),
   row(31, "syscall", "5.14", "syscall", {
+    plainCtx: true,
     attachTypes: ["cgroup_inet_ingress"],
     attachDefault: "cgroup_inet_ingress",
     sleepable: "only",
   }),
   // Its context holds pointers with kernel types.
-  row(32, "netfilter", "6.4", null, { returns: VERDICT, attachTypes: ["netfilter"] }),
+  row(32, "netfilter", "6.4", null, { plainCtx: true, returns: VERDICT, attachTypes: ["netfilter"] }),
 ];
 
 export type ProgramTypeName = (typeof PROGRAM_TYPES)[number]["name"];

@@ -1,6 +1,7 @@
 /** Memory that a helper is given, by the type of pointer. Kernel: check_helper_mem_access(), check_stack_range_initialized(). */
 import { checkBtfAccess } from "./btf-pointer.ts";
 import { checkBufferAccess, requireWritableMemory } from "./buffer.ts";
+import { checkCtxAccess } from "./ctx.ts";
 import { isDynptrSlot } from "./dynptr-slots.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
@@ -54,7 +55,7 @@ export function checkHelperMemory(
       return;
     case REG.MAP_VALUE:
       checkMapAccessType(env, reg, reg.off, size, use.writes);
-      checkMapAccess(env, register, reg, reg.off, size, use.zeroAllowed);
+      checkMapAccess(env, register, reg, reg.off, size, use.zeroAllowed, "helper");
       return;
     case REG.MEM:
       if (use.writes) requireWritableMemory(env, register, reg);
@@ -70,9 +71,21 @@ export function checkHelperMemory(
       if (use.writes) requireWritableMemory(env, register, reg);
       checkBufferAccess(env, register, reg, reg.off, size);
       return;
+    case REG.CTX:
+      if (env.type.plainCtx) {
+        checkContextMemory(env, register, reg, size, use);
+        return;
+      }
   }
   if (use.zeroAllowed && size === 0 && reg.type === REG.SCALAR && isZero(reg.value)) return;
   reject(env, "EACCES", `R${register} type=${typeName(reg.type)} expected=${typeName(REG.STACK)}`);
+}
+
+/** The last byte decides. */
+function checkContextMemory(env: Env, register: number, reg: RegState, size: number, use: MemoryUse): void {
+  if (size === 0 && use.zeroAllowed) return;
+  const last = { ...readOf(register, 1), off: size - 1, write: use.writes };
+  checkCtxAccess(env, last, reg, reg.off + size - 1);
 }
 
 function checkStackMemory(

@@ -33,6 +33,9 @@ export const iteratorOf = (state: State, place: IteratorPlace): RegState =>
 export function checkIteratorArgument(env: Env, target: KernelFunction, index: number): IteratorPlace | null {
   const register = index + 1;
   const reg = env.register(register);
+  if (target.name === "bpf_iter_css_task_new" && !mayWalkTasks(env)) {
+    reject(env, "EINVAL", "css_task_iter is only allowed in bpf_lsm, bpf_iter and sleepable progs");
+  }
   if (reg.type !== REG.STACK) reject(env, "EINVAL", `arg#${index} expected pointer to an iterator on stack`);
   const { btf } = target;
   const pointer = btf.resolve(target.parameters[index]!.type);
@@ -54,6 +57,10 @@ export function checkIteratorArgument(env: Env, target: KernelFunction, index: n
   if (hasFlag(target, "iterDestroy")) endIterator(env, place, slots);
   return { frame: frame.index, slot, referenceId };
 }
+
+/** Kernel: check_css_task_iter_allowlist(). */
+const mayWalkTasks = ({ program, attachType }: Env): boolean =>
+  program.type === "lsm" || program.sleepable || (program.type === "tracing" && attachType === "trace_iter");
 
 function makeIterator(env: Env, target: KernelFunction, register: number, info: IteratorInfo, slots: number): void {
   const reg = env.register(register);

@@ -15,7 +15,6 @@ import {
   matchesType,
   type TypeRef,
 } from "./btf-match.ts";
-import { shownName } from "./btf-walk.ts";
 import { requireUnmodified } from "./ctx.ts";
 import type { Env } from "./env.ts";
 import { Rejection, reject, unsupported } from "./failure.ts";
@@ -79,6 +78,9 @@ export function checkKernelArguments(env: Env, call: KernelCall): void {
       if (kind === "memory and size") index++;
     } else reject(env, "EINVAL", `Unrecognized arg#${index} type ${kindText(type)}`);
   }
+  if (hasFlag(call.target, "release") && call.releaseRegister === 0) {
+    reject(env, "EINVAL", `release kernel function ${name} expects refcounted PTR_TO_BTF_ID`);
+  }
 }
 
 function checkNumber(env: Env, call: KernelCall, parameter: BtfParameter, register: number): void {
@@ -105,7 +107,7 @@ function checkPointer(env: Env, call: KernelCall, index: number): PointerKind {
   const { target } = call;
   const register = index + 1;
   const reg = env.register(register);
-  const wantsTrust = hasFlag(target, "trustedArgs") || hasFlag(target, "rcu");
+  const wantsTrust = hasFlag(target, "trustedArgs") || hasFlag(target, "rcu") || hasFlag(target, "release");
   const doubtful = isNullRegister(reg) || mayBeNull(reg.type);
   if (wantsTrust && doubtful && !hasSuffix(target.parameters[index], "__nullable")) {
     reject(env, "EACCES", `Possibly NULL pointer passed to trusted arg${index}`);
@@ -125,7 +127,9 @@ function checkPointer(env: Env, call: KernelCall, index: number): PointerKind {
 }
 
 function noteMap(env: Env, call: KernelCall, register: number, reg: RegState): void {
-  if (reg.map === null) reject(env, "EINVAL", `pointer in R${register} isn't map pointer`);
+  // What other pointers keep in the map's place is told apart later.
+  const isOther = reg.btf !== null || reg.memSize !== 0 || reg.range !== 0 || reg.subprogram !== 0;
+  if (reg.map === null && !isOther) reject(env, "EINVAL", `pointer in R${register} isn't map pointer`);
   call.map = reg.map;
   call.mapUid = reg.mapUid;
 }
@@ -261,8 +265,8 @@ function checkTyped(env: Env, call: KernelCall, kind: "map" | "btf", index: numb
   if (matchesType(env, have, reg.off, wanted, { strict, flexibleArrays })) return;
   // What is behind a context may be passed for it: the function casts.
   if ((wantedName === "__sk_buff" && name === "sk_buff") || (wantedName === "xdp_md" && name === "xdp_buff")) return;
-  const wantedText = `${kindText(wanted.btf.typeById(wanted.type))} ${shownName(wantedName)}`;
-  const text = `${kindText(have.btf.typeById(have.type))} ${shownName(name)}`;
+  const wantedText = `${kindText(wanted.btf.typeById(wanted.type))} ${wantedName}`;
+  const text = `${kindText(have.btf.typeById(have.type))} ${name}`;
   reject(
     env,
     "EINVAL",
@@ -282,7 +286,7 @@ function checkMemory(env: Env, { target: { btf, parameters } }: KernelCall, inde
   const pointed = pointedType(btf, parameters[index]!);
   const bytes = pointer.kind === "ptr" ? btf.sizeOf(btf.skipModifiers(pointer.type)) : null;
   if (bytes === null) {
-    const what = `reference type('${kindText(pointed)} ${shownName(pointed.name)}') size cannot be determined: -22`;
+    const what = `reference type('${kindText(pointed)} ${pointed.name}') size cannot be determined: -22`;
     reject(env, "EINVAL", `arg#${index} ${what}`);
   }
   if (!isNullRegister(env.register(index + 1))) readAndWrite(env, index + 1, bytes);

@@ -5,7 +5,6 @@
 import type { Btf } from "../object/btf/btf.ts";
 import type { BtfParameter, BtfType } from "../object/btf/types.ts";
 import { kernelTypeOf } from "./btf-match.ts";
-import { shownName } from "./btf-walk.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
 import { hasFlag, type KernelFunction } from "./kernel-function.ts";
@@ -90,7 +89,7 @@ export function pointerKind(env: Env, target: KernelFunction, index: number): Po
   if (hasSuffix(parameter, "__irq_flag")) return "irq flag";
   if (baseType(reg.type) === REG.BTF || kernelTypeOf(env, reg) !== null) {
     if (isStruct(pointed)) return "btf";
-    const what = `pointer type ${kindText(pointed)} ${shownName(pointed.name)} is not supported`;
+    const what = `pointer type ${kindText(pointed)} ${pointed.name} is not supported`;
     reject(env, "EINVAL", `kernel function ${target.name} args#${index} ${what}`);
   }
   if (pointed.kind === "func_proto") return "callback";
@@ -130,11 +129,7 @@ function memoryKind(env: Env, target: KernelFunction, index: number, pointed: Bt
     (hasSuffix(next, "__sz") || hasSuffix(next, "__szk"));
   if (!isScalarType(pointed) && !isScalarStruct(env, btf, pointed, 0) && !(isSized && pointed.kind === "void")) {
     const wanted = `${isSized ? "void, " : ""}scalar, or struct with scalar`;
-    reject(
-      env,
-      "EINVAL",
-      `arg#${index} pointer type ${kindText(pointed)} ${shownName(pointed.name)} must point to ${wanted}`,
-    );
+    reject(env, "EINVAL", `arg#${index} pointer type ${kindText(pointed)} ${pointed.name} must point to ${wanted}`);
   }
   return isSized ? "memory and size" : "memory";
 }

@@ -1,6 +1,5 @@
 /** What a kernel function returns in r0, by its type in BTF. Kernel: check_kfunc_call(), the return types. */
 import type { BtfType } from "../object/btf/types.ts";
-import { shownName } from "./btf-walk.ts";
 import type { Env } from "./env.ts";
 import { reject, unsupported } from "./failure.ts";
 import { iteratorOf } from "./iterators.ts";
@@ -87,7 +86,8 @@ function kernelContext(env: Env, { target: { btf } }: KernelCall): Reg {
 function readOnlyCast(env: Env, { target: { btf }, constant }: KernelCall): Reg {
   const id = Number(constant);
   const type = id < btf.typeCount ? btf.typeById(id) : null;
-  if (type === null) return reject(env, "EINVAL", `Unknown type ID ${constant} passed to kfunc bpf_rdonly_cast`);
+  if (type === null)
+    return reject(env, "EINVAL", `Unknown type ID ${BigInt.asIntN(64, constant!)} passed to kfunc bpf_rdonly_cast`);
   if (type.kind === "struct" || type.kind === "union") return typedPointer(FLAG.UNTRUSTED, { btf, type: id });
   if (type.kind === "void") return pointerReg(REG.MEM | FLAG.RDONLY | FLAG.UNTRUSTED);
   return reject(env, "EINVAL", "kfunc bpf_rdonly_cast type ID argument must be of a struct or void");
@@ -116,7 +116,7 @@ function memoryPointer(env: Env, call: KernelCall, pointed: number, type: BtfTyp
   const declared = call.returnedBytes !== 0 || isCookie;
   const bytes = call.returnedBytes || (target.btf.sizeOf(pointed) ?? 0);
   if (bytes === 0) {
-    const what = `returns pointer type ${kindText(type)} ${shownName(type.name)} is not supported`;
+    const what = `returns pointer type ${kindText(type)} ${type.name} is not supported`;
     reject(env, "EINVAL", `kernel function ${target.name} ${what}`);
   }
   const memory = pointerReg(REG.MEM | (!declared || call.returnsReadOnly ? FLAG.RDONLY : 0));
