@@ -160,7 +160,7 @@
 
 (func $percpu_hash_put
   (param $map i32) (param $key i32) (param $value i32) (param $flags i64) (result i32)
-  (local $element i32) (local $error i32) (local $hash i32) (local $cpu i32) (local $at i32)
+  (local $element i32) (local $error i32) (local $hash i32) (local $cpu i32) (local $at i32) (local $new i32)
   (if (i64.gt_u (local.get $flags) (i64.const {UPDATE_FLAG.EXIST})) (then (return (i32.const {-EINVAL}))))
   (if (local.tee $element (call $hash_search (local.get $map) (local.get $key)))
     (then
@@ -178,11 +178,12 @@
         (local.set $at (i32.add (local.get $at) (i32.load offset={HASH.cpuStride} (local.get $map))))
         (local.set $cpu (i32.add (local.get $cpu) (i32.const 1)))
         (br_if $next (i32.lt_u (local.get $cpu) (i32.load offset={MAP.cpus} (local.get $map)))))
-      (call $hash_link (local.get $map) (local.get $element) (local.get $hash))))
+      (local.set $new (i32.const 1))))
   (call $copy
     (call $element_percpu_value (local.get $map) (local.get $element))
     (local.get $value)
     (i32.load offset={MAP.valueSize} (local.get $map)))
+  (if (local.get $new) (then (call $hash_link (local.get $map) (local.get $element) (local.get $hash))))
   (i32.const 0))
 
 (func $hash_delete (export "hash_delete") (param $map i32) (param $key i32) (result i32)

@@ -57,6 +57,7 @@ export function createMap(world: MapWorld, definition: MapSpec, options: CreateO
   try {
     const map = MAKERS[type.storage]({ world, spec, owned }, options);
     if (spec.frozen) map.freeze();
+    world.maps?.add(map);
     return map;
   } catch (error) {
     for (const address of owned) world.arena.free(address);

@@ -65,7 +65,12 @@ export class HashMap extends BpfMap {
     const result = update(this.address, this.stageKey(key), this.stageValue(values[0]!), BigInt(flags));
     this.check(result, "update");
     // the library wrote one CPU's value; the user's update writes all
-    if (this.perCpu) for (const [cpu, one] of values.entries()) arena.bytes.set(one, this.valueAddress(key, cpu));
+    if (this.perCpu)
+      for (const [cpu, one] of values.entries()) {
+        const address = this.valueAddress(key, cpu);
+        // another worker may have deleted it meanwhile
+        if (address !== 0) arena.bytes.set(one, address);
+      }
   }
 
   protected override remove(key: Uint8Array): boolean {

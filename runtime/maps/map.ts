@@ -28,6 +28,10 @@ export interface MapWorld {
   readonly worker: number;
   /** of hash functions; the same seed gives the same order of iteration */
   readonly hashSeed?: number | undefined;
+  /** the open maps, for who repairs them when a worker dies */
+  readonly maps?: Set<BpfMap> | undefined;
+  /** Calls it when no run is under way that may still use memory to be given back; absent: at once. */
+  whenIdle?(action: () => void): void;
 }
 
 /** What createMap gives a storage. */
@@ -194,6 +198,7 @@ export abstract class BpfMap {
     if (this.#closed) return;
     this.onClose();
     this.#closed = true;
+    this.world.maps?.delete(this);
     for (const address of this.#owned) this.world.arena.free(address);
     this.#owned.length = 0;
   }

@@ -40,6 +40,13 @@ export class PerfLayout {
     return isCut ? null : readU64(arena, at + this.#timeOffset);
   }
 
+  /** The record at `at` was reserved and neither committed nor discarded (wasm/perf-reserve.wat). */
+  isReserved({ view }: Arena, at: number): boolean {
+    return (
+      view.getUint32(at, true) === PERF_RECORD.DISCARDED && view.getUint32(at + this.#rawOffset, true) === this.address
+    );
+  }
+
   /** Hands out the sample of `length` bytes at `at`. One that was cut short ends where the record does. */
   handOut(arena: Arena, at: number, length: number, callback: RecordCallback): void {
     const room = length - this.#rawOffset - 4;
