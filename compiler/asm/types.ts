@@ -21,7 +21,7 @@ interface Layout {
 }
 
 /** `TYPE [TAG] [*] NAME [[COUNT]] [contains STRUCT.MEMBER]` */
-const MEMBER = /^(\w+)(?:\s+(\w+))?\s*(\*)?\s*(\w+)(?:\s*\[(\d{1,6})\])?(?:\s+contains\s+(\w+)\.(\w+))?$/;
+const MEMBER = /^(\w+)(?:(?:\s+(\w+))?\s*(\*)\s*|\s+)(\w+)(?:\s*\[(\d{1,6})\])?(?:\s+contains\s+(\w+)\.(\w+))?$/;
 const STRUCT = /^(\w+)(\s+packed)?\s*\{(.*)\}\s*$/;
 const GLOBAL_PARAMETERS = 5;
 
@@ -101,7 +101,6 @@ export class TextTypes {
     isPointer: boolean,
     count: number | null,
   ): Layout {
-    if (tag !== undefined && !isPointer) throw syntaxError(source, `only pointers have tags: ${tag}`);
     let layout = this.#layouts.get(name) ?? this.#number(name) ?? this.#special(name);
     if (isPointer) {
       layout ??= this.#opaque(name);

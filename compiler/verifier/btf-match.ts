@@ -94,5 +94,7 @@ export function isTrusted(reg: RegState): boolean {
 export const isRcuProtected = (reg: RegState): boolean => (reg.type & FLAG.RCU) !== 0;
 
 /** Whether what RCU protects stays alive here: in a section, under a lock, in a program that cannot sleep. Kernel: in_rcu_cs() */
-export const isInRcuSection = (env: Env): boolean =>
-  env.state.rcuLocks > 0 || env.state.locks > 0 || !env.program.sleepable;
+export const isInRcuSection = (env: Env): boolean => env.state.rcuLocks > 0 || env.state.locks > 0 || !maySleep(env);
+
+/** Kernel: in_sleepable() */
+export const maySleep = (env: Env): boolean => env.program.sleepable || env.state.sleepable;

@@ -7,6 +7,8 @@ import type { Step } from "./explore.ts";
 import { reject } from "./failure.ts";
 import { checkHelperCall } from "./helper-call.ts";
 import { checkKernelCall } from "./kernel-call.ts";
+import { kernelFunctionOf } from "./kernel-function.ts";
+import { checkCallUnderLock } from "./locks.ts";
 import { checkSubprogramCall } from "./subprogram-call.ts";
 
 export function checkCall(env: Env, insn: Insn): Step {
@@ -20,6 +22,8 @@ export function checkCall(env: Env, insn: Insn): Step {
   ) {
     reject(env, "EINVAL", "BPF_CALL uses reserved fields");
   }
+  const target = isKernelCall(insn) ? kernelFunctionOf(env, insn) : null;
+  checkCallUnderLock(env, insn, target?.name ?? null);
   env.scratchRegister(0);
   if (isKernelCall(insn)) return checkKernelCall(env, insn);
   if (insn.src === PSEUDO_CALL.SUBPROG) checkSubprogramCall(env, insn);

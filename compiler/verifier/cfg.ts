@@ -61,6 +61,7 @@ function makeSubprogram(env: Env, start: number, end: number): Subprogram {
     functionIndex,
     stackBytes: 0,
     isCallback: false,
+    isDeferred: false,
     hasTailCall: false,
     hasLegacyPacketAccess: false,
     changesPacket: false,

@@ -107,6 +107,7 @@ function compare(env: Env, old: State, state: State): Comparison {
   if (
     old.mayGotoDepth === state.mayGotoDepth &&
     old.callbackUnrollDepth === state.callbackUnrollDepth &&
+    !(old.frame.isDeferred && old.frame.deferredDepth !== state.frame.deferredDepth) &&
     maybeLooping(old, state) &&
     covers(env, old, state, "exact") &&
     !iteratorsStepped(old, state)

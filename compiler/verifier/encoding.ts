@@ -5,7 +5,8 @@
  */
 import { ALU, CLASS, JMP, MODE, PSEUDO_LD, SIZE, SRC } from "../../spec/isa.ts";
 import { LIMITS } from "../../spec/limits.ts";
-import { mapTypeByName } from "../../spec/map-types.ts";
+import { type MapSpec, mapTypeByName } from "../../spec/map-types.ts";
+import type { ProgramTypeName } from "../../spec/program-types.ts";
 import { type Insn, isWideImmediate } from "../asm/instruction.ts";
 import type { Env } from "./env.ts";
 import { reject, unsupported } from "./failure.ts";
@@ -88,10 +89,35 @@ function useMap(env: Env, index: number, used: Set<number>): void {
     reject(env, "E2BIG", `The total number of maps per program has reached the limit of ${LIMITS.usedMaps}`);
   }
   used.add(index);
+  requireFieldsAllowed(env, map);
   if (map.type === "struct_ops") reject(env, "EINVAL", "bpf_struct_ops map cannot be used in prog");
   if (map.type === "arena") unsupported("arena maps");
   if (map.type === "insn_array") unsupported("instruction array maps");
 }
+
+/** Special fields of the map's value that the program's type may not have to do with. Kernel: check_map_prog_compatibility() */
+function requireFieldsAllowed(env: Env, map: MapSpec): void {
+  const kinds = new Set(map.fields?.map((field) => field.kind));
+  if (kinds.size === 0) return;
+  const isTracing = IS_TRACING.has(env.program.type);
+  const refuse = (who: string, what: string): never => reject(env, "EINVAL", `${who} progs cannot use ${what} yet`);
+  if (isTracing && (kinds.has("listHead") || kinds.has("rbRoot"))) refuse("tracing", "bpf_{list_head,rb_root}");
+  if (kinds.has("spinLock") || kinds.has("resSpinLock")) {
+    if (env.program.type === "socket_filter") refuse("socket filter", "bpf_spin_lock");
+    if (isTracing) refuse("tracing", "bpf_spin_lock");
+  }
+  if (isTracing && kinds.has("timer")) refuse("tracing", "bpf_timer");
+  if (isTracing && kinds.has("workqueue")) refuse("tracing", "bpf_wq");
+}
+
+/** Kernel: is_tracing_prog_type() */
+const IS_TRACING: ReadonlySet<ProgramTypeName> = new Set<ProgramTypeName>([
+  "kprobe",
+  "tracepoint",
+  "perf_event",
+  "raw_tracepoint",
+  "raw_tracepoint_writable",
+]);
 
 /** Kernel: map_direct_value_addr() of arrays: one element, offset inside it. */
 function checkValueAddress(env: Env, index: number, offset: number): void {

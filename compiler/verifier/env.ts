@@ -29,6 +29,8 @@ export interface Subprogram {
   readonly functionIndex: number;
   stackBytes: number;
   isCallback: boolean;
+  /** a callback that runs later, with a stack of its own */
+  isDeferred: boolean;
   hasTailCall: boolean;
   hasLegacyPacketAccess: boolean;
   changesPacket: boolean;

@@ -48,7 +48,7 @@ class IdMap {
 }
 
 export function covers(env: Env, old: State, state: State, strictness: Strictness): boolean {
-  if (old.frames.length !== state.frames.length) return false;
+  if (old.frames.length !== state.frames.length || old.sleepable !== state.sleepable) return false;
   const ids = new IdMap(env.lastId);
   if (!sameReferences(old, state, ids)) return false;
   for (let f = 0; f < old.frames.length; f++) {
@@ -89,6 +89,7 @@ const samePointer = (old: RegState, reg: RegState): boolean =>
   old.type === reg.type &&
   old.off === reg.off &&
   old.map === reg.map &&
+  old.mapUid === reg.mapUid &&
   old.memSize === reg.memSize &&
   old.dynptrId === reg.dynptrId &&
   old.btf === reg.btf &&
@@ -142,8 +143,7 @@ function coversRegister(old: RegState, reg: RegState, ids: IdMap, strictness: St
         samePointer(old, reg) &&
         contains(old.value, reg.value) &&
         ids.matches(old.id, reg.id) &&
-        ids.matches(old.refId, reg.refId) &&
-        (old.mapUid === reg.mapUid || ids.matches(old.mapUid, reg.mapUid))
+        ids.matches(old.refId, reg.refId)
       );
     case REG.PACKET:
     case REG.PACKET_META:

@@ -19,7 +19,8 @@ export function checkExit(env: Env): Step {
     return "returned";
   }
   checkNoLeak(env, "BPF_EXIT instruction in main prog");
-  if (env.state.frame.subprogram > 0) checkGlobalResult(env);
+  if (env.state.frame.isDeferred) checkDeferredResult(env);
+  else if (env.state.frame.subprogram > 0) checkGlobalResult(env);
   else checkResult(env);
   return "ended";
 }
@@ -63,6 +64,17 @@ function checkResult(env: Env): void {
   }
   requestPrecision(env, 0);
   requireWithin(env, result, { min: returns[0], max: returns[1] }, "At program exit");
+}
+
+/** A callback that runs later returns 0, to nobody. */
+function checkDeferredResult(env: Env): void {
+  requireReadable(env, 0);
+  const result = env.register(0);
+  if (result.type !== REG.SCALAR) {
+    reject(env, "EINVAL", `At async callback return the register R0 is not a known value (${typeName(result.type)})`);
+  }
+  requestPrecision(env, 0);
+  requireWithin(env, result, { min: 0, max: 0 }, "At async callback return");
 }
 
 /** A global function verified on its own. Kernel: check_global_subprog_return_code(). */

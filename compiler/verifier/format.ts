@@ -11,7 +11,7 @@ export function requireConstantString(env: Env, register: number, reg: RegState)
   const map = reg.map!;
   if (!isConstantMap(map)) reject(env, "EACCES", `R${register} does not point to a readonly map'`);
   if (constantOf(reg.value) === null) reject(env, "EACCES", `R${register} is not a constant address'`);
-  checkMapAccess(env, register, reg, reg.off, map.valueSize - reg.off, false);
+  checkMapAccess(env, register, reg, reg.off, map.valueSize - reg.off, false, "helper");
   if (!stringAt(reg)) reject(env, "EINVAL", "string is not zero-terminated");
 }
 

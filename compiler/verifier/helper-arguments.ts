@@ -7,6 +7,7 @@ import type { ArgSpec } from "../../spec/helpers.ts";
 import type { Callee } from "../../spec/kfuncs.ts";
 import { LIMITS } from "../../spec/limits.ts";
 import type { MapSpec } from "../../spec/map-types.ts";
+import type { SpecialField } from "../../spec/special-fields.ts";
 import { requireNearPointer, requireUnmodified } from "./ctx.ts";
 import { checkDynptr, dynptrSlot, type KnownDynptr } from "./dynptr.ts";
 import type { Env } from "./env.ts";
@@ -14,6 +15,8 @@ import { reject, unsupported } from "./failure.ts";
 import { requireConstantString } from "./format.ts";
 import { BTF_TYPES, PERCPU_TYPES, requireKernelType, SOCKET_BTF_TYPES } from "./helper-btf.ts";
 import { checkHelperMemory } from "./helper-memory.ts";
+import { checkExchanged, checkExchangePlace } from "./kptr.ts";
+import { checkLock } from "./locks.ts";
 import { constantMapKey } from "./map-key.ts";
 import { isReadOnlyMap } from "./map-value.ts";
 import { requireReadable } from "./operands.ts";
@@ -22,6 +25,7 @@ import { checkAlignment } from "./region.ts";
 import { baseType, FLAG, isPacketPointer, REG, type RegState, typeName, withoutSlice } from "./register.ts";
 import { constantOf, isZero } from "./scalar.ts";
 import type { Frame } from "./state.ts";
+import { requireFieldOfMap } from "./timers.ts";
 
 /** Bytes of a stack frame that the helper fills. */
 export interface StackBytes {
@@ -51,6 +55,8 @@ export class CallArguments {
   releasedId = 0;
   /** the reference that an argument belongs to, 0: none */
   referenceId = 0;
+  /** bpf_kptr_xchg: where the pointer is put in */
+  exchanged: SpecialField | null = null;
   /** the per-CPU variable */
   percpu: RegState | null = null;
 
@@ -191,9 +197,15 @@ function expectedTypes(arg: ArgSpec): { readonly types: readonly number[]; reado
     case "btfIdSockCommon":
       return { types: [...SOCKET_TYPES, ...SOCKET_BTF_TYPES] };
     case "btfId":
-      return arg.type === "kptr" ? unsupported("exchanges of pointers in maps") : { types: BTF_TYPES };
+      return { types: BTF_TYPES };
     case "percpuBtfId":
       return { types: PERCPU_TYPES };
+    case "spinLock":
+      return { types: [REG.MAP_VALUE, REG.BTF | FLAG.ALLOC] };
+    case "timer":
+      return { types: [REG.MAP_VALUE] };
+    case "kptrXchgDest":
+      return { types: EXCHANGE_TYPES };
     default:
       return unsupported(`arguments of kind ${arg.is}`);
   }
@@ -206,12 +218,27 @@ function requireType(env: Env, call: CallArguments, arg: ArgSpec, register: numb
   if ("readOnly" in arg && arg.readOnly) type &= ~FLAG.RDONLY;
   if (allowsNull(arg)) type &= ~FLAG.MAYBE_NULL;
   if (arg.is === "mem") type = withoutSlice(type);
+  // Objects of the program's own can be kept too.
+  const isExchanged = arg.is === "btfId" && arg.type === "kptr";
+  if (isExchanged && type & FLAG.ALLOC) type &= ~(FLAG.ALLOC | FLAG.PERCPU);
   if (types.includes(type)) {
+    if (isExchanged) {
+      checkExchanged(env, call, register, reg);
+      return;
+    }
     if (baseType(type) === REG.BTF) requireKernelType(env, call, arg, register, reg);
     return;
   }
   reject(env, "EACCES", `R${register} type=${typeName(reg.type)} expected=${names.join(", ")}`);
 }
+
+/** Kernel: kptr_xchg_dest_types */
+const EXCHANGE_TYPES: readonly number[] = [
+  REG.MAP_VALUE,
+  REG.BTF | FLAG.ALLOC,
+  REG.BTF | FLAG.ALLOC | FLAG.NON_OWNING,
+  REG.BTF | FLAG.ALLOC | FLAG.NON_OWNING | FLAG.RCU,
+];
 
 const NEAR_TYPES: readonly number[] = [
   ...BTF_TYPES,
@@ -247,6 +274,10 @@ function checkKind(
 ): void {
   switch (arg.is) {
     case "constMapPtr":
+      if (call.map !== null && (call.map !== reg.map || call.mapUid !== reg.mapUid)) {
+        const uids = `map_uid=${call.mapUid} doesn't match map pointer in R2 map_uid=${reg.mapUid}`;
+        reject(env, "EINVAL", `timer pointer in R1 ${uids}`);
+      }
       call.map = reg.map;
       call.mapUid = reg.mapUid;
       return;
@@ -279,6 +310,16 @@ function checkKind(
       return;
     case "percpuBtfId":
       call.percpu = reg;
+      return;
+    case "spinLock":
+      checkLock(env, register, "spinLock", call.helper.name === "bpf_spin_lock" ? "lock" : "unlock");
+      return;
+    case "timer":
+      call.map = requireFieldOfMap(env, register, reg, "timer");
+      call.mapUid = reg.mapUid;
+      return;
+    case "kptrXchgDest":
+      checkExchangePlace(env, call, register, reg);
       return;
     case "func":
       call.subprogram = reg.subprogram;

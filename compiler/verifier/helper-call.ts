@@ -14,6 +14,7 @@ import { reject, unsupported } from "./failure.ts";
 import { checkFormat } from "./format.ts";
 import { CallArguments, checkArguments } from "./helper-arguments.ts";
 import { helperResult } from "./helper-result.ts";
+import { giveUpExchanged } from "./kptr.ts";
 import { isGpl } from "./license.ts";
 import { requireCompatibleMap } from "./map-compatibility.ts";
 import { forgetPackets } from "./packet.ts";
@@ -22,6 +23,7 @@ import { REG, type RegState, typeName } from "./register.ts";
 import { constantOf } from "./scalar.ts";
 import { clobberBytes } from "./stack-write.ts";
 import { tailCallReturns } from "./tail-call.ts";
+import { pushTimerCallback } from "./timers.ts";
 
 export function checkHelperCall(env: Env, insn: Insn): Step {
   const helper = insn.src === PSEUDO_CALL.KFUNC ? requireKfunc(insn) : requireHelper(env, insn.imm);
@@ -29,7 +31,8 @@ export function checkHelperCall(env: Env, insn: Insn): Step {
   checkArguments(env, call);
   if (call.map) env.facts.map(env.insnIndex, env.maps, call.map);
   if (call.written) clobberBytes(env, call.written.frame, call.written.off, call.written.size);
-  if (call.releasedId !== 0 && !releaseReference(env, call.releasedId)) {
+  const giveBack = call.exchanged === null ? releaseReference : giveUpExchanged;
+  if (call.releasedId !== 0 && !giveBack(env, call.releasedId)) {
     reject(env, "EINVAL", `func ${helper.name}#${helper.id} reference has not been acquired before`);
   }
   if (call.releasedDynptr) releaseDynptr(env, call.releasedDynptr);
@@ -102,6 +105,9 @@ function checkSpecial(env: Env, call: CallArguments): void {
       return;
     case "bpf_loop":
       checkLoop(env, call);
+      return;
+    case "bpf_timer_set_callback":
+      pushTimerCallback(env, call.subprogram, env.register(1));
       return;
     case "bpf_user_ringbuf_drain":
       checkDrain(env, call);

@@ -4,11 +4,13 @@ import type { Env } from "./env.ts";
 import { unsupported } from "./failure.ts";
 import type { CallArguments } from "./helper-arguments.ts";
 import { perCpuResult, structResult } from "./helper-btf.ts";
+import { exchangeResult } from "./kptr.ts";
 import { acquireReference } from "./references.ts";
 import { FLAG, NOT_INIT, pointerReg, REG, type RegState, scalarReg, UNKNOWN } from "./register.ts";
 import { S64_MAX, type Scalar } from "./scalar.ts";
 import { draftOf, settle } from "./scalar-bounds.ts";
 import { castResult, socketResult } from "./socket.ts";
+import { mayHoldLock } from "./value-fields.ts";
 
 export function helperResult(env: Env, call: CallArguments): RegState {
   const { helper } = call;
@@ -45,6 +47,8 @@ export function helperResult(env: Env, call: CallArguments): RegState {
       return perCpuResult(env, call, FLAG.RDONLY);
     case "memOrBtfIdOrNull":
       return perCpuResult(env, call, FLAG.RDONLY | FLAG.MAYBE_NULL);
+    case "kptrOrNull":
+      return exchangeResult(env, call);
     default:
       return unsupported(`results of ${helper.name}`);
   }
@@ -98,7 +102,7 @@ function mapValue(env: Env, call: CallArguments): RegState {
   const value = pointerReg(REG.MAP_VALUE | (neverNull ? 0 : FLAG.MAYBE_NULL));
   value.map = call.map;
   value.mapUid = call.mapUid;
-  if (!neverNull) value.id = env.newId();
+  if (!neverNull || mayHoldLock(env, value)) value.id = env.newId();
   requireJudged(call.map!);
   // A socket that is looked up in a map must be released. Kernel: is_acquire_function().
   const isSocket = call.map!.type === "sockmap" || call.map!.type === "sockhash";

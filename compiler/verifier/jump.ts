@@ -112,8 +112,8 @@ function splitPaths(env: Env, insn: Insn, operation: number, fromRegister: boole
   if (!in32Bits && fromRegister) learnNotNull(insn, operation, left, right, jumped, fallen);
   const comparesWithNull = operation === JMP.JEQ || operation === JMP.JNE;
   if (!in32Bits && !fromRegister && insn.imm === 0 && comparesWithNull && mayBeNull(left.type)) {
-    learnNullness(fallen, insn.dst, operation === JMP.JNE);
-    learnNullness(jumped, insn.dst, operation === JMP.JEQ);
+    learnNullness(env, fallen, insn.dst, operation === JMP.JNE);
+    learnNullness(env, jumped, insn.dst, operation === JMP.JEQ);
   } else if (!in32Bits && fromRegister) {
     const pointers = [
       { number: insn.dst, reg: left },

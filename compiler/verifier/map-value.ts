@@ -5,6 +5,7 @@ import { reject } from "./failure.ts";
 import { checkRegion } from "./region.ts";
 import { knownReg, type RegState, UNKNOWN } from "./register.ts";
 import { constantOf } from "./scalar.ts";
+import { checkFields } from "./value-fields.ts";
 
 /** Programs may not write it. Lookups in device maps point into kernel memory: dev_map_init_map(). */
 export const isReadOnlyMap = (map: MapSpec): boolean =>
@@ -28,8 +29,10 @@ export function checkMapAccess(
   off: number,
   size: number,
   zeroAllowed: boolean,
+  by: "program" | "helper",
 ): void {
   checkRegion(env, number, reg, off, size, reg.map!.valueSize, zeroAllowed);
+  checkFields(env, reg, off, size, by);
 }
 
 /** Programs cannot write the value, and user space neither any more. Kernel: bpf_map_is_rdonly(). */

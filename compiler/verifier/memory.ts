@@ -8,6 +8,7 @@ import { checkBufferAccess, requireWritableMemory } from "./buffer.ts";
 import { checkCtxAccess } from "./ctx.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
+import { checkPointerField } from "./kptr.ts";
 import { checkMapAccess, checkMapAccessType, mapValueLoad } from "./map-value.ts";
 import { checkPacketAccess, mayWritePacket } from "./packet.ts";
 import { checkAlignment, checkRegion, knownAlignment } from "./region.ts";
@@ -27,6 +28,7 @@ import { checkSocketAccess } from "./socket.ts";
 import { checkStackBounds } from "./stack-bounds.ts";
 import { readStack } from "./stack-read.ts";
 import { writeStack } from "./stack-write.ts";
+import { pointerFieldAt } from "./value-fields.ts";
 
 /** One access of an instruction. */
 export interface Access {
@@ -72,11 +74,14 @@ function accessMemory(env: Env, reg: RegState, access: Access): RegState | null 
         return null;
       }
       return readStack(env, access.address, reg, off, size, register);
-    case REG.MAP_VALUE:
+    case REG.MAP_VALUE: {
       if (mayBeNull(reg.type)) break;
       checkMapAccessType(env, reg, off, size, write);
-      checkMapAccess(env, access.address, reg, off, size, false);
+      checkMapAccess(env, access.address, reg, off, size, false, "program");
+      const pointer = pointerFieldAt(reg, off);
+      if (pointer !== undefined) return checkPointerField(env, access, pointer);
       return loads ? mapValueLoad(reg, off, size, access.signed) : null;
+    }
     case REG.MAP_KEY:
       if (write) reject(env, "EACCES", `write to change key R${access.address} not allowed`);
       checkRegion(env, access.address, reg, off, size, reg.map!.keySize, false);

@@ -14,7 +14,7 @@ export function acquireReference(env: Env): number {
 /** False where it is not held. Everything that points into it becomes a plain number. */
 export function releaseReference(env: Env, id: number): boolean {
   const { state } = env;
-  const rest = state.references.filter((reference) => reference.id !== id);
+  const rest = state.references.filter((reference) => reference.id !== id || reference.kind !== "pointer");
   if (rest.length === state.references.length) return false;
   state.references = rest;
   mapRegisters(state, (reg) => (reg.refId === id ? UNKNOWN : reg));

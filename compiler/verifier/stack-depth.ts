@@ -20,7 +20,10 @@ const LARGE_FRAME = 64;
 export function checkStackDepth(env: Env): void {
   const hasTailCall = env.subprograms.some((subprogram) => subprogram.hasTailCall);
   const hasPrivateStack = PRIVATE_STACK.has(env.program.type) && !hasTailCall;
-  visit({ env, hasPrivateStack, seen: new Set() }, { index: 0, depth: 0, calls: 1, inCallback: false });
+  const walk: Walk = { env, hasPrivateStack, seen: new Set() };
+  for (const [index, subprogram] of env.subprograms.entries()) {
+    if (index === 0 || subprogram.isDeferred) visit(walk, { index, depth: 0, calls: 1 });
+  }
 }
 
 interface Walk {
@@ -35,19 +38,14 @@ interface Chain {
   /** bytes of the frames above */
   readonly depth: number;
   readonly calls: number;
-  readonly inCallback: boolean;
 }
 
 function visit(walk: Walk, chain: Chain): void {
-  const key = `${chain.index} ${chain.depth} ${chain.calls} ${chain.inCallback}`;
+  const key = `${chain.index} ${chain.depth} ${chain.calls}`;
   if (walk.seen.has(key)) return;
   walk.seen.add(key);
   const { env } = walk;
   const subprogram = env.subprograms[chain.index]!;
-  const inCallback = chain.inCallback || subprogram.isCallback;
-  if (subprogram.hasLegacyPacketAccess && inCallback) {
-    reject(env, "EINVAL", "cannot use BPF_LD_[ABS|IND] within callback");
-  }
   const depth = checkedDepth(walk, chain, subprogram);
   for (let slot = subprogram.start; slot < subprogram.end; slot++) {
     const insn = env.insns[slot]!;
@@ -56,7 +54,12 @@ function visit(walk: Walk, chain: Chain): void {
       reject(env, "E2BIG", `the call stack of ${chain.calls} frames is too deep !`);
     }
     const index = env.subprogramAt.get(slot + insn.imm + 1)!;
-    visit(walk, { index, depth, calls: chain.calls + 1, inCallback });
+    if (env.subprograms[index]!.isDeferred) {
+      if (env.subprograms[index]!.hasTailCall) reject(env, "EFAULT", "subprog has tail_call and async cb");
+      // It runs on its own, unless it is called as well.
+      if (!isSubprogramCall(insn)) continue;
+    }
+    visit(walk, { index, depth, calls: chain.calls + 1 });
   }
 }
 

@@ -62,6 +62,10 @@ export class Frame {
   callbackDepth = 0;
   inCallback = false;
   callbackReturns: ReturnRange = { min: 0, max: 0 };
+  /** a callback that runs later, on its own. See timers.ts */
+  isDeferred = false;
+  /** how many such callbacks lead to each other. Kernel: async_entry_cnt */
+  deferredDepth = 0;
 
   constructor(callSite: number, index: number, subprogram: number, registers: RegState[], stack: StackSlot[]) {
     this.callSite = callSite;
@@ -76,6 +80,8 @@ export class Frame {
     frame.callbackDepth = this.callbackDepth;
     frame.inCallback = this.inCallback;
     frame.callbackReturns = this.callbackReturns;
+    frame.isDeferred = this.isDeferred;
+    frame.deferredDepth = this.deferredDepth;
     return frame;
   }
 
@@ -134,6 +140,8 @@ export class State {
   locks = 0;
   /** id of the reference for the last interrupt flag saved, 0: interrupts are on */
   irqId = 0;
+  /** in a callback that may sleep, whatever the program may. Kernel: in_sleepable */
+  sleepable = false;
 
   constructor(frames: Frame[]) {
     this.frames = frames;
@@ -165,6 +173,7 @@ export class State {
     state.preemptLocks = this.preemptLocks;
     state.locks = this.locks;
     state.irqId = this.irqId;
+    state.sleepable = this.sleepable;
     return state;
   }
 }

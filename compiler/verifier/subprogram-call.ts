@@ -35,6 +35,10 @@ export function checkSubprogramCall(env: Env, insn: Insn): void {
 /** A global function is verified on its own: here only its arguments matter, and its result may be anything. */
 function callGlobal(env: Env, index: number, parameters: readonly Parameter[]): void {
   const callee = env.subprograms[index]!;
+  if (env.state.locks > 0) {
+    const advice = "use static function instead";
+    reject(env, "EINVAL", "global function calls are not allowed while holding a lock,", advice);
+  }
   try {
     for (const [i, parameter] of parameters.entries()) checkPassed(env, i, parameter);
   } catch (error) {
