@@ -4,7 +4,7 @@ import type { Insn } from "../asm/instruction.ts";
 import { loadedByAtomic } from "./backtrack.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
-import { checkAccess } from "./memory.ts";
+import { type Access, checkAccess } from "./memory.ts";
 import { requireReadable, requireWritable } from "./operands.ts";
 import { isPacketPointer, isSocketPointer, REG, typeName, UNKNOWN } from "./register.ts";
 
@@ -37,7 +37,7 @@ function checkReadModifyWrite(env: Env, insn: Insn): void {
   requireReadable(env, insn.src);
   requireReadable(env, insn.dst);
   if (insn.imm === ATOMIC.CMPXCHG) requireReadable(env, 0);
-  requireAtomicMemory(env, insn.dst, "stores into");
+  requireAtomicType(env, insn.dst, env.register(insn.dst).type, "stores into");
   const access = { address: insn.dst, off: insn.off, size: SIZE_BYTES[size]!, strict: true, signed: false };
   const loaded = insn.imm & ATOMIC.FETCH ? loadedByAtomic(insn) : -1;
   if (loaded >= 0) requireWritable(env, loaded);
@@ -50,41 +50,34 @@ function checkReadModifyWrite(env: Env, insn: Insn): void {
 
 function checkLoadAcquire(env: Env, insn: Insn): void {
   requireReadable(env, insn.src);
-  requireAtomicMemory(env, insn.src, "loads from");
   requireWritable(env, insn.dst);
-  checkAccess(env, {
-    address: insn.src,
-    off: insn.off,
-    size: SIZE_BYTES[insn.opcode & 0x18]!,
-    write: false,
-    register: insn.dst,
-    strict: true,
-    signed: false,
-  });
+  const { type } = env.register(insn.src);
+  checkAccess(env, accessOf(insn, insn.src, insn.dst, false));
+  requireAtomicType(env, insn.src, type, "loads from");
 }
 
 function checkStoreRelease(env: Env, insn: Insn): void {
   requireReadable(env, insn.src);
   requireReadable(env, insn.dst);
   const { type } = env.register(insn.dst);
-  checkAccess(env, {
-    address: insn.dst,
-    off: insn.off,
-    size: SIZE_BYTES[insn.opcode & 0x18]!,
-    write: true,
-    register: insn.src,
-    strict: true,
-    signed: false,
-  });
-  if (!isAtomicMemory(type))
-    reject(env, "EACCES", `BPF_ATOMIC stores into R${insn.dst} ${typeName(type)} is not allowed`);
+  checkAccess(env, accessOf(insn, insn.dst, insn.src, true));
+  requireAtomicType(env, insn.dst, type, "stores into");
 }
+
+const accessOf = (insn: Insn, address: number, register: number, write: boolean): Access => ({
+  address,
+  register,
+  write,
+  off: insn.off,
+  size: SIZE_BYTES[insn.opcode & 0x18]!,
+  strict: true,
+  signed: false,
+});
 
 /** Kernel: atomic_ptr_type_ok(). */
 const isAtomicMemory = (type: number): boolean =>
   type !== REG.CTX && !isPacketPointer(type) && type !== REG.FLOW_KEYS && !isSocketPointer(type);
 
-function requireAtomicMemory(env: Env, register: number, verb: string): void {
-  const { type } = env.register(register);
+function requireAtomicType(env: Env, register: number, type: number, verb: string): void {
   if (!isAtomicMemory(type)) reject(env, "EACCES", `BPF_ATOMIC ${verb} R${register} ${typeName(type)} is not allowed`);
 }

@@ -1,6 +1,5 @@
 /** One instruction of the way back: what must be precise before it, given what must be after. Kernel: backtrack_insn(). */
 
-import { BugError } from "../../base/errors.ts";
 import { ALU, ATOMIC, CLASS, JMP, MODE, PSEUDO_CALL, SRC } from "../../spec/isa.ts";
 import { LIMITS } from "../../spec/limits.ts";
 import { type Insn, isWideImmediate } from "../asm/instruction.ts";
@@ -8,6 +7,7 @@ import { isSubprogramCall, TAIL_CALL } from "./cfg.ts";
 import { type Demand, demandText } from "./demand.ts";
 import { insnText } from "./disassembly.ts";
 import type { Env } from "./env.ts";
+import { kernelBug } from "./failure.ts";
 import { HISTORY, type HistoryEntry, type Place } from "./state.ts";
 
 const FRAME_POINTER = 10;
@@ -64,7 +64,7 @@ function followInsn(
     case CLASS.ST:
       return followStore(demand, insn, entry);
     case CLASS.LD:
-      return followWideLoad(demand, insn, index, subsequent);
+      return followWideLoad(env, demand, insn, index, subsequent);
     default:
       return followJump(env, demand, insn, index, subsequent, entry);
   }
@@ -100,14 +100,14 @@ function followStore(demand: Demand, insn: Insn, entry: HistoryEntry | null): Fo
   return "done";
 }
 
-function followWideLoad(demand: Demand, insn: Insn, index: number, subsequent: number): Followed {
+function followWideLoad(env: Env, demand: Demand, insn: Insn, index: number, subsequent: number): Followed {
   if (isWideImmediate(insn)) {
     demand.clearRegister(insn.dst);
     return "left";
   }
   if (demand.hasRegister(insn.dst)) return "lost";
   // A failed packet load returns from the function.
-  if (subsequent !== index + 1) enterFrame(demand);
+  if (subsequent !== index + 1) enterFrame(env, demand);
   return "left";
 }
 
@@ -143,27 +143,41 @@ function followCall(env: Env, demand: Demand, insn: Insn, index: number, subsequ
     if (subsequent === index + 1 && callee.start !== index + 1) {
       // A global function was assumed valid: its result is unknown.
       demand.clearRegister(0);
-      return demand.registerMask() & ARGUMENTS ? "lost" : "left";
+      requireNoArguments(env, demand, "global subprog unexpected regs");
+      return "left";
     }
-    return leaveCallee(demand, true);
+    leaveCallee(env, demand, true);
+    return "left";
   }
-  if (env.notes.callsCallback[index] && subsequent !== index + 1) return leaveCallee(demand, false);
+  if (env.notes.callsCallback[index] && subsequent !== index + 1) {
+    leaveCallee(env, demand, false);
+    return "left";
+  }
   demand.clearRegister(0);
-  if (demand.registerMask() & ARGUMENTS) throw new BugError("a call left a demand for its arguments");
-  if (insn.imm === TAIL_CALL && insn.src === PSEUDO_CALL.HELPER && subsequent !== index + 1) enterFrame(demand);
+  requireNoArguments(env, demand, "backtracking call unexpected regs");
+  if (insn.imm === TAIL_CALL && insn.src === PSEUDO_CALL.HELPER && subsequent !== index + 1) enterFrame(env, demand);
   return "left";
 }
 
+/** Who wrote r1 … r5 before a call must have been found behind it. */
+function requireNoArguments(env: Env, demand: Demand, problem: string): void {
+  const mask = demand.registerMask();
+  if (mask & ARGUMENTS) kernelBug(env, `${problem} ${mask.toString(16)}`);
+}
+
 /** Back from the first instruction of a subprogram or callback to the call. */
-function leaveCallee(demand: Demand, passesArguments: boolean): Followed {
-  if (demand.registerMask() & ~ARGUMENTS || demand.hasSlots() || demand.frame === 0) return "lost";
+function leaveCallee(env: Env, demand: Demand, passesArguments: boolean): void {
+  const what = passesArguments ? "static subprog" : "callback";
+  const mask = demand.registerMask();
+  if (mask & ~ARGUMENTS) kernelBug(env, `${what} unexpected regs ${mask.toString(16)}`);
+  if (demand.hasSlots()) kernelBug(env, `${what} leftover stack slots ${demand.slotMask().toString(16)}`);
+  if (demand.frame === 0) kernelBug(env, "subprog exit from frame 0");
   for (let r = 1; r <= 5; r++) {
     if (!demand.hasRegister(r)) continue;
     demand.clearRegister(r);
     if (passesArguments) demand.setRegister(r, demand.frame - 1);
   }
   demand.frame--;
-  return "left";
 }
 
 /** From behind a call back into the function that returned. The result of a callback is not passed on. */
@@ -171,13 +185,14 @@ function followExit(env: Env, demand: Demand, subsequent: number): void {
   const call = subsequent >= 1 ? env.insns[subsequent - 1]! : null;
   const fromSubprogram = call !== null && isSubprogramCall(call);
   const wantsResult = fromSubprogram && demand.hasRegister(0);
+  if (fromSubprogram) requireNoArguments(env, demand, "backtracking exit unexpected regs");
   demand.clearRegister(0);
-  enterFrame(demand);
+  enterFrame(env, demand);
   if (wantsResult) demand.setRegister(0);
 }
 
-function enterFrame(demand: Demand): void {
-  if (demand.frame === LIMITS.callFrames - 1) throw new BugError("backtracking entered more frames than there are");
+function enterFrame(env: Env, demand: Demand): void {
+  if (demand.frame === LIMITS.callFrames - 1) kernelBug(env, `subprog enter from frame ${demand.frame}`);
   demand.frame++;
 }
 

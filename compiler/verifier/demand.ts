@@ -54,6 +54,11 @@ export class Demand {
   hasSlots(frame = this.frame): boolean {
     return this.#slots[2 * frame] !== 0 || this.#slots[2 * frame + 1] !== 0;
   }
+  /** Bit by slot. */
+  slotMask(frame = this.frame): bigint {
+    const [low, high] = [this.#slots[2 * frame]! >>> 0, this.#slots[2 * frame + 1]! >>> 0];
+    return (BigInt(high) << 32n) | BigInt(low);
+  }
 }
 
 /** As the log shows it: `regs=r1,r2 stack=-8,-16`. */

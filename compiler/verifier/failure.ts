@@ -32,3 +32,8 @@ export function reject(env: { readonly log: Log }, errno: ErrnoName, ...lines: s
 export function unsupported(feature: string, message = `bpfjit cannot judge ${feature} yet`): never {
   throw new Unsupported("UNSUPPORTED_FEATURE", feature, message);
 }
+
+/** An inconsistency that the kernel finds in itself; it refuses the program then, and so do we. Kernel: verifier_bug(). */
+export function kernelBug(env: { readonly log: Log }, what: string): never {
+  reject(env, "EFAULT", `verifier bug: ${what}`);
+}

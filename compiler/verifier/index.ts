@@ -12,6 +12,7 @@ import { exploreProgram } from "./entry.ts";
 import { Env } from "./env.ts";
 import { explainRejection } from "./explain/index.ts";
 import { Rejection, Unsupported } from "./failure.ts";
+import { checkAbnormalReturns } from "./function-info.ts";
 import { findLiveRegisters } from "./liveness.ts";
 import { checkAttachType, checkSleepable } from "./load-check.ts";
 import { checkStackDepth } from "./stack-depth.ts";
@@ -61,6 +62,7 @@ function run(env: Env): void {
   if (env.program.type === "tracing") env.hook = requireHook(env);
   findSubprograms(env);
   checkSubprograms(env);
+  checkAbnormalReturns(env);
   checkEncodings(env);
   checkControlFlow(env);
   findLiveRegisters(env);

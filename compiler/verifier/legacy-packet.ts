@@ -19,9 +19,6 @@ export function checkLegacyPacketLoad(env: Env, insn: Insn): Step {
   if (!env.type.legacyPacketAccess) {
     reject(env, "EINVAL", "BPF_LD_[ABS|IND] instructions not allowed for this program type");
   }
-  if (env.state.frames.some((frame) => frame.inCallback)) {
-    reject(env, "EINVAL", "cannot use BPF_LD_[ABS|IND] within callback");
-  }
   if (insn.dst !== 0 || insn.off !== 0 || (insn.opcode & 0x18) === SIZE.DW || (!indirect && insn.src !== 0)) {
     reject(env, "EINVAL", "BPF_LD_[ABS|IND] uses reserved fields");
   }

@@ -3,6 +3,7 @@ import { PSEUDO_LD } from "../../spec/isa.ts";
 import { type Insn, wideImmediate } from "../asm/instruction.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
+import { lacksFunctionInfo } from "./function-info.ts";
 import { kernelVariable } from "./kernel-variable.ts";
 import { requireWritable } from "./operands.ts";
 import { knownReg, pointerReg, REG, type RegState } from "./register.ts";
@@ -38,6 +39,7 @@ function loaded(env: Env, insn: Insn): RegState {
 
 function functionPointer(env: Env, insn: Insn): RegState {
   const index = env.subprogramAt.get(env.insnIndex + insn.imm + 1)!;
+  if (lacksFunctionInfo(env, env.subprograms[index]!)) reject(env, "EINVAL", "missing btf func_info");
   if (env.subprograms[index]!.linkage !== "static") reject(env, "EINVAL", "callback function not static");
   const pointer = pointerReg(REG.FUNC);
   pointer.subprogram = index;

@@ -7,12 +7,14 @@ import { BugError } from "../../base/errors.ts";
 import { backtrackInsn } from "./backtrack.ts";
 import { Demand, demandText } from "./demand.ts";
 import type { Env } from "./env.ts";
+import { kernelBug } from "./failure.ts";
 import { stateText } from "./print.ts";
 import { markPrecise, REG, type RegState } from "./register.ts";
 import { type Frame, isSpilledScalar, type State } from "./state.ts";
 
 /** The value of this register of the current state mattered. */
 export function requestPrecision(env: Env, register: number): void {
+  if (env.register(register).type !== REG.SCALAR) kernelBug(env, "backtracking misuse");
   const demand = new Demand(env.state.frames.length - 1);
   demand.setRegister(register);
   followBack(env, env.state, demand);
@@ -83,7 +85,7 @@ function followBack(env: Env, start: State, demand: Demand): boolean {
       if (step === null) break;
       index = step.index;
       used = step.used;
-      if (index < 0) throw new BugError(`backtracking reached the start of ${env.program.name} with demands left`);
+      if (index < 0) kernelBug(env, `backtracking idx ${index}`);
     }
     const { parent } = state;
     if (parent === null) break;

@@ -85,7 +85,7 @@ export function compare(ours: OurJudgement, kernel: Judgement): Comparison {
 function outcomeOf(ours: OurJudgement, kernel: Judgement): Outcome {
   if (ours.bug !== null) return "bug";
   if (ours.unsupported !== null) return "unsupported";
-  if (kernel.message?.startsWith("verifier bug:")) return "kernel bug";
+  if (kernel.message?.startsWith("verifier bug:") && ours.message !== kernel.message) return "kernel bug";
   if (ours.errno === null) {
     if (kernel.errno !== null) return "false accept";
     return ours.processed === kernel.processed ? "same" : "processed";
