@@ -56,10 +56,13 @@ export const LIBRARY = {
   percpu_hash_lookup: fn([I, I], I),
   percpu_hash_update: fn([I, I, I, L], I),
   percpu_hash_delete: fn([I, I], I),
-  /** hash_lookup for keys of 4, 8 and 16 bytes, key by value (16: low, high): where the program has it in registers */
+  /** lookups with keys of 4, 8 and 16 bytes, key by value (16: low, high): LOOKUP_BY_VALUE */
   hash_get_4: fn([I, I], I),
   hash_get_8: fn([I, L], I),
   hash_get_16: fn([I, L, L], I),
+  percpu_hash_get_4: fn([I, I], I),
+  percpu_hash_get_8: fn([I, L], I),
+  percpu_hash_get_16: fn([I, L, L], I),
   /** (map, key) → position (see map_next) or 0 */
   hash_find: fn([I, I], I),
   /** an operation that this storage refuses: answers -EINVAL, whatever the arguments */
@@ -138,6 +141,17 @@ export const MAP_OPERATIONS: Readonly<Record<MapStorage, Partial<Readonly<Record
     bpf_ringbuf_reserve: "ringbuf_reserve",
     bpf_ringbuf_query: "ringbuf_query",
   },
+};
+
+/** Which library function looks up a key given by value, by its bytes. Arrays: "inline", the address is computed in place. */
+export const LOOKUP_BY_VALUE: Readonly<Record<MapStorage, Readonly<Record<number, LibraryName | "inline">>>> = {
+  array: { 4: "inline" },
+  perCpuArray: { 4: "inline" },
+  hash: { 4: "hash_get_4", 8: "hash_get_8", 16: "hash_get_16" },
+  perCpuHash: { 4: "percpu_hash_get_4", 8: "percpu_hash_get_8", 16: "percpu_hash_get_16" },
+  progArray: {},
+  perfEventArray: {},
+  ringbuf: {},
 };
 
 /** What the library imports from TypeScript (module "host"). Results of 64 bits go through WORKER.result. */

@@ -169,6 +169,19 @@ export interface MapSpec {
   readonly extra: bigint;
 }
 
+/** CPUs' values of a per-CPU map do not share a cache line. */
+export const CACHE_LINE_BYTES = 64;
+
+/** How an array's values lie: bytes from one to the next, and from one CPU's to the next's (0: not per CPU). */
+export function arrayStrides({ type, valueSize, maxEntries }: Pick<MapSpec, "type" | "valueSize" | "maxEntries">): {
+  readonly strideBytes: number;
+  readonly cpuStrideBytes: number;
+} {
+  const strideBytes = Math.ceil(valueSize / 8) * 8;
+  const lines = Math.ceil((strideBytes * maxEntries) / CACHE_LINE_BYTES);
+  return { strideBytes, cpuStrideBytes: type === "percpu_array" ? lines * CACHE_LINE_BYTES : 0 };
+}
+
 export interface MapVariable {
   readonly name: string;
   readonly offsetBytes: number;

@@ -225,6 +225,17 @@
     (i32.const 0)
     (local.get $element)))
 
+(func (export "percpu_hash_get_4") (param $map i32) (param $key i32) (result i32)
+  (call $percpu_value_or_null (local.get $map) (call $hash_find_4 (local.get $map) (local.get $key))))
+
+(func (export "percpu_hash_get_8") (param $map i32) (param $key i64) (result i32)
+  (call $percpu_value_or_null (local.get $map) (call $hash_find_8 (local.get $map) (local.get $key))))
+
+(func (export "percpu_hash_get_16") (param $map i32) (param $low i64) (param $high i64) (result i32)
+  (call $percpu_value_or_null
+    (local.get $map)
+    (call $hash_find_16 (local.get $map) (local.get $low) (local.get $high))))
+
 ;; Kernel: htab_map_lookup_elem().
 (func $hash_lookup (export "hash_lookup") (param $map i32) (param $key i32) (result i32)
   (local $element i32)
@@ -234,9 +245,10 @@
 
 ;; Kernel: htab_percpu_map_lookup_elem(): the value of the current CPU.
 (func $percpu_hash_lookup (export "percpu_hash_lookup") (param $map i32) (param $key i32) (result i32)
-  (local $element i32)
-  (if (i32.eqz (local.tee $element (call $hash_find (local.get $map) (local.get $key))))
-    (then (return (i32.const 0))))
+  (call $percpu_value_or_null (local.get $map) (call $hash_find (local.get $map) (local.get $key))))
+
+(func $percpu_value_or_null (param $map i32) (param $element i32) (result i32)
+  (if (i32.eqz (local.get $element)) (then (return (i32.const 0))))
   (call $element_percpu_value (local.get $map) (local.get $element)))
 
 (func $element_percpu_value (param $map i32) (param $element i32) (result i32)

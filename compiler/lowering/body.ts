@@ -3,6 +3,7 @@ import type { InsnFacts, Program, ProgramFacts } from "../program.ts";
 import type { Expr, Wasm } from "./emit.ts";
 import type { Frame, Temp } from "./frame.ts";
 import type { Knowledge } from "./known.ts";
+import type { Slots } from "./slots.ts";
 import type { Unit } from "./unit.ts";
 
 export interface Body {
@@ -14,8 +15,10 @@ export interface Body {
   readonly frame: Frame;
   /** checks of an unchecked program, null where the verifier has made them */
   readonly guards: Guards | null;
-  /** pointers in registers at the instruction under way */
+  /** what registers hold at the instruction under way */
   readonly known: Knowledge;
+  /** bytes of the stack frame that are locals */
+  readonly slots: Slots;
   /** a local for a pointer that outlives its instruction, null when the function has enough of them */
   pointerLocal(): Temp | null;
   /** what a function does before it returns or is replaced by a tail call: restores the stack pointer */

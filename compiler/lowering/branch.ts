@@ -48,13 +48,15 @@ export function lowerCondition(body: Body, insn: Insn): Expr {
   throw new BugError(`unknown jump ${insn.opcode}`);
 }
 
-/** A comparison of a helper's result with null needs only its address. */
+/** A comparison with null needs only the address, and none where the pointer is to what is always there. */
 function nullCheck(body: Body, insn: Insn): Expr | null {
   const operation = insn.opcode & 0xf0;
   const isComparison = operation === JMP.JEQ || operation === JMP.JNE;
   if (insnClass(insn) !== CLASS.JMP || !isComparison || (insn.opcode & SRC.X) !== 0 || insn.imm !== 0) return null;
   const pointer = body.known.of(insn.dst);
-  if (pointer?.base.kind !== "local" || pointer.offsetBytes !== 0) return null;
+  if (pointer === null) return null;
+  if (pointer.base.kind !== "local") return body.wasm.m.i32.const(operation === JMP.JNE ? 1 : 0);
+  if (pointer.offsetBytes !== 0) return null;
   const address = pointer.base.local.get();
   return operation === JMP.JEQ ? body.wasm.m.i32.eqz(address) : address;
 }

@@ -10,9 +10,7 @@ import {
   IMPORT,
   type LibraryName,
   MAP_OPERATIONS,
-  MAP_TYPES,
   type MapHelperName,
-  type MapStorage,
   type RetSpec,
   WORKER,
 } from "../../spec/index.ts";
@@ -23,13 +21,22 @@ import { pointerIn } from "./address.ts";
 import { type Body, factsAt } from "./body.ts";
 import { lowerForEach, lowerLoop } from "./callbacks.ts";
 import type { Expr, ValueType } from "./emit.ts";
+import { lowerLookup } from "./lookup.ts";
 import { taggedOrNull } from "./pointer.ts";
+import { spillSlots } from "./slots.ts";
+import { storageOf } from "./storage.ts";
 import { lowerTailCall } from "./tail-call.ts";
 import { subprogramName } from "./unit.ts";
 
 export function lowerCall(body: Body, insn: Insn, insnIndex: number): Expr[] {
   if (insn.src === PSEUDO_CALL.SUBPROG) return lowerSubprogramCall(body, insnIndex + 1 + insn.imm, insnIndex);
   const helper = supportedHelper(body.program, insn, insnIndex);
+  const inPlace = helper.name === "bpf_map_lookup_elem" ? lowerLookup(body, insnIndex) : null;
+  if (inPlace !== null) return inPlace;
+  return [...spillSlots(body.wasm, body.frame, body.slots.readBy(insnIndex)), ...lowerHelper(body, helper, insnIndex)];
+}
+
+function lowerHelper(body: Body, helper: Callee, insnIndex: number): Expr[] {
   if (helper.home === "lowering") {
     switch (helper.name) {
       case "bpf_tail_call":
@@ -168,10 +175,4 @@ function perfOutput(program: Program): LibraryName {
     default:
       return "perf_event_output";
   }
-}
-
-/** Null: bpfjit has no such map. */
-export function storageOf(program: Program, map: number): MapStorage | null {
-  const type = program.maps[map]?.type;
-  return MAP_TYPES.find((row) => row.name === type)?.storage ?? null;
 }

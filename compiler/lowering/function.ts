@@ -13,11 +13,12 @@ import { type Block, buildCfg, type Cfg, type FunctionRange, jumpTarget } from "
 import type { Expr } from "./emit.ts";
 import { Frame, type FunctionRole, type Temp } from "./frame.ts";
 import { lowerWideImmediate } from "./immediate.ts";
-import { Knowledge, type KnownPointers, NOTHING_KNOWN } from "./known.ts";
+import { inCommon, Knowledge, type KnownValues, NOTHING_KNOWN } from "./known.ts";
 import { lowerLoad, lowerStore } from "./memory.ts";
 import { lowerPacketLoad } from "./packet.ts";
 import { TAG_BITS } from "./pointer.ts";
 import { sequence, wrap } from "./sequence.ts";
+import { NO_SLOTS, planSlots } from "./slots.ts";
 import { structure } from "./structure.ts";
 import type { RunTimeGuards } from "./unchecked.ts";
 import type { Unit } from "./unit.ts";
@@ -48,10 +49,11 @@ class FunctionLowering {
   readonly frame: Frame;
   readonly #input: FunctionInput;
   readonly #body: Body;
+  readonly #cfg: Cfg;
   readonly #usesStack: boolean;
   readonly #storesStackPointer: boolean;
   /** by block: what is known at its end */
-  readonly #knownBehind: KnownPointers[] = [];
+  readonly #knownBehind: KnownValues[] = [];
   #pointerLocals = 0;
   /** iterations that may_goto still allows; null: none is in the function */
   readonly #mayGoto: Temp | null;
@@ -60,9 +62,12 @@ class FunctionLowering {
     const { wasm } = unit;
     this.#input = input;
     const uses = scan(input.program, input.facts, input.range);
-    this.#usesStack = input.stackBytes > 0 || uses.framePointer;
-    this.#storesStackPointer = this.#usesStack && uses.calls;
+    this.#cfg = buildCfg(input.program, input.range, input.facts);
     this.frame = new Frame(wasm, input.role, input.stackBytes);
+    const { program, facts } = input;
+    const slots = facts === null ? NO_SLOTS : planSlots(wasm, this.frame, program, this.#cfg, facts);
+    this.#usesStack = slots.usesMemory && (input.stackBytes > 0 || uses.framePointer);
+    this.#storesStackPointer = this.#usesStack && uses.calls;
     this.#mayGoto = uses.mayGoto ? this.frame.local(wasm.i32) : null;
     this.#body = {
       unit,
@@ -72,6 +77,7 @@ class FunctionLowering {
       frame: this.frame,
       guards: input.guards,
       known: new Knowledge(),
+      slots,
       pointerLocal: () => this.#pointerLocal(),
       leave: () => this.#leave(),
     };
@@ -79,8 +85,7 @@ class FunctionLowering {
 
   run(): Expr {
     const { m } = this.#body.wasm;
-    const { program, facts, range } = this.#input;
-    const { cfg, ops } = structure(buildCfg(program, range, facts));
+    const { cfg, ops } = structure(this.#cfg);
     const code = wrap(m, ops, {
       none: this.#body.wasm.none,
       exit: () => sequence(m, [...this.#leave(), m.return(this.frame.reg(0))]),
@@ -99,12 +104,12 @@ class FunctionLowering {
     return sequence(m, [...this.#prologue(), ...code, m.unreachable()]);
   }
 
-  /** Where a block has one predecessor, that one's code comes before it and what it knows still holds. */
-  #knownBefore(cfg: Cfg, block: number): KnownPointers {
+  /** The code of a block's predecessors comes before it, but for those that jump back. */
+  #knownBefore(cfg: Cfg, block: number): KnownValues {
     if (this.#input.guards !== null) return NOTHING_KNOWN;
-    const [from, another] = cfg.predecessors[block]!;
-    if (another !== undefined) return NOTHING_KNOWN;
-    if (from !== undefined) return block === 0 ? NOTHING_KNOWN : (this.#knownBehind[from] ?? NOTHING_KNOWN);
+    const predecessors = cfg.predecessors[block]!;
+    if (predecessors.length > 0)
+      return block === 0 ? NOTHING_KNOWN : inCommon(predecessors.map((from) => this.#knownBehind[from]));
     const { role, program } = this.#input;
     const hasCtx = role === "main" && !(program.type === "raw" && program.memoryBytes === 0);
     return hasCtx ? new Map([[1, { base: { kind: "ctx" }, offsetBytes: 0 }]]) : NOTHING_KNOWN;
@@ -173,7 +178,7 @@ class FunctionLowering {
       // No call takes r0; its result is told to `known` when it is set.
       if (insn.opcode === (CLASS.JMP | JMP.CALL)) known.set(0, null);
       code.push(...this.#instruction(insn, index));
-      known.follow(this.#input.program, insn, index);
+      known.follow(this.#input.program, insn, index, this.#body.slots.at(index));
       if (isWideImmediate(insn)) index++;
     }
     if (block.select !== null) code.push(this.frame.setSelect(block.select.variable, block.select.value));

@@ -5,12 +5,13 @@ import { CLASS, JMP, PSEUDO_CALL, PSEUDO_LD } from "../../spec/isa.ts";
 import { isWideImmediate } from "../asm/instruction.ts";
 import type { Program, ProgramFacts, UncheckedProgram, VerifiedProgram } from "../program.ts";
 import { addBatch } from "./batch.ts";
-import { storageOf, supportedHelper } from "./calls.ts";
+import { supportedHelper } from "./calls.ts";
 import type { FunctionRange } from "./cfg.ts";
 import { checkEncoding } from "./encoding.ts";
 import type { FunctionRole } from "./frame.ts";
 import { lowerFunction } from "./function.ts";
 import { reachesOut } from "./reach.ts";
+import { storageOf } from "./storage.ts";
 import { RunTimeGuards, UNCHECKED_STACK_BYTES } from "./unchecked.ts";
 import { mainName, subprogramName, type Unit } from "./unit.ts";
 

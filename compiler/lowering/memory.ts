@@ -12,6 +12,7 @@ import { extend64 } from "./alu.ts";
 import { type Body, factsAt } from "./body.ts";
 import type { Expr } from "./emit.ts";
 import { TAG_BITS } from "./pointer.ts";
+import { loadSlot, storeSlot } from "./slots.ts";
 
 /** What binaryen may assume of an access's alignment. */
 const alignmentAt = (body: Body, insnIndex: number, bytes: number): number =>
@@ -22,6 +23,8 @@ export function lowerLoad(body: Body, insn: Insn, insnIndex: number): Expr {
   const { m } = wasm;
   const bytes = SIZE_BYTES[insn.opcode & 0x18]!;
   const isSigned = (insn.opcode & 0xe0) === MODE.MEMSX;
+  const slot = body.slots.at(insnIndex);
+  if (slot !== null) return frame.setReg(insn.dst, loadSlot(wasm, slot, isSigned));
   const facts = factsAt(body, insnIndex);
   if (facts !== null && (facts.pointer & POINTER.btf) !== 0) {
     const address = m.i64.add(frame.reg(insn.src), m.i64.const(BigInt(insn.off)));
@@ -65,6 +68,8 @@ export function lowerStore(body: Body, insn: Insn, insnIndex: number): Expr {
   const { i64 } = body.wasm.m;
   const bytes = SIZE_BYTES[insn.opcode & 0x18]!;
   const value = insnClass(insn) === CLASS.ST ? i64.const(BigInt(insn.imm)) : body.frame.reg(insn.src);
+  const slot = body.slots.at(insnIndex);
+  if (slot !== null) return storeSlot(body.wasm, slot, value);
   const address = addressOf(body, insn.dst, insn.off, bytes, insnIndex);
   return storeValue(body, address, bytes, alignmentAt(body, insnIndex, bytes), value);
 }

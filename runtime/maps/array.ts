@@ -1,9 +1,6 @@
 /** Arrays and per-CPU arrays; the data sections of an object are arrays of one element. Kernel: kernel/bpf/arraymap.c. */
-import { MAP, MAP_PRIVATE, PAGE_BYTES } from "../../spec/index.ts";
+import { arrayStrides, CACHE_LINE_BYTES, MAP, MAP_PRIVATE, PAGE_BYTES } from "../../spec/index.ts";
 import { BpfMap, type MapOrigin, type MapValue } from "./map.ts";
-
-/** CPUs' values of a per-CPU map do not share a cache line. */
-export const CACHE_LINE_BYTES = 64;
 
 export class ArrayMap extends BpfMap {
   readonly #stride: number;
@@ -13,8 +10,9 @@ export class ArrayMap extends BpfMap {
     const { world, spec } = origin;
     const perCpu = spec.type === "percpu_array";
     super(origin, perCpu ? "perCpuArray" : "array");
-    this.#stride = Math.ceil(spec.valueSize / 8) * 8;
-    this.#cpuStride = perCpu ? Math.ceil((this.#stride * spec.maxEntries) / CACHE_LINE_BYTES) * CACHE_LINE_BYTES : 0;
+    const { strideBytes, cpuStrideBytes } = arrayStrides(spec);
+    this.#stride = strideBytes;
+    this.#cpuStride = cpuStrideBytes;
     const bytes = perCpu ? this.#cpuStride * world.arena.cpus : this.#stride * spec.maxEntries;
     const values = this.own(world.arena.allocate(bytes, spec.initial === null ? CACHE_LINE_BYTES : PAGE_BYTES));
     const keys = this.own(world.arena.allocate(4 * spec.maxEntries));

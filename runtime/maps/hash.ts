@@ -1,6 +1,6 @@
 /** Hashes and per-CPU hashes. Kernel: kernel/bpf/hashtab.c; the elements' layout and life are wasm/hash-*.wat's. */
-import { ELEMENT, MAP, MAP_FLAG, MAP_PRIVATE } from "../../spec/index.ts";
-import { CACHE_LINE_BYTES } from "./array.ts";
+import { CACHE_LINE_BYTES, ELEMENT, MAP, MAP_FLAG, MAP_PRIVATE } from "../../spec/index.ts";
+
 import { BpfMap, type MapOrigin, type MapValue } from "./map.ts";
 
 const WORDS = MAP_PRIVATE.hash;
