@@ -52,18 +52,20 @@ class Printer {
   }
 
   #printChain(): void {
-    let before: CodePlace | null = null;
-    for (const [index, step] of this.#explanation.chain.entries()) {
+    const { place: fault, chain } = this.#explanation;
+    this.#lines.push(`${" ".repeat(this.#gutter)}${this.#paint("frame", "-->")} ${whereText(fault)}`);
+    this.#bar("");
+    let before: CodePlace = { ...fault, source: null, insnIndex: -1 };
+    for (const [index, step] of chain.entries()) {
       const { place } = step;
-      if (before === null || fileOf(before) !== fileOf(place) || before.function !== place.function) {
-        const arrow = before === null ? "-->" : ":::";
-        this.#lines.push(`${" ".repeat(this.#gutter)}${this.#paint("frame", arrow)} ${whereText(place)}`);
-        this.#bar("");
+      const isElsewhere = place.function !== before.function || (index > 0 && fileOf(place) !== fileOf(before));
+      if (isElsewhere) {
+        const file = fileOf(place) === fileOf(fault) ? "" : ` (${fileOf(place)})`;
+        this.#lines.push(`${" ".repeat(this.#gutter)}${this.#paint("frame", ":::")} in ${place.function}${file}`);
       }
-      if (before === null || fileOf(before) !== fileOf(place) || numberOf(before) !== numberOf(place)) {
-        this.#lines.push(
-          `${this.#paint("frame", `${String(numberOf(place)).padStart(this.#gutter)} |`)}   ${textOf(place)}`,
-        );
+      if (isElsewhere || index === 0 || numberOf(place) !== numberOf(before)) {
+        const number = this.#paint("frame", `${String(numberOf(place)).padStart(this.#gutter)} |`);
+        this.#lines.push(`${number}   ${textOf(place)}`);
       }
       this.#printStep(index, step);
       before = place;

@@ -3,8 +3,8 @@
  * The `bpfjit` command: declares its commands, runs one, turns what it throws into a message and an exit code.
  * Each command is a file in bin/commands and is imported only when it is run.
  */
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { readAbout } from "./about.ts";
 import { EXIT, exitCodeOf } from "./exit.ts";
 import { endQuietlyOnBrokenPipe, printError } from "./output.ts";
 import { withSink } from "./sink.ts";
@@ -13,7 +13,7 @@ import { withTarget } from "./target-options.ts";
 const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
 
 function buildProgram(): Command {
-  const { version, description } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  const { version, description } = readAbout();
   const program = new Command("bpfjit")
     .description(description)
     .version(version)
@@ -52,6 +52,7 @@ function buildProgram(): Command {
   withTarget(command("verify <object...>", "the verdict of every program, each on its own"))
     .option("-p, --prog <name>", "only this program (may be repeated)", collect)
     .option("--log-level <n>", "bits: 1 the log, 2 every state, 4 statistics", "0")
+    .option("--sarif", "one SARIF 2.1.0 log: results with their code flows, for editors and code scanning")
     .action(async (objects, options) => (await import("./commands/verify.ts")).verify(objects, options));
 
   command("exec [memory]", "run raw bytecode: program as hex on standard input, memory as hex argument, r0 in hex out")

@@ -3,7 +3,8 @@
  * message, place and hint. A broken pipe on standard output ends the command quietly.
  */
 import pc from "picocolors";
-import { BpfError, type ErrorPlace } from "../base/index.ts";
+import { BpfError, type ErrorPlace, VerifierError } from "../base/index.ts";
+import { paintExplanation } from "./explanation.ts";
 
 /** One JSON value a line; 64-bit integers beyond 2^53 become decimal strings, bytes hexadecimal. */
 export function printJson(value: unknown): void {
@@ -29,6 +30,9 @@ export function describeError(error: unknown, object?: string): string {
     `${pc.red("bpfjit:")} ${error.message}${error.errno === null ? "" : ` (${error.errno})`} ${pc.dim(`[${error.code}]`)}`,
   ];
   if (place !== "") lines.push(`  at ${place}`);
+  const explanation = error instanceof VerifierError ? error.explanation : null;
+  // It shows the line, and says what helps.
+  if (explanation !== null) return [...lines, paintExplanation(explanation, process.stderr.columns)].join("\n");
   if (error.where.text) lines.push(`  ${pc.dim("|")} ${error.where.text.trim()}`);
   if (error.hint !== null) lines.push(`  hint: ${error.hint}`);
   return lines.join("\n");

@@ -2,22 +2,28 @@
 import pc from "picocolors";
 import { type ProgramVerdict, verifyObject } from "../../api/index.ts";
 import { BpfError, UsageError } from "../../base/index.ts";
+import { packageVersion } from "../about.ts";
 import { EXIT, type ExitCode, exitCodeOf, worstExit } from "../exit.ts";
+import { paintExplanation } from "../explanation.ts";
 import { parseCount, readInputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
 import { printError, printJson, printLine } from "../output.ts";
+import { type SarifInput, sarifLog } from "../sarif.ts";
 import { readTarget, type TargetArguments } from "../target.ts";
 
 interface VerifyOptions extends CommonOptions, TargetArguments {
   readonly prog?: readonly string[];
   readonly logLevel: string;
+  readonly sarif?: boolean;
 }
 
 export async function verify(objects: readonly string[], options: VerifyOptions): Promise<void> {
   const logLevel = parseCount(options.logLevel, "--log-level", 0, 7);
+  if (options.sarif && options.json) throw new UsageError("USAGE", "--sarif and --json exclude each other");
   const target = readTarget(options);
   const codes: ExitCode[] = [];
   const seen = new Set<string>();
+  const told: SarifInput[] = [];
   for (const path of objects) {
     try {
       const verdicts = verifyObject(readInputFile(path), {
@@ -29,13 +35,15 @@ export async function verify(objects: readonly string[], options: VerifyOptions)
       for (const verdict of verdicts) {
         seen.add(verdict.program);
         codes.push(EXIT_OF[verdict.verdict]);
-        if (options.json) printJson(toJson(path, verdict));
+        if (options.sarif) told.push({ object: path, verdict });
+        else if (options.json) printJson(toJson(path, verdict));
         else printVerdict(path, verdict);
       }
     } catch (error) {
       if (!(error instanceof BpfError)) throw error;
       codes.push(exitCodeOf(error));
-      if (options.json && exitCodeOf(error) === EXIT.rejected) printJson(unloadableObject(path, error));
+      if (options.sarif && exitCodeOf(error) === EXIT.rejected) told.push({ object: path, error });
+      else if (options.json && exitCodeOf(error) === EXIT.rejected) printJson(unloadableObject(path, error));
       else printError(error, { debug: options.debug ?? false, object: path });
     }
   }
@@ -44,6 +52,7 @@ export async function verify(objects: readonly string[], options: VerifyOptions)
     const where = objects.length === 1 ? `${objects[0]} has` : "the objects have";
     throw new UsageError("USAGE", `${where} no program ${missing}`, { hint: "bpfjit inspect lists the programs" });
   }
+  if (options.sarif) printJson(sarifLog(told, packageVersion()));
   process.exitCode = worstExit(codes);
 }
 
@@ -69,6 +78,7 @@ function toJson(object: string, verdict: ProgramVerdict): Record<string, unknown
     message: verdict.message,
     source: verdict.source,
     insnIndex: verdict.insnIndex,
+    explanation: verdict.explanation,
     log: verdict.log === "" ? undefined : verdict.log,
   };
 }
@@ -94,8 +104,15 @@ function printVerdict(object: string, verdict: ProgramVerdict): void {
   printLine(
     `${paint(verdict.verdict.padEnd(11))} ${object}: ${verdict.program} (${verdict.section}) ${pc.dim(`${verdict.insns} insns, ${verdict.processed} processed`)}`,
   );
-  if (verdict.message !== null) printLine(`  ${verdict.errno === null ? "" : `${verdict.errno}: `}${verdict.message}`);
-  if (verdict.source !== null)
-    printLine(`  at ${verdict.source.file}:${verdict.source.line}\n  ${pc.dim("|")} ${verdict.source.text.trim()}`);
+  printFailure(verdict);
   if (verdict.log !== "") printLine(verdict.log.trimEnd());
+}
+
+function printFailure({ explanation, message, errno, source }: ProgramVerdict): void {
+  if (explanation !== null) {
+    printLine(paintExplanation(explanation, process.stdout.columns));
+    return;
+  }
+  if (message !== null) printLine(`  ${errno === null ? "" : `${errno}: `}${message}`);
+  if (source !== null) printLine(`  at ${source.file}:${source.line}\n  ${pc.dim("|")} ${source.text.trim()}`);
 }

@@ -1,12 +1,12 @@
 /** Steps that many explanations share: where a value came from, where its range became what it is. */
-import { CLASS, JMP } from "../../../spec/isa.ts";
+import { CLASS, JMP, SRC } from "../../../spec/isa.ts";
 import { successors } from "../liveness.ts";
 import { baseType, FLAG, mayBeNull, REG, type RegState } from "../register.ts";
-import { constantOf, isUnknown, sameScalar } from "../scalar.ts";
+import { constantOf, isUnknown, sameScalar, U32_MAX } from "../scalar.ts";
 import type { Scene, Step } from "./scene.ts";
 import { stepAt } from "./scene.ts";
 import { isOrigin, type TrailEvent, trailOf } from "./trail.ts";
-import { calleeName, holdsWords, numberWords, rangeWords } from "./words.ts";
+import { calleeName, holdsWords, rangeWords } from "./words.ts";
 
 /** The step that a trail ends with: where the value was made. Empty where the trail does not reach so far. */
 export function originSteps(scene: Scene, trail: readonly TrailEvent[]): Step[] {
@@ -22,11 +22,8 @@ export function originWords(scene: Scene, origin: TrailEvent): string {
       return resultWords(scene, origin);
     case "loaded":
       return loadWords(scene, origin);
-    case "constant": {
-      if (after.type !== REG.SCALAR) return `${holdsWords(after)} is loaded`;
-      const constant = BigInt.asIntN(64, constantOf(after.value) ?? 0n);
-      return `it is set to ${numberWords(constant)}`;
-    }
+    case "constant":
+      return after.type === REG.SCALAR ? `it is set to ${rangeWords(after.value)}` : `${holdsWords(after)} is loaded`;
     case "argument":
       return `the function is given ${holdsWords(after)}`;
     case "clobbered":
@@ -51,7 +48,7 @@ function whenNull(reg: RegState): string {
 
 /** "a number: 0 … 255" */
 const numbersWords = (reg: RegState): string =>
-  isUnknown(reg.value) ? "a number, which can be anything" : `a number: ${rangeWords(reg.value)}`;
+  isUnknown(reg.value) ? "a number that can be anything" : `a number: ${rangeWords(reg.value)}`;
 
 function loadWords(scene: Scene, { at, after }: TrailEvent): string {
   const { insnIndex, frames } = scene.path[at]!;
@@ -59,7 +56,7 @@ function loadWords(scene: Scene, { at, after }: TrailEvent): string {
   const isLoad = (insn.opcode & 7) === CLASS.LDX;
   const address = frames.at(-1)!.registers[isLoad ? insn.src : insn.dst];
   const from = isLoad && address !== undefined ? sourceWords(address) : "from memory";
-  if (after.type === REG.SCALAR) return `${numbersWords(after)} is read ${from}`.replace(/^a number: /, "a number, ");
+  if (after.type === REG.SCALAR) return `a number is read ${from}: it can be ${rangeWords(after.value)}`;
   return `${holdsWords(after)} is read ${from}`;
 }
 
@@ -90,15 +87,18 @@ export function narrowingSteps(scene: Scene, trail: readonly TrailEvent[]): Step
   const steps: Step[] = [];
   for (const event of trail) {
     if (steps.length === MOST_NARROWINGS) break;
-    const { before, after, kind } = event;
+    const { before, after, kind, at } = event;
     if (before === null || before.type !== REG.SCALAR || after.type !== REG.SCALAR) continue;
     if (sameScalar(before.value, after.value)) continue;
+    const range = rangeWords(after.value);
     if (kind === "compared") {
-      steps.push(
-        stepAt(scene, event.at, "check", `after this comparison it is ${rangeWords(after.value)} on this path`),
-      );
+      steps.push(stepAt(scene, at, "check", `after this comparison it is ${range}, on this path`));
+    } else if (kind === "copied") {
+      const why = before.value.smin < 0n ? ", as what was negative is now a large number" : "";
+      const bits = after.value.umax === BigInt(U32_MAX) ? "only its low 32 bits are" : "only a part of its bits is";
+      steps.push(stepAt(scene, at, "change", `${bits} used from here on: ${range}${why}`));
     } else if (kind === "computed" && isNarrower(after, before)) {
-      steps.push(stepAt(scene, event.at, "change", `after this it is ${rangeWords(after.value)}`));
+      steps.push(stepAt(scene, at, "change", `this limits it to ${range}`));
     }
   }
   return steps;
@@ -107,33 +107,36 @@ export function narrowingSteps(scene: Scene, trail: readonly TrailEvent[]): Step
 const isNarrower = (after: RegState, before: RegState): boolean =>
   after.value.umax - after.value.umin < before.value.umax - before.value.umin;
 
-/** Trail of the number that was added to a pointer last, as a variable offset; null where none was. */
-export function offsetTrail(
-  scene: Scene,
-  trail: readonly TrailEvent[],
-): { moved: TrailEvent; trail: TrailEvent[] } | null {
-  const moved = trail.find(
-    ({ kind, before, after }) =>
-      kind === "computed" && before !== null && before.type !== REG.SCALAR && !sameScalar(before.value, after.value),
-  );
-  if (moved === undefined) return null;
-  const visit = scene.path[moved.at]!;
-  const insn = scene.env.insns[visit.insnIndex]!;
-  const pointer = moved.from !== null && "register" in moved.from ? moved.from.register : -1;
-  const number = pointer === insn.dst ? insn.src : insn.dst;
-  const frame = visit.frames.length - 1;
-  return { moved, trail: trailOf(scene.env.insns, scene.path, moved.at, { frame, register: number }) };
+interface Offset {
+  /** the addition */
+  readonly moved: TrailEvent;
+  /** of the number that was added */
+  readonly trail: readonly TrailEvent[];
 }
 
-/** The variable offset of a pointer: where it came from and where it was added. */
+/** The number from a register that was added to a pointer last; null where only constants of the code were. */
+export function offsetOf(scene: Scene, trail: readonly TrailEvent[]): Offset | null {
+  for (const moved of trail) {
+    const { kind, before, after, at, from } = moved;
+    if (kind !== "computed" || before === null || before.type === REG.SCALAR || after.type === REG.SCALAR) continue;
+    const visit = scene.path[at]!;
+    const insn = scene.env.insns[visit.insnIndex]!;
+    if ((insn.opcode & SRC.X) === 0) continue;
+    const register = from !== null && "register" in from && from.register === insn.dst ? insn.src : insn.dst;
+    const place = { frame: visit.frames.length - 1, register };
+    return { moved, trail: trailOf(scene.env.insns, scene.path, at, place) };
+  }
+  return null;
+}
+
+/** Where the offset of a pointer came from and where it was added. */
 export function offsetSteps(scene: Scene, trail: readonly TrailEvent[]): Step[] {
-  const found = offsetTrail(scene, trail);
-  if (found === null) return [];
-  const added = rangeWords(found.moved.after.value);
-  return [
-    ...rangeSteps(scene, found.trail),
-    stepAt(scene, found.moved.at, "change", `the pointer is moved by a variable offset: ${added}`),
-  ];
+  const offset = offsetOf(scene, trail);
+  if (offset === null) return [];
+  const { before, after, at } = offset.moved;
+  const variable = constantOf(after.value) === null;
+  const added = variable ? rangeWords(after.value) : String(after.off - before!.off);
+  return [...rangeSteps(scene, offset.trail), stepAt(scene, at, "change", `${added} is added to the pointer`)];
 }
 
 /**

@@ -10,7 +10,7 @@ import { constantOf, type Scalar, U64_MAX } from "../scalar.ts";
 /** `5`, `0 … 31`, `any 64-bit value`. */
 export function rangeWords(value: Scalar): string {
   const constant = constantOf(value);
-  if (constant !== null) return numberWords(BigInt.asIntN(64, constant));
+  if (constant !== null) return constantWords(constant);
   const { min, max } = rangeOf(value);
   if (min === 0n && max === U64_MAX) return "anything";
   if (value.smin === -(1n << 63n) && value.umax === U64_MAX) {
@@ -19,6 +19,16 @@ export function rangeWords(value: Scalar): string {
       : `anything up to ${numberWords(value.smax)}, negative numbers too`;
   }
   return `${numberWords(min)} … ${numberWords(max)}`;
+}
+
+/** A number that would be negative in 32 bits says so: mostly that is what was meant. */
+function constantWords(constant: bigint): string {
+  const signed = BigInt.asIntN(64, constant);
+  const low = BigInt.asIntN(32, constant);
+  const words = numberWords(signed);
+  return signed === BigInt.asUintN(32, constant) && low < 0n && low > -0x10000n
+    ? `${words} (${low} in 32 bits)`
+    : words;
 }
 
 /** Smallest and largest value, signed where it can be negative in a bounded way, else unsigned. */
@@ -46,7 +56,7 @@ export function holdsWords(reg: RegState): string {
       return "nothing";
     case REG.SCALAR: {
       const constant = constantOf(reg.value);
-      return constant === null ? "a number" : `the number ${numberWords(BigInt.asIntN(64, constant))}`;
+      return constant === null ? "a number" : `the number ${constantWords(constant)}`;
     }
     case REG.CTX:
       return "the context";

@@ -6,7 +6,7 @@ import { constantOf } from "../../scalar.ts";
 import { quoted, variableOf } from "../names.ts";
 import type { Account, Rule, Scene, Step } from "../scene.ts";
 import { between, registerOf, stepAt, trailOfRegister } from "../scene.ts";
-import { offsetSteps, offsetTrail, originSteps } from "../steps.ts";
+import { offsetOf, offsetSteps, originSteps } from "../steps.ts";
 import type { TrailEvent } from "../trail.ts";
 import { calleeName, holdsWords, memoryWords, numberWords, plural, rangeOf, rangeWords } from "../words.ts";
 
@@ -80,7 +80,7 @@ function outside(scene: Scene, register: number): Account | null {
   const first = variable.min + BigInt(off);
   const last = variable.max + BigInt(off) + BigInt(size) - 1n;
   const isBounded = variable.max < BigInt(LIMITS.variableOffset) && reg.value.smin > -BigInt(LIMITS.variableOffset);
-  const index = offsetTrail(scene, trail);
+  const index = offsetOf(scene, trail);
   const name = index === null ? null : variableOf(scene, index.trail);
   const room = `${memory.name} has ${plural(memory.bytes, "byte")}`;
   const headline = isBounded
@@ -91,7 +91,7 @@ function outside(scene: Scene, register: number): Account | null {
     headline,
     steps: [...originSteps(scene, trail), ...offsetSteps(scene, trail)],
     fault: isBounded
-      ? `${verb} ${bytesWords(first, last)}; only ${bytesWords(0n, BigInt(memory.bytes) - 1n)} are there`
+      ? `${verb} ${bytesWords(first, last)}; it has only ${bytesWords(0n, BigInt(memory.bytes) - 1n)}`
       : `${verb} ${plural(size, "byte")} at an offset that can be ${rangeWords(reg.value)}`,
     limits: [
       {
@@ -185,10 +185,10 @@ function outsideStack(
     kind: "stack-bounds",
     headline: `this ${isCall === null ? "line" : "call"} may access ${size === 1 ? "a byte" : `${size} bytes`} ${side}`,
     steps: offsetSteps(scene, trail),
-    fault: `${verb} ${plural(size, "byte")} at ${min === max ? `fp${min}` : `fp${min} … fp${max}`}${above ? `: the last one would be fp${max + size - 1}` : ""} (fp is the end of the stack)`,
+    fault: `${verb} ${plural(size, "byte")} at an offset of ${min === max ? min : `${min} … ${max}`} from the end of the stack`,
     limits: [
       {
-        what: "offset from the end of the stack (fp)",
+        what: "offset from the end of the stack",
         allowed: between(-LIMITS.stackBytes, -size),
         found: between(min, max),
       },
@@ -204,7 +204,7 @@ function outsideStackVariable(scene: Scene, register: number, off: number, size:
     return outsideStack(scene, register, { min: Number(smin) + off, max: Number(smax) + off, size });
   }
   const trail = trailOfRegister(scene, register);
-  const index = offsetTrail(scene, trail);
+  const index = offsetOf(scene, trail);
   const name = index === null ? null : variableOf(scene, index.trail);
   return {
     kind: "stack-bounds",
@@ -213,7 +213,7 @@ function outsideStackVariable(scene: Scene, register: number, off: number, size:
     fault: "the stack is accessed at an offset that is not bounded",
     limits: [
       {
-        what: "offset from the end of the stack (fp)",
+        what: "offset from the end of the stack",
         allowed: between(-LIMITS.stackBytes, -size),
         found: between(smin, smax),
       },
@@ -229,7 +229,7 @@ function misaligned(scene: Scene, what: string, size: number): Account {
     kind: "misaligned-access",
     headline: `${plural(size, "byte")} are accessed at an address that is not a multiple of ${size}`,
     steps: offsetSteps(scene, trailOfRegister(scene, register)),
-    fault: `offset ${reg.off + insn.off}${constantOf(reg.value) === 0n ? "" : " and a variable part"} ${what === "" ? `through ${holdsWords(reg)}` : `in the ${what}`}`,
+    fault: `${plural(size, "byte")} at offset ${reg.off + insn.off}${constantOf(reg.value) === 0n ? "" : " and a variable part"} ${what === "" ? `through ${holdsWords(reg)}` : `in the ${what}`}`,
     limits: [{ what: "offset", allowed: [`multiples of ${size}`], found: [String(reg.off + insn.off)] }],
   };
 }

@@ -10,7 +10,7 @@ import { quoted, variableOf } from "../names.ts";
 import type { Account, Rule, Scene } from "../scene.ts";
 import { between, registerOf, trailOfRegister } from "../scene.ts";
 import { originSteps, rangeSteps } from "../steps.ts";
-import { calleeName, holdsWords, memoryWords, ordinal, rangeOf, rangeWords } from "../words.ts";
+import { calleeName, holdsWords, memoryWords, ordinal, plural, rangeOf, rangeWords } from "../words.ts";
 
 export const CALL_RULES: readonly Rule[] = [
   { message: /^invalid func unknown#(-?\d+)$/, explain: (scene, [, id]) => unknownHelper(scene, Number(id)) },
@@ -124,12 +124,13 @@ function unboundedSize(scene: Scene, register: number): Account {
   const memory = memoryWords(registerOf(scene, register - 1));
   const mayBeNegative = reg.value.smin < 0n;
   const what = name === null ? "the size" : `the size ${quoted(name)}`;
+  const room = memory === null ? "" : `, but ${memory.name} has ${plural(memory.bytes, "byte")}`;
   const most = memory?.bytes ?? LIMITS.variableSize - 1;
   return {
     kind: "helper-size",
     headline: mayBeNegative
-      ? `${what} may be negative, or a huge number if taken as unsigned`
-      : `${what} has no upper bound that would make sense: it can be ${rangeWords(reg.value)}`,
+      ? `${what} may be negative${room}`
+      : `${what} is not bounded: it can be ${rangeWords(reg.value)}${room}`,
     steps: rangeSteps(scene, trail),
     fault: `${callWords(scene)} takes it as its ${ordinal(register)} argument: a number of bytes`,
     limits: [
@@ -189,6 +190,28 @@ const ARGUMENT_WORDS: Partial<Record<ArgSpec["is"], string>> = {
   spinLock: "a `struct bpf_spin_lock` in a map value",
 };
 
+/** The kernel's names of types. */
+const TYPE_WORDS: Readonly<Record<string, string>> = {
+  fp: "stack",
+  pkt: "packet",
+  pkt_meta: "packet metadata",
+  map_key: "map key",
+  map_value: "map value",
+  map_ptr: "map",
+  mem: "memory",
+  ringbuf_mem: "ring buffer record",
+  buf: "buffer",
+  trusted_ptr_: "trusted kernel pointer",
+  ptr_: "kernel pointer",
+  scalar: "number",
+  ctx: "context",
+  func: "function",
+  sock: "socket",
+  sock_common: "socket (common part)",
+  tcp_sock: "TCP socket",
+  xdp_sock: "XDP socket",
+};
+
 function wrongType(scene: Scene, register: number, expected: string): Account {
   const reg = registerOf(scene, register);
   const trail = trailOfRegister(scene, register);
@@ -199,7 +222,13 @@ function wrongType(scene: Scene, register: number, expected: string): Account {
     headline: `${callWords(scene)} wants ${wanted.replace(/:.*/, "")} as its ${ordinal(register)} argument, but gets ${holdsWords(reg)}`,
     steps: originSteps(scene, trail),
     fault: `the ${ordinal(register)} argument must be ${wanted}`,
-    limits: [{ what: `${ordinal(register)} argument`, allowed: expected.split(", "), found: [holdsWords(reg)] }],
+    limits: [
+      {
+        what: `${ordinal(register)} argument`,
+        allowed: expected.split(", ").map((type) => TYPE_WORDS[type] ?? type),
+        found: [holdsWords(reg)],
+      },
+    ],
   };
 }
 

@@ -165,33 +165,48 @@ function infiniteLoop(scene: Scene): Account {
 
 function stackDepth(scene: Scene, bytes: number, limit: number = LIMITS.stackBytes): Account {
   const { env } = scene;
-  const steps: Step[] = [];
-  for (const { start, end, name, stackBytes } of env.subprograms) {
-    if (stackBytes === 0) continue;
-    steps.push(
-      stepBeside(
-        start,
-        "origin",
-        `${name === "" ? "this function" : `${name}()`} has ${plural(stackBytes, "byte")} of local variables`,
-      ),
-    );
-    for (let slot = start; slot < end; slot++) {
-      if (!isSubprogramCall(env.insns[slot]!)) continue;
-      const callee = env.subprograms.find((known) => known.start === slot + env.insns[slot]!.imm + 1);
-      if (callee !== undefined && callee.stackBytes > 0) {
-        steps.push(
-          stepBeside(slot, "call", `it calls ${callee.name === "" ? "a function" : `${callee.name}()`} on top of that`),
-        );
-      }
-    }
-  }
+  const chain = heaviestChain(scene, 0, LIMITS.callFrames);
+  const steps: Step[] = chain.slice(0, -1).map(({ index }) => {
+    const { start, stackBytes } = env.subprograms[index]!;
+    return stepBeside(start, "origin", `${nameOf(scene, index)} has ${plural(stackBytes, "byte")} of local variables`);
+  });
+  for (const { callSite } of chain) if (callSite >= 0) steps.push(stepBeside(callSite, "call", "it makes this call"));
+  const last = chain.at(-1)!.index;
+  const own = `${nameOf(scene, last)} has ${plural(env.subprograms[last]!.stackBytes, "byte")}${chain.length > 1 ? " more" : ""}`;
   return {
     kind: "stack-too-large",
-    headline: `the functions that call each other need ${bytes} bytes of stack together, and there are ${limit}`,
-    steps,
-    fault: "each function's bytes are rounded up to a multiple of 16, and added up along the calls",
+    headline: `${chain.length > 1 ? "functions that call each other need" : "the function needs"} ${bytes} bytes of stack, and there are ${limit}`,
+    steps: steps.sort((a, b) => a.insnIndex - b.insnIndex),
+    fault: `${own}: ${bytes} in all (each function's bytes count as a multiple of 16)`,
+    insnIndex: env.subprograms[last]!.start,
     limits: [{ what: "bytes of stack", allowed: between(0, limit), found: between(bytes, bytes) }],
   };
+}
+
+const nameOf = (scene: Scene, index: number): string => {
+  const name = scene.env.subprograms[index]!.name || (index === 0 ? scene.program.name : "");
+  return name === "" ? "a function" : `${name}()`;
+};
+
+interface Call {
+  readonly index: number;
+  readonly callSite: number;
+}
+
+/** The chain of calls from subprogram `index` down that needs the most stack. */
+function heaviestChain(scene: Scene, index: number, frames: number, callSite = -1): readonly Call[] {
+  const { env } = scene;
+  const { start, end } = env.subprograms[index]!;
+  const weight = (chain: readonly Call[]): number =>
+    chain.reduce((sum, call) => sum + Math.ceil(env.subprograms[call.index]!.stackBytes / 16) * 16, 0);
+  let heaviest: readonly Call[] = [];
+  for (let slot = start; slot < end && frames > 1; slot++) {
+    const insn = env.insns[slot]!;
+    if (!isSubprogramCall(insn)) continue;
+    const chain = heaviestChain(scene, env.subprogramAt.get(slot + insn.imm + 1)!, frames - 1, slot);
+    if (weight(chain) > weight(heaviest)) heaviest = chain;
+  }
+  return [{ index, callSite }, ...heaviest];
 }
 
 function tooManyFrames(scene: Scene, frames: number): Account {

@@ -3,9 +3,9 @@
 import { FLAG, isAnyPacketPointer, mayBeNull, REG } from "../../register.ts";
 import { isZero } from "../../scalar.ts";
 import { quoted, variableOf } from "../names.ts";
-import type { Account, Rule, Scene } from "../scene.ts";
+import type { Account, Rule, Scene, Step } from "../scene.ts";
 import { lineText, registerOf, stepAt, trailOfRegister } from "../scene.ts";
-import { originSteps, originWords } from "../steps.ts";
+import { originSteps } from "../steps.ts";
 import { isOrigin, type TrailEvent } from "../trail.ts";
 import { accessBytes, calleeName, holdsWords, ordinal } from "../words.ts";
 
@@ -109,10 +109,14 @@ function isNull(
   name: string | null,
   use: string,
 ): Account {
-  const steps = originSteps(scene, trail);
-  if (lost?.kind === "compared") {
-    steps.push(stepAt(scene, lost.at, "check", "on this path the comparison found that it is NULL"));
-  } else steps.push(...nullFound(scene));
+  const steps =
+    lost?.kind === "compared"
+      ? [
+          ...originSteps(scene, trail),
+          stepAt(scene, lost.at, "check", "on this path the comparison found that it is NULL"),
+        ]
+      : nullFound(scene);
+  if (steps.length === 0) steps.push(...originSteps(scene, trail));
   return {
     kind: "null-pointer",
     headline: `${name === null ? "the pointer" : quoted(name)} is NULL on this path, and used all the same`,
@@ -123,7 +127,7 @@ function isNull(
 }
 
 /** Compilers put the constant 0 where a comparison has found NULL: the last one that did, with its pointer's origin. */
-function nullFound(scene: Scene): Account["steps"] {
+function nullFound(scene: Scene): Step[] {
   const { path } = scene;
   for (let at = path.length - 2; at >= 0; at--) {
     const before = path[at]!.frames.at(-1)!.registers;
@@ -145,7 +149,6 @@ function nullFound(scene: Scene): Account["steps"] {
 
 function notPointer(scene: Scene, register: number): Account {
   const trail = trailOfRegister(scene, register);
-  const origin = trail.find(isOrigin);
   const name = variableOf(scene, trail);
   const what = name === null ? "this address" : quoted(name);
   const lost = trail.find(
@@ -157,13 +160,9 @@ function notPointer(scene: Scene, register: number): Account {
       lost.kind === "copied" ? "only a part of the pointer is copied: a number" : "this makes a number of the pointer";
     steps.push(stepAt(scene, lost.at, "change", text));
   }
-  const from =
-    origin !== undefined && origin.after.type === REG.SCALAR && origin.at >= 0
-      ? ` (${originWords(scene, origin)})`
-      : "";
   return {
     kind: "not-a-pointer",
-    headline: `${what} is a number to the verifier, not a pointer that may be followed${from}`,
+    headline: `${what} is a number to the verifier, not a pointer that may be followed`,
     steps,
     fault: `${useWords(scene, register)}, which the verifier cannot check`,
     limits: [{ what: "address", allowed: ["a pointer whose target is known"], found: ["a number"] }],
