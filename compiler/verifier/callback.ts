@@ -3,9 +3,11 @@
  * sends a path into the callback again and another one on behind the loop. Kernel: push_callback_call().
  */
 import type { MapTypeName } from "../../spec/map-types.ts";
+import { kernelStruct } from "./btf-match.ts";
+import { btfPointer } from "./btf-pointer.ts";
 import { dynptrReg } from "./dynptr-slots.ts";
 import type { Env } from "./env.ts";
-import { reject } from "./failure.ts";
+import { reject, unsupported } from "./failure.ts";
 import type { CallArguments } from "./helper-arguments.ts";
 import { pushPath } from "./paths.ts";
 import { requestPrecision } from "./precision.ts";
@@ -56,6 +58,17 @@ export function checkLoop(env: Env, call: CallArguments): void {
   pushCallback(env, call, (callee) => {
     callee.registers[1] = UNKNOWN;
     callee.registers[2] = context;
+  });
+}
+
+/** callback(task, vma, ctx); the area is there as long as the callback runs. */
+export function checkFindVma(env: Env, call: CallArguments): void {
+  const [, task, , , context] = env.registers;
+  const area = kernelStruct(env, "vm_area_struct") ?? unsupported("a kernel without struct vm_area_struct");
+  pushCallback(env, call, (callee) => {
+    callee.registers[1] = task!;
+    callee.registers[2] = btfPointer(env, area.btf, area.type, 0);
+    callee.registers[3] = context!;
   });
 }
 

@@ -5,7 +5,7 @@ import { type Callee, ownKfunc } from "../../spec/kfuncs.ts";
 import type { Insn } from "../asm/instruction.ts";
 import { isAudience } from "./audience.ts";
 import { clearCallerSaved } from "./call-registers.ts";
-import { checkDrain, checkForEach, checkLoop } from "./callback.ts";
+import { checkDrain, checkFindVma, checkForEach, checkLoop } from "./callback.ts";
 import { TAIL_CALL } from "./cfg.ts";
 import { releaseDynptr } from "./dynptr.ts";
 import type { Env } from "./env.ts";
@@ -108,6 +108,9 @@ function checkSpecial(env: Env, call: CallArguments): void {
       return;
     case "bpf_timer_set_callback":
       pushTimerCallback(env, call.subprogram, env.register(1));
+      return;
+    case "bpf_find_vma":
+      checkFindVma(env, call);
       return;
     case "bpf_user_ringbuf_drain":
       checkDrain(env, call);
