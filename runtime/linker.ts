@@ -50,6 +50,7 @@ export async function linkObject(
   checkImports(module, manifest);
 
   const { world } = home;
+  if (manifest.kernel !== undefined) world.kernel.use(manifest.kernel);
   const own: BpfMap[] = [];
   const installed: LinkedProgram[] = [];
   const undo = (): void => {

@@ -20,6 +20,7 @@ import {
 } from "../spec/index.ts";
 import { Arena, type ArenaOptions } from "./arena.ts";
 import { monotonicNs } from "./host.ts";
+import { KernelSpace } from "./kernel/index.ts";
 import { instantiateLibrary, type Library, type LibraryHost } from "./library.ts";
 import type { EventSource } from "./source.ts";
 import { IDLE_TASK, type TaskInfo, writeTask } from "./task.ts";
@@ -54,6 +55,8 @@ export class World implements HelperHost {
   readonly idleTask: number;
   /** who answers reads of addresses that are not in the arena */
   foreign: ForeignMemory | null = null;
+  /** what sources know of kernel objects */
+  readonly kernel: KernelSpace;
   readonly #trace: (line: string) => void;
   /** name of the program in each slot of the table, null: the slot is free */
   readonly #names: (string | null)[] = [];
@@ -65,6 +68,7 @@ export class World implements HelperHost {
     this.arena = new Arena(options);
     this.hashSeed = options.seed;
     this.worker = this.arena.worker(0);
+    this.kernel = new KernelSpace(this.arena);
     this.#trace = options.trace ?? (() => {});
     this.idleTask = this.makeTask(IDLE_TASK);
     this.libraryHost = {
@@ -76,6 +80,7 @@ export class World implements HelperHost {
         this.setResult(Number(now & 0xffff_ffffn), Number(now >> 32n));
         return undefined;
       },
+      task_struct: (task) => this.kernel.taskStruct(task),
       read_foreign: (low, high, destination, bytes, user) =>
         this.foreign?.readForeign === undefined
           ? unknownAddress(bytes)

@@ -1,5 +1,6 @@
 /** A compiled object: a Wasm module and what the runtime must know to link and run it. Written by the compiler, read by the runtime. */
 
+import type { KernelLayouts } from "./kernel-objects.ts";
 import type { MapSpec } from "./map-types.ts";
 import type { ProgramTypeName } from "./program-types.ts";
 import type { AttachTypeName } from "./sections.ts";
@@ -19,6 +20,8 @@ export interface Manifest {
   readonly programs: readonly ProgramManifest[];
   /** structs of the object's BTF that records can be read as, by name */
   readonly types: Readonly<Record<string, CType>>;
+  /** structs of the kernel that the programs were prepared for, as far as sources fill them; absent: there was no BTF of it */
+  readonly kernel?: KernelLayouts;
 }
 
 export interface ProgramManifest {
@@ -40,6 +43,11 @@ export interface ProgramManifest {
    * target's). Compared with an input's layout of the event. Absent: none, or no BTF.
    */
   readonly ctxType?: CType;
+  /**
+   * Programs of raw tracepoints and functions: bytes of each argument that the hook passes, as the target's BTF says.
+   * Absent: not known.
+   */
+  readonly argumentBytes?: readonly number[];
   /** raw only: bytes that r1 points to */
   readonly memoryBytes?: number;
   /** names of helpers that are called */

@@ -36,6 +36,7 @@ export const LIBRARY = {
   bpf_get_current_uid_gid: fn([], L),
   bpf_get_current_comm: fn([I, I], I),
   bpf_get_current_task: fn([], L),
+  bpf_get_current_task_btf: fn([], L),
   bpf_ringbuf_submit: fn([I, L], null),
   bpf_ringbuf_discard: fn([I, L], null),
   bpf_strncmp: fn([I, I, I], I),
@@ -163,6 +164,8 @@ export const LIBRARY_IMPORTS = {
    * With `bytes` negative: a string of at most -bytes bytes, returns its length with the zero.
    */
   read_foreign: fn([I, I, I, I, I], I),
+  /** (TASK) → address of its task_struct, 0 where nothing is known of the kernel's layout */
+  task_struct: fn([I], I),
   /** (address of a lock, its owner's id + 1): it has been held for long. Returns after a while, or when its owner turns out dead. */
   contended: fn([I, I], null),
 } as const satisfies Record<string, LibraryFunction>;

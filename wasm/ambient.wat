@@ -96,5 +96,18 @@
       (br $next)))
   (i32.const 0))
 
+;; The task_struct that came with the event, else the one that the host makes of what it knows of the task. Null: neither.
+(func $current_task_struct (result i64)
+  (local $task i32) (local $given i64) (local $made i32)
+  (local.set $task (call $current_task))
+  (if (i64.ne (local.tee $given (i64.load offset={TASK.taskStruct} (local.get $task))) (i64.const 0))
+    (then (return (local.get $given))))
+  (if (i32.eqz (local.tee $made (call $host_task_struct (local.get $task))))
+    (then (return (i64.const 0))))
+  (i64.or (i64.shl (i64.const {POINTER_TAG}) (i64.const 32)) (i64.extend_i32_u (local.get $made))))
+
 (func (export "bpf_get_current_task") (result i64)
-  (i64.load offset={TASK.taskStruct} (call $current_task)))
+  (call $current_task_struct))
+
+(func (export "bpf_get_current_task_btf") (result i64)
+  (call $current_task_struct))

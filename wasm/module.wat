@@ -7,6 +7,7 @@
 (import "env" "table" (table $table 0 funcref))
 (import "env" "worker" (global $worker i32))
 (import "host" "now" (func $host_now))
+(import "host" "task_struct" (func $host_task_struct (param i32) (result i32)))
 (import "host" "read_foreign" (func $host_read_foreign (param i32 i32 i32 i32 i32) (result i32)))
 (import "host" "contended" (func $host_contended (param i32 i32)))
 

@@ -132,6 +132,10 @@ export function setResult(body: Body, kind: RetSpec, value: Expr): Expr {
       return frame.setReg(0, i64.extend_s(value));
     case "u32":
       return frame.setReg(0, i64.extend_u(value));
+    // Kernel pointers need not lie in the arena.
+    case "btfId":
+    case "btfIdOrNull":
+    case "btfIdTrusted":
     case "u64":
       return frame.setReg(0, value);
   }

@@ -3,6 +3,7 @@ import { CTX, helperById, type ProgramManifest, programType } from "../../spec/i
 import { CLASS, JMP, PSEUDO_CALL, SIZE_BYTES } from "../../spec/isa.ts";
 import type { Insn } from "../asm/instruction.ts";
 import type { InsnFacts, Program, ProgramFacts } from "../program.ts";
+import { argumentBytes } from "./kernel-facts.ts";
 import { factsOf, forEachReached, type LowerableProgram, mapOf } from "./lower.ts";
 
 export function describeProgram(program: LowerableProgram): ProgramManifest {
@@ -20,6 +21,7 @@ export function describeProgram(program: LowerableProgram): ProgramManifest {
     const record = recordOf(name, facts?.insns[insnIndex] ?? null);
     if (record !== null) records.set(`${record.map} ${record.sizeBytes}`, record);
   });
+  const passed = argumentBytes(program);
   return {
     name: program.name,
     section: program.section,
@@ -31,6 +33,7 @@ export function describeProgram(program: LowerableProgram): ProgramManifest {
     ...(program.type === "raw" ? { memoryBytes: program.memoryBytes } : {}),
     ...(isOfOpenLength(program) ? { ctxBytes: ctxBytesRead(program, facts) } : {}),
     ...(isTracepoint(program) && program.ctxType !== undefined ? { ctxType: program.ctxType } : {}),
+    ...(passed !== undefined && { argumentBytes: passed }),
     helpers: [...helpers].sort(),
     maps: [...maps].sort((a, b) => a - b),
     records: [...records.values()].sort((a, b) => a.map - b.map || (a.sizeBytes ?? 0) - (b.sizeBytes ?? 0)),

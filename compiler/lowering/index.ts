@@ -4,6 +4,7 @@ import { ABI_VERSION, type CompiledObject, type CType, type Manifest, type MapSp
 import { libraryBytes } from "../../wasm/index.ts";
 import { describeProgram } from "./describe.ts";
 import { encodeModule, type OptimizeLevel, openModule, optimizeModule, validateModule } from "./emit.ts";
+import { kernelLayouts } from "./kernel-facts.ts";
 import { checkProgram, type LowerableProgram, type LoweredFunction, lowerProgram } from "./lower.ts";
 import { checkFunctionSizes } from "./size.ts";
 import { Unit } from "./unit.ts";
@@ -57,6 +58,7 @@ export async function lowerObject(input: LoweringInput, options: LoweringOptions
   );
   const bytes = await encodeModule(wasm, options.names === true);
   checkFunctionSizes(bytes, input.name);
+  const kernel = kernelLayouts(input.programs);
   const manifest: Manifest = {
     abiVersion: ABI_VERSION,
     name: input.name,
@@ -64,6 +66,7 @@ export async function lowerObject(input: LoweringInput, options: LoweringOptions
     maps: input.maps,
     programs: input.programs.map(describeProgram),
     types: input.types,
+    ...(kernel !== undefined && { kernel }),
   };
   return { wasm: attachManifest(bytes, manifest), manifest };
 }

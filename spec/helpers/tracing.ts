@@ -91,7 +91,7 @@ export const TRACING_HELPERS = [
   row(150, "bpf_seq_printf_btf", [btf("seq_file"), MEM_IN, SIZE0, ANY64], "int", ["tracing/trace_iter"], null, {
     gplOnly: true,
   }),
-  row(158, "bpf_get_current_task_btf", [], "btfIdTrusted", "all", null, { gplOnly: true, retType: "task_struct" }),
+  row(158, "bpf_get_current_task_btf", [], "btfIdTrusted", "all", "wasm", { gplOnly: true, retType: "task_struct" }),
   row(159, "bpf_bprm_opts_set", [btf("linux_binprm"), ANY64], "int", ["lsm"], null),
   row(161, "bpf_ima_inode_hash", [btf("inode"), MEM_OUT, SIZE], "int", ["lsm"], null, { sleepable: true }),
   row(173, "bpf_get_func_ip", [CTX], "u64", TRACING, "wasm", { gplOnly: true }),

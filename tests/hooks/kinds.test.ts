@@ -90,3 +90,41 @@ describe("hooks", () => {
     expect(() => hookOf("on_fentry").fire(new Uint8Array(7))).toThrow("are no arguments");
   });
 });
+
+describe("the current task", () => {
+  it("is a task_struct of what is known of it, one a thread", async () => {
+    const { object, seen } = await loadProbes(["on_tracepoint"]);
+    const { hook } = object.program("on_tracepoint").attach();
+    const payload = new Uint8Array(64);
+    const [shell, child] = [
+      { pid: 12, tgid: 10, ppid: 1, uid: 1000, comm: "sh" },
+      { pid: 30, ppid: 10, comm: "ls" },
+    ];
+    hook.fire(payload, { task: shell });
+    hook.fire(payload, { task: child });
+    hook.fire(payload, { task: { ...shell, comm: "bash" } });
+    const records = seen();
+    expect(records).toMatchObject([
+      { pid: 12, parent: 1, uid: 1000, text: "sh" },
+      { pid: 30, parent: 10, uid: 0, text: "ls" },
+      { pid: 12, parent: 1, uid: 1000, text: "bash" },
+    ]);
+    const [first, second, third] = records.map((record) => (record as { address: bigint }).address);
+    expect(first).toBe(third);
+    expect(first).not.toBe(second);
+    expect(first! >> 32n).toBe(0xffff_c900n);
+  });
+
+  it("is the object that was given with the event", async () => {
+    const { object, kernel, seen } = await loadProbes(["on_tracepoint"]);
+    const { hook } = object.program("on_tracepoint").attach();
+    const task = kernel.task_struct!({ pid: 5, comm: "given", real_parent: { tgid: 4 } });
+    hook.fire(new Uint8Array(64), { task: { pid: 5, taskStruct: task.pointer } });
+    task.set({ comm: "renamed" });
+    hook.fire(new Uint8Array(64), { task: { pid: 5, taskStruct: task.pointer } });
+    expect(seen()).toMatchObject([
+      { address: task.pointer, pid: 5, parent: 4, text: "given" },
+      { address: task.pointer, text: "renamed" },
+    ]);
+  });
+});

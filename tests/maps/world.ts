@@ -50,6 +50,7 @@ export function makeWorld(options: Partial<ArenaOptions> = {}, module?: WebAssem
           arena.view.setBigUint64(worker + WORKER.result, world.clock, true);
           return undefined;
         },
+        task_struct: () => 0,
         read_foreign: (low, high, destination, bytes, user) => {
           const address = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
           const found = world.foreign(address, user === 1 ? "user" : "kernel");

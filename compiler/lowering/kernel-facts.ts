@@ -1,0 +1,81 @@
+/**
+ * What a module's user must know of the kernel that its programs were prepared for, taken from that kernel's BTF: where the
+ * members of its structs lie that event sources fill, and how wide the arguments of hooks are.
+ */
+import { KERNEL_OBJECTS, type KernelLayout, type KernelLayouts, type MemberPlace } from "../../spec/index.ts";
+import type { Btf } from "../object/btf/btf.ts";
+import type { BtfMember } from "../object/btf/types.ts";
+import type { Program } from "../program.ts";
+
+/** Undefined where no program was prepared for a kernel. */
+export function kernelLayouts(programs: readonly Program[]): KernelLayouts | undefined {
+  const btf = programs.find(({ targetBtf }) => targetBtf)?.targetBtf;
+  if (!btf) return undefined;
+  const layouts: Record<string, KernelLayout> = {};
+  for (const [struct, paths] of Object.entries(KERNEL_OBJECTS)) {
+    const layout = layoutOf(btf, struct, paths);
+    if (layout !== null) layouts[struct] = layout;
+  }
+  return layouts;
+}
+
+function layoutOf(btf: Btf, struct: string, paths: readonly string[]): KernelLayout | null {
+  const id = btf.findByName(struct, "struct");
+  const type = id === null ? null : btf.typeById(id);
+  if (id === null || type?.kind !== "struct") return null;
+  const places = paths.flatMap((path) => {
+    const place = placeOf(btf, id, path.split("."));
+    return place === null ? [] : [[path, place] as const];
+  });
+  return { bytes: type.size, members: Object.fromEntries(places) };
+}
+
+/** Null where the struct has no such member, or only as a bit-field. */
+function placeOf(btf: Btf, struct: number, path: readonly string[]): MemberPlace | null {
+  const [name, ...rest] = path;
+  const found = findMember(btf, struct, name!);
+  if (found === null) return null;
+  const { member, offsetBytes } = found;
+  if (rest.length === 0) {
+    const bytes = btf.sizeOf(member.type);
+    return bytes === null ? null : { offsetBytes, bytes };
+  }
+  const inner = placeOf(btf, btf.skipModifiers(member.type), rest);
+  return inner === null ? null : { ...inner, offsetBytes: offsetBytes + inner.offsetBytes };
+}
+
+/** By name, through anonymous structs and unions. */
+function findMember(btf: Btf, id: number, name: string): { member: BtfMember; offsetBytes: number } | null {
+  const type = btf.typeById(id);
+  if (type.kind !== "struct" && type.kind !== "union") return null;
+  for (const member of type.members) {
+    const offsetBytes = member.offsetBits / 8;
+    if (member.name === name) return member.bitfieldBits === 0 ? { member, offsetBytes } : null;
+    if (member.name !== "") continue;
+    const inner = findMember(btf, btf.skipModifiers(member.type), name);
+    if (inner !== null) return { ...inner, offsetBytes: offsetBytes + inner.offsetBytes };
+  }
+  return null;
+}
+
+const TRACEPOINT_PREFIX = "btf_trace_";
+const WORD_BYTES = 8;
+
+/** Bytes of each argument of the function or raw tracepoint that the program is for; undefined where BTF does not tell. */
+export function argumentBytes(program: Program): readonly number[] | undefined {
+  const { type, attachTarget, attachBtf, targetBtf } = program;
+  if (type === "tracing" && attachBtf !== undefined) return widths(attachBtf.btf, attachBtf.id);
+  if (type !== "raw_tracepoint" && type !== "raw_tracepoint_writable") return undefined;
+  const id = attachTarget ? targetBtf?.findByName(TRACEPOINT_PREFIX + attachTarget, "typedef") : null;
+  return targetBtf && id ? widths(targetBtf, id) : undefined;
+}
+
+/** A typedef of a raw tracepoint points to a prototype whose first parameter is the kernel's own. */
+function widths(btf: Btf, id: number): readonly number[] | undefined {
+  const type = btf.resolve(id);
+  const isTracepoint = type.kind === "ptr";
+  const proto = type.kind === "ptr" || type.kind === "func" ? btf.resolve(type.type) : null;
+  if (proto?.kind !== "func_proto") return undefined;
+  const passed = isTracepoint ? proto.parameters.slice(1) : proto.parameters;
+  return passed.map((parameter) => btf.sizeOf(parameter.type) ?? WORD_BYTES);
+}
