@@ -1,9 +1,9 @@
 /** Instructions that come without an object file → a Program: text assembly with directives, or bare bytecode (raw). */
 
 import * as isa from "../../spec/isa.ts";
-import { OWNED_KERNEL_TYPES } from "../../spec/special-fields.ts";
 import type { Btf } from "../object/btf/btf.ts";
 import { withFields } from "../object/map-fields.ts";
+import { kernelTypes } from "../object/target.ts";
 import type { Program, ProgramFunction, SourceLine } from "../program.ts";
 import { readDirectives } from "./directives.ts";
 import { type Insn, isWideImmediate } from "./instruction.ts";
@@ -34,6 +34,7 @@ export function assembleProgram(text: string, options: AssembleOptions = {}): As
   });
   const functions: ProgramFunction[] = [{ insnIndex: 0, name: directives.name, linkage: "global" }];
   for (const entry of assembly.functions) if (entry.insnIndex !== 0) functions.push(entry);
+  const isKernelType = kernelTypes({ btf: options.targetBtf ?? null, modules: [] });
   const typed = directives.types?.finish(functions) ?? null;
   const program: Program = {
     name: directives.name,
@@ -49,7 +50,9 @@ export function assembleProgram(text: string, options: AssembleOptions = {}): As
     ...(typed !== null && { btf: typed.btf }),
     lines: options.lineInfo === true ? lineInfo(text, assembly, options.file ?? "") : [],
     maps:
-      typed === null ? directives.maps : directives.maps.map((map) => withFields(map, typed.btf, NO_SECTIONS, isOwned)),
+      typed === null
+        ? directives.maps
+        : directives.maps.map((map) => withFields(map, typed.btf, NO_SECTIONS, isKernelType)),
     memoryBytes: directives.memoryBytes,
     targetBtf: options.targetBtf ?? null,
   };
@@ -57,8 +60,6 @@ export function assembleProgram(text: string, options: AssembleOptions = {}): As
 }
 
 const NO_SECTIONS: ReadonlyMap<string, never> = new Map<string, never>();
-/** Of the kernel's types, text may point to those that can be kept. */
-const isOwned = (name: string): boolean => OWNED_KERNEL_TYPES.has(name);
 
 /** Bare slots as a raw program on `memoryBytes` bytes of memory: what `bpfjit exec` runs. */
 export function rawProgram(insns: readonly Insn[], memoryBytes: number): Program {

@@ -66,7 +66,7 @@ function readCase(
 ): TestCase {
   const { program: bare, assembly } = assembleProgram(rows.join("\n"), { file: head.file, targetBtf: targetBtf() });
   // As of a program with debug information, without which the kernel refuses callbacks.
-  const program = bare.functions.length > 1 ? withBtf(bare) : bare;
+  const program = bare.functions.length > 1 && !bare.btf ? withBtf(bare) : bare;
   const directives: Directive[] = [];
   for (const comment of assembly.comments)
     for (const text of directiveParts(comment.text)) {

@@ -58,16 +58,23 @@ function sizesOf({ type, keySize, valueSize, maxEntries, flags }: typeof SMALL_A
 
 function directives(program: Program, logLevel: number): string {
   const lines = [`type ${programType(program.type).id}`, `license ${program.license}`, `log ${logLevel}`];
-  if (program.attachType) lines.push(`attach ${ATTACH_TYPES.indexOf(program.attachType)}`);
+  // The member of a struct of functions stands where others have the attach type.
+  const attach = program.attachBtf?.member ?? (program.attachType ? ATTACH_TYPES.indexOf(program.attachType) : 0);
+  if (attach !== 0) lines.push(`attach ${attach}`);
   if (program.attachBtf) lines.push(`btf ${program.attachBtf.id}`);
   if (program.sleepable) lines.push("flags 16");
   const { btf } = program;
   const isDescribed = btf && program.maps.some((map) => map.btf);
   if (isDescribed) lines.push(`types ${toHex(btf.bytes)}`);
   for (const map of program.maps) {
-    if (isDescribed && map.btf) lines.push(`described ${map.btf.key} ${map.btf.value}`);
-    if (map.type === "array_of_maps" || map.type === "hash_of_maps")
+    const describe = ({ btf: types }: MapSpec): void => {
+      if (isDescribed && types) lines.push(`described ${types.key} ${types.value}`);
+    };
+    if (map.type === "array_of_maps" || map.type === "hash_of_maps") {
+      if (map.inner !== null) describe(map.inner);
       lines.push(`inner ${sizesOf(map.inner ?? SMALL_ARRAY)}`);
+    }
+    describe(map);
     const words = [sizesOf(map), map.name.replace(/\W/g, "_")];
     if (map.frozen) words.push("frozen");
     if (map.initial) words.push(toHex(map.initial));

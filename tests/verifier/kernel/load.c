@@ -9,7 +9,7 @@
  *   log N                     log level (default 1)
  *   types HEX                 BTF of the program and of its maps' values
  *   func INSN TYPE            a function by its id in that BTF
- *   described KEY VALUE       ids in that BTF for the map that follows
+ *   described KEY VALUE       ids in that BTF for the map, or template, that follows
  *   inner TYPE KEY VALUE ENTRIES FLAGS                        template of the maps of maps that follow
  *   map TYPE KEY VALUE ENTRIES FLAGS NAME [frozen] [HEX]      HEX: value of entry 0
  *   fn INSN NAME static|global ARGS      a function with ARGS integer arguments (BTF func_info)
@@ -171,7 +171,7 @@ static void add_map(char *line)
 		attr.btf_fd = program.types;
 		attr.btf_key_type_id = program.key_type;
 		attr.btf_value_type_id = program.value_type;
-		program.value_type = 0;
+		program.key_type = program.value_type = 0;
 	} else if (is_storage(type)) describe_storage(&attr);
 	strncpy(attr.map_name, name, sizeof attr.map_name - 1);
 	int fd = bpf(BPF_MAP_CREATE, &attr);
@@ -313,6 +313,10 @@ int main(void)
 			memset(&program.inner, 0, sizeof program.inner);
 			sscanf(rest, "%u %u %u %u %u", &program.inner.map_type, &program.inner.key_size, &program.inner.value_size,
 			       &program.inner.max_entries, &program.inner.map_flags);
+			program.inner.btf_fd = program.value_type ? program.types : 0;
+			program.inner.btf_key_type_id = program.key_type;
+			program.inner.btf_value_type_id = program.value_type;
+			program.key_type = program.value_type = 0;
 		} else if (!strncmp(line, "map ", 4) && program.map_count < MOST_MAPS) add_map(rest);
 		else if (!strncmp(line, "fn ", 3) && program.function_count < MOST_FUNCTIONS) {
 			struct function *function = &program.functions[program.function_count++];
