@@ -6,6 +6,7 @@
 import * as isa from "../../spec/isa.ts";
 import { insnClass, isWideImmediate } from "../asm/instruction.ts";
 import type { Program, ProgramFacts } from "../program.ts";
+import type { Arm } from "./arms.ts";
 
 /** How a block ends. The block's range excludes the jump or exit itself; `insnIndex` is a conditional jump's. */
 export type BlockEnd =
@@ -29,6 +30,8 @@ export interface Block {
   readonly end: number;
   /** what to select before the jump to a dispatch block, null elsewhere */
   readonly select: Selection | null;
+  /** what follows the statements under a condition, see arms.ts */
+  readonly arm?: Arm;
   readonly exit: BlockEnd;
 }
 

@@ -5,6 +5,7 @@ import { LIMITS } from "../../spec/limits.ts";
 import { type Insn, insnClass, isWideImmediate } from "../asm/instruction.ts";
 import type { Program, ProgramFacts } from "../program.ts";
 import { lowerAlu } from "./alu.ts";
+import { type Arm, takeInArms } from "./arms.ts";
 import { lowerAtomic } from "./atomics.ts";
 import type { Body } from "./body.ts";
 import { lowerCondition } from "./branch.ts";
@@ -55,6 +56,8 @@ class FunctionLowering {
   /** by block: what is known at its end */
   readonly #knownBehind: KnownValues[] = [];
   #pointerLocals = 0;
+  /** whether an arm's jump is taken; what its registers held before */
+  #armLocals: { readonly taken: Temp; readonly before: readonly Temp[] } | null = null;
   /** iterations that may_goto still allows; null: none is in the function */
   readonly #mayGoto: Temp | null;
 
@@ -85,7 +88,8 @@ class FunctionLowering {
 
   run(): Expr {
     const { m } = this.#body.wasm;
-    const { cfg, ops } = structure(this.#cfg);
+    const { program, guards } = this.#input;
+    const { cfg, ops } = structure(guards === null ? takeInArms(program, this.#cfg) : this.#cfg);
     const code = wrap(m, ops, {
       none: this.#body.wasm.none,
       exit: () => sequence(m, [...this.#leave(), m.return(this.frame.reg(0))]),
@@ -97,7 +101,9 @@ class FunctionLowering {
       },
       condition: (block) => {
         this.#body.known.restore(this.#knownBehind[block] ?? NOTHING_KNOWN);
-        return this.#condition(cfg.blocks[block]!);
+        const { exit } = cfg.blocks[block]!;
+        if (exit.kind !== "branch") throw new BugError("a block without a branch has no condition");
+        return this.#condition(exit.insnIndex);
       },
       select: (variable) => this.frame.select(variable),
     });
@@ -159,9 +165,8 @@ class FunctionLowering {
     return [unit.setStackPointer(top)];
   }
 
-  #condition(block: Block): Expr {
-    if (block.exit.kind !== "branch") throw new BugError("a block without a branch has no condition");
-    const insn = this.#input.program.insns[block.exit.insnIndex]!;
+  #condition(insnIndex: number): Expr {
+    const insn = this.#input.program.insns[insnIndex]!;
     this.frame.freeTemps();
     if ((insn.opcode & 0xf0) !== JMP.JCOND || this.#mayGoto === null) return lowerCondition(this.#body, insn);
     const { i32 } = this.#body.wasm.m;
@@ -181,8 +186,32 @@ class FunctionLowering {
       known.follow(this.#input.program, insn, index, this.#body.slots.at(index));
       if (isWideImmediate(insn)) index++;
     }
+    if (block.arm !== undefined) code.push(...this.#arm(block.arm));
     if (block.select !== null) code.push(this.frame.setSelect(block.select.variable, block.select.value));
     else if (block.exit.kind === "jump" || block.exit.kind === "branch") code.push(...this.#spend(block.end));
+    return code;
+  }
+
+  /** Executes the instructions and keeps their results where the condition holds. */
+  #arm({ branch, whenTaken, first, end }: Arm): Expr[] {
+    const { frame } = this;
+    const { known, program, wasm } = this.#body;
+    const condition = this.#condition(branch);
+    this.#armLocals ??= { taken: frame.local(wasm.i32), before: [frame.local(wasm.i64), frame.local(wasm.i64)] };
+    const { taken, before } = this.#armLocals;
+    const insns = program.insns.slice(first, end);
+    const registers = [...new Set(insns.map(({ dst }) => dst))];
+    const select = (register: number, old: Expr): Expr =>
+      whenTaken
+        ? wasm.m.select(taken.get(), frame.reg(register), old)
+        : wasm.m.select(taken.get(), old, frame.reg(register));
+    const code = [
+      taken.set(condition),
+      ...registers.map((register, index) => before[index]!.set(frame.reg(register))),
+      ...insns.map((insn) => lowerAlu(wasm, frame, insn)),
+      ...registers.map((register, index) => frame.setReg(register, select(register, before[index]!.get()))),
+    ];
+    for (const register of registers) known.set(register, null);
     return code;
   }
 
