@@ -42,14 +42,15 @@ export function placeDynptr(env: Env, frame: Frame, index: number, kind: DynptrK
   }
 }
 
-/** Gives back what the dynptr in slot `index` is over: it, its copies and all pointers into it end. */
+/**
+ * Gives back what the dynptr in slot `index` is over: it, its copies in the same frame and all pointers into it end. Copies
+ * in other frames stay, as they do in the kernel; they are of no use any more (isHeld()).
+ */
 export function releaseSlots(env: Env, frame: Frame, index: number): void {
   const { refId } = frame.slot(index).reg;
   releaseReference(env, refId);
-  for (const other of env.state.frames) {
-    for (const [slot, { reg }] of other.stack.entries()) {
-      if (isDynptrSlot(other, slot) && reg.refId === refId && reg.dynptr!.first) clearSlots(env, other, slot);
-    }
+  for (const [slot, { reg }] of frame.stack.entries()) {
+    if (isDynptrSlot(frame, slot) && reg.refId === refId && reg.dynptr!.first) clearSlots(env, frame, slot);
   }
 }
 

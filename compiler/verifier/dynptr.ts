@@ -69,8 +69,12 @@ function construct(env: Env, register: number, reg: RegState, kind: DynptrKind, 
 /** The initialised dynptr that `reg` points to; null, the log saying why in some cases, where it points to none. */
 function dynptrOf(env: Env, reg: RegState): KnownDynptr | null {
   const { dynptr, id, refId } = reg.type === REG.DYNPTR ? reg : (dynptrSlot(env, reg)?.reg ?? NOT_INIT);
-  return dynptr?.first ? { kind: dynptr.kind, id, refId } : null;
+  return dynptr?.first && isHeld(env, refId) ? { kind: dynptr.kind, id, refId } : null;
 }
+
+/** The kernel forgets copies in other frames when it releases a dynptr, and lets them be used. */
+const isHeld = (env: Env, refId: number): boolean =>
+  refId === 0 || env.state.references.some((reference) => reference.id === refId);
 
 const placeOf = (env: Env, reg: RegState): ReturnType<typeof objectPlace> =>
   objectPlace(env, reg, "dynptr", DYNPTR_SLOTS);

@@ -16,6 +16,8 @@ import {
   type TypeRef,
 } from "./btf-match.ts";
 import { requireUnmodified } from "./ctx.ts";
+import type { KnownDynptr } from "./dynptr.ts";
+import { checkKernelDynptr } from "./dynptr-functions.ts";
 import type { Env } from "./env.ts";
 import { Rejection, reject, unsupported } from "./failure.ts";
 import { requireConstantString } from "./format.ts";
@@ -54,6 +56,8 @@ export class KernelCall {
   releaseRegister = 0;
   /** the callback, -1: none */
   subprogram = -1;
+  /** the last of the dynptrs that exist already */
+  dynptr: KnownDynptr | null = null;
   /** where the iterator lies that is stepped or ended */
   iterator: IteratorPlace | null = null;
 
@@ -219,7 +223,7 @@ function checkKind(env: Env, call: KernelCall, kind: PointerKind, index: number)
       checkIrqFlag(env, name, register);
       break;
     case "dynptr":
-      unsupported(`dynptr arguments of kernel functions (${name})`);
+      call.dynptr = checkKernelDynptr(env, call.target, index, call.dynptr);
       break;
     case "allocated":
       unsupported(`allocated objects as arguments of kernel functions (${name})`);

@@ -1,5 +1,6 @@
 /** What a kernel function returns in r0, by its type in BTF. Kernel: check_kfunc_call(), the return types. */
 import type { BtfType } from "../object/btf/types.ts";
+import { dynptrSlice } from "./dynptr-functions.ts";
 import type { Env } from "./env.ts";
 import { reject, unsupported } from "./failure.ts";
 import { iteratorOf } from "./iterators.ts";
@@ -46,7 +47,7 @@ function specialResult(env: Env, call: KernelCall): Reg | undefined {
       return readOnlyCast(env, call);
     case "bpf_dynptr_slice":
     case "bpf_dynptr_slice_rdwr":
-      return unsupported(`results of ${target.name}`);
+      return dynptrSlice(env, target, call.dynptr!, call.constant!);
     case "bpf_obj_new_impl":
     case "bpf_percpu_obj_new_impl":
     case "bpf_refcount_acquire_impl":
