@@ -41,15 +41,17 @@ export interface Program {
   readonly targetBtf?: Btf | null;
 }
 
-/** A function, or a typedef of a tracepoint, in the target's BTF. */
+/** A function, a typedef of a tracepoint, or a struct of functions, in the target's BTF. */
 export interface AttachBtf {
   readonly id: number;
   /** null: the kernel itself */
   readonly module: string | null;
   /** BTF that the id counts in */
   readonly btf: Btf;
-  /** `vfs_read`, `bpf_lsm_file_open`, `btf_trace_sched_switch` */
+  /** `vfs_read`, `bpf_lsm_file_open`, `btf_trace_sched_switch`; of struct_ops the struct */
   readonly name: string;
+  /** struct_ops: index of the struct's member that the program fills */
+  readonly member?: number;
 }
 
 /** A CO-RE relocation or weak kernel function that the target cannot satisfy: a call that no verifier accepts. */

@@ -80,6 +80,12 @@ export const CTX = {
   syscall: { name: "syscall", size: null, fields: [], open: { from: 0, to: 0xffff, write: true } },
   /** the arguments of the function or tracepoint that the program attaches to, 8 bytes each, as its BTF has them */
   function_args: { name: "function arguments", size: null, fields: [], open: null },
+  bpf_nf_ctx: {
+    name: "bpf_nf_ctx",
+    size: 16,
+    fields: [pointer("nf_hook_state", 0, "btf", 8), pointer("sk_buff", 8, "btf", 8)],
+    open: null,
+  },
   /** a raw pulse or space. Kernel: lirc_mode2_is_valid_access() */
   lirc_mode2: { name: "u32", size: 4, fields: [whole("sample", 0)], open: null },
   /** bpfjit's own: r1 is plain memory, not a ctx (design, section 9: exec) */

@@ -169,12 +169,11 @@ export const PROGRAM_TYPES = [
     plainCtx: true,
     runs: true,
     returnsAs: { trace_fentry: [0, 0], trace_fexit: [0, 0], trace_iter: VERDICT },
-    attachTypes: ["trace_raw_tp", "trace_fentry", "trace_fexit", "modify_return", "trace_iter"],
     sleepable: true,
   }),
-  row(27, "struct_ops", "5.6", null, { plainCtx: true, sleepable: true }),
-  row(28, "ext", "5.6", null),
-  row(29, "lsm", "5.7", null, { plainCtx: true, sleepable: true }),
+  row(27, "struct_ops", "5.6", "function_args", { plainCtx: true, sleepable: true }),
+  row(28, "ext", "5.6", "function_args"),
+  row(29, "lsm", "5.7", "function_args", { plainCtx: true, sleepable: true }),
   row(30, "sk_lookup", "5.9", "bpf_sk_lookup", { returns: VERDICT, attachTypes: ["sk_lookup"] }),
   row(31, "syscall", "5.14", "syscall", {
     plainCtx: true,
@@ -182,8 +181,7 @@ export const PROGRAM_TYPES = [
     attachDefault: "cgroup_inet_ingress",
     sleepable: "only",
   }),
-  // Its context holds pointers with kernel types.
-  row(32, "netfilter", "6.4", null, { plainCtx: true, returns: VERDICT, attachTypes: ["netfilter"] }),
+  row(32, "netfilter", "6.4", "bpf_nf_ctx", { plainCtx: true, returns: VERDICT, attachTypes: ["netfilter"] }),
 ];
 
 export type ProgramTypeName = (typeof PROGRAM_TYPES)[number]["name"];

@@ -9,6 +9,7 @@ import { isInRcuSection, isRcuProtected, isTrusted, kernelStruct, type TypeRef }
 import { type Found, type StructPointer, shownName, walkStruct } from "./btf-walk.ts";
 import type { Env } from "./env.ts";
 import { reject, unsupported } from "./failure.ts";
+import { checkStructWrite } from "./hook-struct-ops.ts";
 import { isGpl } from "./license.ts";
 import type { Access } from "./memory.ts";
 import { FLAG, pointerReg, REG, type RegState, UNKNOWN } from "./register.ts";
@@ -33,7 +34,12 @@ export function checkBtfAccess(env: Env, access: Access, reg: RegState, off: num
   if (reg.type & FLAG.USER) reject(env, "EACCES", `${who} access user memory: off=${at}`);
   if (reg.type & FLAG.PERCPU) reject(env, "EACCES", `${who} access percpu memory: off=${at}`);
   const isOwn = (reg.type & FLAG.ALLOC) !== 0;
-  if (access.write && !isOwn) reject(env, "EACCES", "only read is supported");
+  if (access.write && !isOwn) {
+    const { structOps } = env.hook ?? {};
+    if (!structOps || reg.type & FLAG.UNTRUSTED) return reject(env, "EACCES", "only read is supported");
+    checkStructWrite(env, structOps, { btf, type: reg.btfType }, at, access.size);
+    return UNKNOWN;
+  }
   const found = walkStruct(env, btf, reg.btfType, at, access.size, { flexibleArrays: !isOwn });
   // What an object of the program's own holds are numbers to it.
   if (isOwn) return UNKNOWN;
@@ -45,7 +51,7 @@ export function checkMapFields(env: Env, { address, write, size }: Access, map: 
   const name = MAP_STRUCT[map.type];
   if (off < 0) reject(env, "EACCES", `R${address} is ${name} invalid negative access: off=${off}`);
   if (write) reject(env, "EACCES", `only read from ${name} is supported`);
-  const holder = kernelStruct(env, name) ?? unsupported(`fields of struct ${name} without a kernel's BTF`);
+  const holder = requireStruct(env, name);
   const found = walkStruct(env, holder.btf, holder.type, off, size);
   return loadedPointer(env, holder, found, flagsOfField);
 }
@@ -74,6 +80,17 @@ export function btfPointer(env: Env, btf: NonNullable<RegState["btf"]>, type: nu
   pointer.btfType = type;
   if (flags & FLAG.MAYBE_NULL) pointer.id = env.newId();
   return pointer;
+}
+
+/** A struct that only the types of a kernel tell of. */
+export function requireStruct(env: Env, name: string): TypeRef {
+  return kernelStruct(env, name) ?? unsupported(`struct ${name} without BTF of a kernel that has it`);
+}
+
+/** A pointer to a struct of the kernel, by name. */
+export function structPointer(env: Env, name: string, flags: number): RegState {
+  const { btf, type } = requireStruct(env, name);
+  return btfPointer(env, btf, type, flags);
 }
 
 const TAG_FLAGS = { user: FLAG.USER, percpu: FLAG.PERCPU, rcu: FLAG.RCU } as const;

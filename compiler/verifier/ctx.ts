@@ -5,8 +5,9 @@
 import type { CtxField, CtxSpec } from "../../spec/ctx.ts";
 import type { AttachTypeName } from "../../spec/sections.ts";
 import { argumentAt } from "./btf-ctx.ts";
+import { structPointer } from "./btf-pointer.ts";
 import type { Env } from "./env.ts";
-import { reject, unsupported } from "./failure.ts";
+import { reject } from "./failure.ts";
 import type { Access } from "./memory.ts";
 import { FLAG, pointerReg, REG, type RegState, typeName, UNKNOWN } from "./register.ts";
 import { isConstant } from "./scalar.ts";
@@ -94,7 +95,7 @@ function loaded(env: Env, field: CtxField): RegState {
     case "tpBuffer":
       return pointerReg(REG.TP_BUFFER);
     case "btf":
-      return unsupported("pointers with kernel types in contexts");
+      return structPointer(env, field.name, FLAG.TRUSTED);
     case "scalar":
     case "pointer":
       return UNKNOWN;

@@ -55,15 +55,30 @@ function checkCallbackResult(env: Env, result: RegState, range: ReturnRange): vo
 
 /** Kernel: check_return_code(). */
 function checkResult(env: Env): void {
+  const { hook } = env;
+  // Who fills a function that returns nothing returns nothing.
+  if (hook?.returns === 0 && (hook.kind === "member" || (hook.kind === "lsm" && hook.mayReturn === null))) return;
   requireReadable(env, 0);
-  const returns = env.type.returnsAs?.[env.attachType ?? ""] ?? env.type.returns;
-  if (returns === null) return;
+  const range = hook?.mayReturn === undefined ? rangeOfType(env) : hook.mayReturn;
+  if (range === null) return;
   const result = env.register(0);
   if (result.type !== REG.SCALAR) {
     reject(env, "EINVAL", `At program exit the register R0 is not a known value (${typeName(result.type)})`);
   }
   requestPrecision(env, 0);
-  requireWithin(env, result, { min: returns[0], max: returns[1] }, "At program exit");
+  if (hook?.kind === "lsm" && env.attachType === "lsm_mac") requireWithin32(env, result, range);
+  else requireWithin(env, result, range, "At program exit");
+}
+
+function rangeOfType({ type, attachType }: Env): ReturnRange | null {
+  const range = type.returnsAs?.[attachType ?? ""] ?? type.returns;
+  return range === null ? null : { min: range[0], max: range[1] };
+}
+
+/** A security hook returns an int: its upper half does not count. */
+function requireWithin32(env: Env, result: RegState, range: ReturnRange): void {
+  const { s32min, s32max } = result.value;
+  if (s32min < range.min || s32max > range.max) requireWithin(env, result, range, "At program exit");
 }
 
 /** A callback that runs later returns 0, to nobody. */

@@ -4,11 +4,11 @@
  */
 import type { ArgSpec } from "../../spec/helpers.ts";
 import type { Btf } from "../object/btf/btf.ts";
-import { kernelStruct, matchesType, type TypeRef } from "./btf-match.ts";
-import { btfPointer } from "./btf-pointer.ts";
+import { matchesType } from "./btf-match.ts";
+import { btfPointer, requireStruct } from "./btf-pointer.ts";
 import { requireNearPointer } from "./ctx.ts";
 import type { Env } from "./env.ts";
-import { reject, unsupported } from "./failure.ts";
+import { reject } from "./failure.ts";
 import type { CallArguments } from "./helper-arguments.ts";
 import { FLAG, pointerReg, REG, type RegState, typeName } from "./register.ts";
 
@@ -46,17 +46,6 @@ export function requireKernelType(env: Env, call: CallArguments, arg: ArgSpec, r
   if (matchesType(env, { btf: reg.btf!, type: reg.btfType }, reg.off, wanted, options)) return;
   const have = reg.btf!.nameOf(reg.btfType);
   reject(env, "EACCES", `R${register} is of type ${have} but ${name} is expected`);
-}
-
-/** What only the types of a kernel can answer. */
-function requireStruct(env: Env, name: string): TypeRef {
-  return kernelStruct(env, name) ?? unsupported(`struct ${name} without BTF of a kernel that has it`);
-}
-
-/** `flags` beside the helper's own. */
-export function structResult(env: Env, name: string, flags: number): RegState {
-  const { btf, type } = requireStruct(env, name);
-  return btfPointer(env, btf, type, flags);
 }
 
 /** A CPU's copy of the variable that the first argument names: a struct, or plain memory of its size. */

@@ -1,9 +1,10 @@
 /** What a helper returns in r0. Kernel: check_helper_call(), the return types; do_refine_retval_range(). */
 import type { MapSpec } from "../../spec/map-types.ts";
+import { structPointer } from "./btf-pointer.ts";
 import type { Env } from "./env.ts";
 import { unsupported } from "./failure.ts";
 import type { CallArguments } from "./helper-arguments.ts";
-import { perCpuResult, structResult } from "./helper-btf.ts";
+import { perCpuResult } from "./helper-btf.ts";
 import { exchangeResult } from "./kptr.ts";
 import { acquireReference } from "./references.ts";
 import { FLAG, NOT_INIT, pointerReg, REG, type RegState, scalarReg, UNKNOWN } from "./register.ts";
@@ -38,11 +39,11 @@ export function helperResult(env: Env, call: CallArguments): RegState {
     case "tcpSockOrNull":
       return socketResult(env, call, REG.TCP_SOCK);
     case "btfId":
-      return structResult(env, helper.retType!, 0);
+      return structPointer(env, helper.retType!, 0);
     case "btfIdTrusted":
-      return structResult(env, helper.retType!, FLAG.TRUSTED);
+      return structPointer(env, helper.retType!, FLAG.TRUSTED);
     case "btfIdOrNull":
-      return castResult(call, structResult(env, helper.retType!, FLAG.MAYBE_NULL));
+      return castResult(call, structPointer(env, helper.retType!, FLAG.MAYBE_NULL));
     case "memOrBtfId":
       return perCpuResult(env, call, FLAG.RDONLY);
     case "memOrBtfIdOrNull":

@@ -4,7 +4,6 @@
  */
 import { type ErrorPlace, UnsupportedError, VerifierError } from "../../base/errors.ts";
 import { type Program, sourceLineAt, type VerifiedProgram } from "../program.ts";
-import { requireHook } from "./btf-ctx.ts";
 import { checkControlFlow, checkSubprograms, findSubprograms } from "./cfg.ts";
 import { findComponents } from "./components.ts";
 import { checkEncodings } from "./encoding.ts";
@@ -13,6 +12,7 @@ import { Env } from "./env.ts";
 import { explainRejection } from "./explain/index.ts";
 import { Rejection, Unsupported } from "./failure.ts";
 import { checkAbnormalReturns } from "./function-info.ts";
+import { requireHook } from "./hook.ts";
 import { findLiveRegisters } from "./liveness.ts";
 import { checkAttachType, checkSleepable } from "./load-check.ts";
 import { checkStackDepth } from "./stack-depth.ts";
@@ -59,12 +59,12 @@ function run(env: Env): void {
   }
   checkAttachType(env);
   checkSleepable(env);
-  if (env.program.type === "tracing") env.hook = requireHook(env);
   findSubprograms(env);
   checkSubprograms(env);
   checkAbnormalReturns(env);
   checkEncodings(env);
   checkControlFlow(env);
+  env.hook = requireHook(env);
   findLiveRegisters(env);
   findComponents(env);
   env.stackLiveness = new StackLiveness(env);

@@ -15,6 +15,7 @@ export function checkAttachType({ program, type, attachType }: Env): void {
 export function checkSleepable(env: Env): void {
   const { program, type } = env;
   if (type.sleepable === "only" && !program.sleepable) reject(env, "EINVAL", "Syscall programs can only be sleepable");
-  if (!program.sleepable || type.sleepable !== false) return;
+  const isTracepoint = program.type === "tracing" && program.attachType === "trace_raw_tp";
+  if (!program.sleepable || (type.sleepable !== false && !isTracepoint)) return;
   reject(env, "EINVAL", "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable");
 }
