@@ -1,8 +1,9 @@
 /**
- * Writes the pages of docs/ that are generated from the tables in spec/: support.md and errors.md.
+ * Writes the pages of docs/ that are generated from the tables in spec/: support.md and errors.md, and faults.md (faults.ts).
  * `node dist/tools/docs.js` writes them, `--check` exits 1 where a page differs from what is committed.
  */
 import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
   ERRORS,
@@ -14,10 +15,11 @@ import {
   type ProgramTypeSpec,
   SECTIONS,
 } from "../spec/index.ts";
+import { faultsPage } from "./faults.ts";
 
 const PAGES = { "support.md": supportPage, "errors.md": errorsPage } as const;
 
-/** Every generated page, by its name in docs/. */
+/** Every page that is generated from tables alone, by its name in docs/. */
 export function generatedPages(): Record<string, string> {
   return Object.fromEntries(Object.entries(PAGES).map(([name, page]) => [name, page()]));
 }
@@ -114,8 +116,10 @@ const yes = (holds: boolean): string => (holds ? "yes" : "no");
 
 function main(): void {
   const check = process.argv.includes("--check");
-  for (const [name, text] of Object.entries(generatedPages())) {
-    const path = fileURLToPath(new URL(`../../docs/${name}`, import.meta.url));
+  const root = fileURLToPath(new URL("../..", import.meta.url));
+  const pages = { ...generatedPages(), "faults.md": faultsPage(root) };
+  for (const [name, text] of Object.entries(pages)) {
+    const path = join(root, "docs", name);
     if (!check) {
       writeFileSync(path, text);
       continue;
