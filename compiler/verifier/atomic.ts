@@ -6,6 +6,7 @@ import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
 import { type Access, checkAccess } from "./memory.ts";
 import { requireReadable, requireWritable } from "./operands.ts";
+import { notePointerUse } from "./pointer-use.ts";
 import { isPacketPointer, isSocketPointer, REG, typeName, UNKNOWN } from "./register.ts";
 
 const READ_MODIFY_WRITE: ReadonlySet<number> = new Set([
@@ -45,6 +46,7 @@ function checkReadModifyWrite(env: Env, insn: Insn): void {
   if (loaded >= 0) env.setRegister(loaded, UNKNOWN);
   checkAccess(env, { ...access, write: false, register: -1 });
   if (loaded >= 0) checkAccess(env, { ...access, write: false, register: loaded });
+  notePointerUse(env, env.register(insn.dst).type, false);
   checkAccess(env, { ...access, write: true, register: -1 });
 }
 
@@ -53,6 +55,7 @@ function checkLoadAcquire(env: Env, insn: Insn): void {
   requireWritable(env, insn.dst);
   const { type } = env.register(insn.src);
   checkAccess(env, accessOf(insn, insn.src, insn.dst, false));
+  notePointerUse(env, type, false);
   requireAtomicType(env, insn.src, type, "loads from");
 }
 
@@ -61,6 +64,7 @@ function checkStoreRelease(env: Env, insn: Insn): void {
   requireReadable(env, insn.dst);
   const { type } = env.register(insn.dst);
   checkAccess(env, accessOf(insn, insn.dst, insn.src, true));
+  notePointerUse(env, type, false);
   requireAtomicType(env, insn.dst, type, "stores into");
 }
 

@@ -81,6 +81,29 @@ function checkWideImmediate(env: Env, index: number, used: Set<number>): void {
   if (first.src === PSEUDO_LD.MAP_VALUE) checkValueAddress(env, first.imm, second.imm >>> 0);
 }
 
+/** Kernel: check_map_prog_compatibility(). */
+const SLEEPABLE_MAPS: ReadonlySet<MapTypeName> = new Set([
+  "hash",
+  "lru_hash",
+  "array",
+  "percpu_hash",
+  "percpu_array",
+  "lru_percpu_hash",
+  "array_of_maps",
+  "hash_of_maps",
+  "ringbuf",
+  "user_ringbuf",
+  "inode_storage",
+  "sk_storage",
+  "task_storage",
+  "cgrp_storage",
+  "queue",
+  "stack",
+  "arena",
+  "insn_array",
+]);
+const isCgroupStorage = ({ type }: MapSpec): boolean => type === "cgroup_storage" || type === "percpu_cgroup_storage";
+
 function useMap(env: Env, index: number, used: Set<number>): void {
   const map = env.program.maps[index];
   if (!map) reject(env, "EBADF", `fd ${index} is not pointing to valid bpf_map`);
@@ -91,6 +114,12 @@ function useMap(env: Env, index: number, used: Set<number>): void {
   used.add(index);
   requireFieldsAllowed(env, map);
   if (map.type === "struct_ops") reject(env, "EINVAL", "bpf_struct_ops map cannot be used in prog");
+  if (env.program.sleepable && !SLEEPABLE_MAPS.has(map.type)) {
+    reject(env, "EINVAL", "Sleepable programs can only use array, hash, ringbuf and local storage maps");
+  }
+  if (isCgroupStorage(map) && [...used].some((other) => other !== index && env.program.maps[other]!.type === map.type)) {
+    reject(env, "EBUSY", "only one cgroup storage of each type is allowed");
+  }
   if (map.type === "arena") unsupported("arena maps");
   if (map.type === "insn_array") unsupported("instruction array maps");
 }

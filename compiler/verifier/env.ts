@@ -76,6 +76,8 @@ export class Env {
   readonly cpus: number | null;
   readonly notes: InsnNotes;
   readonly facts: FactsBuilder;
+  /** by slot: the type of pointer that it accessed memory through. See pointer-use.ts */
+  readonly pointerTypes: Int32Array;
   subprograms: Subprogram[] = [];
   /** those that the program calls, by `off` and `imm` of the call. See kernel-function.ts */
   readonly kernelFunctions = new Map<string, KernelFunction>();
@@ -141,6 +143,7 @@ export class Env {
       liveRegisters: new Uint16Array(slots),
     };
     this.facts = new FactsBuilder(slots);
+    this.pointerTypes = new Int32Array(slots);
   }
 
   newId(): number {

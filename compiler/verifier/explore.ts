@@ -18,6 +18,7 @@ import { checkMayGoto } from "./may-goto.ts";
 import { checkAccess } from "./memory.ts";
 import { requireReadable, requireWritable } from "./operands.ts";
 import { endPath, popPath } from "./paths.ts";
+import { notePointerUse } from "./pointer-use.ts";
 import { Trace } from "./trace.ts";
 
 /** What an instruction does to the path: goes on (env.insnIndex is set), returned to a caller, or ended. */
@@ -91,6 +92,7 @@ function checkInsn(env: Env, insn: Insn, trace: Trace): Step {
 function checkLoad(env: Env, insn: Insn): void {
   requireReadable(env, insn.src);
   requireWritable(env, insn.dst);
+  const { type } = env.register(insn.src);
   checkAccess(env, {
     address: insn.src,
     off: insn.off,
@@ -100,6 +102,7 @@ function checkLoad(env: Env, insn: Insn): void {
     strict: false,
     signed: (insn.opcode & 0xe0) === MODE.MEMSX,
   });
+  notePointerUse(env, type, true);
 }
 
 function checkStore(env: Env, insn: Insn): void {
@@ -114,6 +117,7 @@ function checkStore(env: Env, insn: Insn): void {
   }
   if (fromRegister) requireReadable(env, insn.src);
   requireReadable(env, insn.dst);
+  const { type } = env.register(insn.dst);
   checkAccess(env, {
     address: insn.dst,
     off: insn.off,
@@ -123,6 +127,7 @@ function checkStore(env: Env, insn: Insn): void {
     strict: false,
     signed: false,
   });
+  notePointerUse(env, type, false);
 }
 
 function checkLoadSpecial(env: Env, insn: Insn): Step {

@@ -37,10 +37,23 @@ function canLoad(path: string): boolean {
   return execFileSync(path, { input: trivial, encoding: "utf8" }).startsWith('{"errno":0,');
 }
 
+/** The log without traces: messages and statistics. */
+const LOG_STATISTICS = 4;
+
 /** Verdicts in the order of the programs; null where there is no kernel to ask. Raw programs cannot be asked for. */
 export function kernelVerdicts(programs: readonly Program[], source: string, logLevel = 1): KernelVerdict[] | null {
   const path = loaderPath(source);
   if (path === null) return null;
+  const verdicts = askLoader(path, programs, logLevel);
+  if (logLevel === LOG_STATISTICS) return verdicts;
+  // A trace that does not fit the buffer hides the verdict.
+  const cut = programs.filter((_, index) => verdicts[index]!.errno === "ENOSPC");
+  const again = askLoader(path, cut, LOG_STATISTICS);
+  return verdicts.map((verdict) => (verdict.errno === "ENOSPC" ? again.shift()! : verdict));
+}
+
+function askLoader(path: string, programs: readonly Program[], logLevel: number): KernelVerdict[] {
+  if (programs.length === 0) return [];
   const input = programs.map((program) => directives(program, logLevel)).join("");
   const output = execFileSync(path, { input, encoding: "utf8", maxBuffer: 1 << 28 });
   const lines = output.split("\n").filter((line) => line !== "");
