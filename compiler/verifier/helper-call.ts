@@ -3,7 +3,7 @@ import { helperById, type NamedHelper } from "../../spec/helpers.ts";
 import { PSEUDO_CALL } from "../../spec/isa.ts";
 import { type Callee, ownKfunc } from "../../spec/kfuncs.ts";
 import type { Insn } from "../asm/instruction.ts";
-import { isAudience } from "./audience.ts";
+import { hasHelper, isAudience, worksAt } from "./audience.ts";
 import { clearCallerSaved } from "./call-registers.ts";
 import { checkDrain, checkFindVma, checkForEach, checkLoop } from "./callback.ts";
 import { TAIL_CALL } from "./cfg.ts";
@@ -21,6 +21,7 @@ import { forgetPackets } from "./packet.ts";
 import { checkNoLeak, releaseReference } from "./references.ts";
 import { REG, type RegState, typeName } from "./register.ts";
 import { constantOf } from "./scalar.ts";
+import { refuseInSection } from "./sections.ts";
 import { clobberBytes } from "./stack-write.ts";
 import { tailCallReturns } from "./tail-call.ts";
 import { pushTimerCallback } from "./timers.ts";
@@ -62,15 +63,17 @@ function requireHelper(env: Env, id: number): NamedHelper {
   if (id === 0) reject(env, "EINVAL", "program of this type cannot use helper bpf_unspec#0");
   const helper = helperById(id);
   if (!helper) reject(env, "EINVAL", `invalid func unknown#${id}`);
-  if (!isAudience(env, helper.audience)) {
+  if (!isAudience(env, helper.audience) || !hasHelper(env, helper.name)) {
     reject(env, "EINVAL", `program of this type cannot use helper ${helper.name}#${id}`);
   }
   if (helper.gplOnly && !isGpl(env.program)) {
     reject(env, "EINVAL", "cannot call GPL-restricted function from non-GPL compatible program");
   }
+  if (!worksAt(env, helper.name)) reject(env, "EINVAL", "helper call is not allowed in probe");
   if (helper.sleepable && !env.program.sleepable) {
     reject(env, "EINVAL", "helper call might sleep in a non-sleepable prog");
   }
+  if (helper.sleepable) refuseInSection(env, helper);
   return variantFor(env, helper);
 }
 
@@ -128,6 +131,11 @@ function checkSpecial(env: Env, call: CallArguments): void {
     case "bpf_get_local_storage":
       if (!isNumber(env.register(2), 0n)) {
         reject(env, "EINVAL", "get_local_storage() doesn't support non-zero flags");
+      }
+      return;
+    case "bpf_set_retval":
+      if (env.attachType === "lsm_cgroup" && env.hook?.returns === 0) {
+        reject(env, "EINVAL", "BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!");
       }
       return;
     case "bpf_get_func_ip":

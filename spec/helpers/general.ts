@@ -29,6 +29,7 @@ const HOOKS_WITH_RESULT: HelperAudience = [
   "cgroup_device/cgroup_device",
   "cgroup_sysctl/cgroup_sysctl",
   "cgroup_sockopt",
+  "lsm/lsm_cgroup",
 ];
 
 export const GENERAL_HELPERS = [
@@ -88,6 +89,7 @@ export const GENERAL_HELPERS = [
       "flow_dissector",
       "cgroup_sysctl",
       "sk_lookup",
+      "struct_ops",
     ],
     null,
   ),

@@ -3,6 +3,7 @@ import {
   ALLOC_SIZE0,
   ANY32,
   ANY64,
+  type ArgSpec,
   BTF_SOCK,
   BTF_TRACING,
   CTX,
@@ -18,6 +19,9 @@ import {
   TC,
 } from "./row.ts";
 
+/** A socket as tracing programs know it: by a pointer with a kernel type only. */
+const KERNEL_SOCKET: ArgSpec = { is: "btfId", type: "sock_common", maybeNull: true };
+
 export const MAP_HELPERS = [
   row(1, "bpf_map_lookup_elem", [MAP, KEY], "mapValueOrNull", "all", "map", { packetAccess: true }),
   row(2, "bpf_map_update_elem", [MAP, KEY, { is: "mapValue" }, ANY64], "int", "all", "map", { packetAccess: true }),
@@ -28,7 +32,16 @@ export const MAP_HELPERS = [
     "bpf_get_local_storage",
     [MAP, ANY64],
     "mapValue",
-    ["cgroup_skb", "cgroup_sock", "sock_ops", "cgroup_device", "cgroup_sock_addr", "cgroup_sysctl", "cgroup_sockopt"],
+    [
+      "cgroup_skb",
+      "cgroup_sock",
+      "sock_ops",
+      "cgroup_device",
+      "cgroup_sock_addr",
+      "cgroup_sysctl",
+      "cgroup_sockopt",
+      "lsm/lsm_cgroup",
+    ],
     null,
   ),
   row(87, "bpf_map_push_elem", [MAP, { is: "mapValue" }, ANY64], "int", "all", null, { packetAccess: true }),
@@ -41,17 +54,36 @@ export const MAP_HELPERS = [
     "bpf_sk_storage_get",
     [MAP, BTF_SOCK, { is: "mapValue", maybeNull: true }, ANY64],
     "mapValueOrNull",
-    [...BTF_TRACING, ...TC, "cgroup_skb", "cgroup_sock", "sock_ops", "sk_msg", "cgroup_sock_addr", "cgroup_sockopt"],
+    [
+      ...BTF_TRACING,
+      ...TC,
+      "cgroup_skb",
+      "cgroup_sock",
+      "sock_ops",
+      "sk_msg",
+      "cgroup_sock_addr",
+      "cgroup_sockopt",
+      "struct_ops",
+    ],
     null,
-    { variants: [{ audience: ["cgroup_sock"], args: [MAP, CTX, { is: "mapValue", maybeNull: true }, ANY64] }] },
+    {
+      variants: [
+        { audience: ["cgroup_sock"], args: [MAP, CTX, { is: "mapValue", maybeNull: true }, ANY64] },
+        {
+          audience: ["tracing", "syscall"],
+          args: [MAP, KERNEL_SOCKET, { is: "mapValue", maybeNull: true }, ANY64],
+        },
+      ],
+    },
   ),
   row(
     108,
     "bpf_sk_storage_delete",
     [MAP, BTF_SOCK],
     "int",
-    [...BTF_TRACING, ...TC, "cgroup_skb", "sock_ops", "sk_msg", "cgroup_sock_addr", "cgroup_sockopt"],
+    [...BTF_TRACING, ...TC, "cgroup_skb", "sock_ops", "sk_msg", "cgroup_sock_addr", "cgroup_sockopt", "struct_ops"],
     null,
+    { variants: [{ audience: ["tracing", "syscall"], args: [MAP, KERNEL_SOCKET] }] },
   ),
   row(130, "bpf_ringbuf_output", [MAP, MEM_IN, SIZE0, ANY64], "int", "all", "map"),
   row(131, "bpf_ringbuf_reserve", [MAP, ALLOC_SIZE0, ANY64], "ringbufMemOrNull", "all", "map"),

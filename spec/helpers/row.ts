@@ -174,4 +174,9 @@ export const SOCK_ADDR_SENDING = [
   "cgroup_sock_addr/cgroup_unix_sendmsg",
 ] as const;
 /** Programs that name the socket of an option by a pointer with a kernel type. */
-export const BTF_SOCKETS = ["cgroup_sockopt/cgroup_setsockopt", "tracing/trace_iter", "lsm/lsm_cgroup"] as const;
+export const BTF_SOCKETS = [
+  "cgroup_sockopt/cgroup_setsockopt",
+  "tracing/trace_iter",
+  "lsm/lsm_cgroup",
+  "struct_ops",
+] as const;
