@@ -65,6 +65,7 @@ function makeSubprogram(env: Env, start: number, end: number): Subprogram {
     hasTailCall: false,
     hasLegacyPacketAccess: false,
     changesPacket: false,
+    mightSleep: false,
     called: false,
   };
 }
@@ -159,7 +160,9 @@ class Walk {
 
   noteCall(slot: number, insn: Insn): void {
     const { notes } = this.env;
-    if (isHelperCall(insn) && helperById(insn.imm)?.changesPacket) this.env.subprogramOf(slot).changesPacket = true;
+    const helper = isHelperCall(insn) ? helperById(insn.imm) : undefined;
+    if (helper?.changesPacket) this.env.subprogramOf(slot).changesPacket = true;
+    if (helper?.sleepable) this.env.subprogramOf(slot).mightSleep = true;
     if (isKernelCall(insn)) this.noteKernelCall(slot, insn);
     if (!callsCallback(insn)) return;
     notes.callsCallback[slot] = 1;
@@ -172,7 +175,9 @@ class Walk {
     const { notes } = this.env;
     const target = kernelFunctionOf(this.env, insn);
     if (target?.name === "bpf_xdp_pull_data") this.env.subprogramOf(slot).changesPacket = true;
-    if (target === null || !hasFlag(target, "iterNext")) return;
+    if (target === null) return;
+    if (hasFlag(target, "sleepable")) this.env.subprogramOf(slot).mightSleep = true;
+    if (!hasFlag(target, "iterNext")) return;
     notes.prunePoint[slot] = 1;
     notes.forceCheckpoint[slot] = 1;
     notes.stepsIterator[slot] = 1;
@@ -185,7 +190,9 @@ class Walk {
     if (!entersCallee) return false;
     this.env.notes.prunePoint[slot] = 1;
     const target = slot + insn.imm + 1;
-    if (this.env.subprogramOf(target).changesPacket) this.env.subprogramOf(slot).changesPacket = true;
+    const callee = this.env.subprogramOf(target);
+    if (callee.changesPacket) this.env.subprogramOf(slot).changesPacket = true;
+    if (callee.mightSleep) this.env.subprogramOf(slot).mightSleep = true;
     return this.push(slot, target, BRANCH);
   }
 

@@ -34,6 +34,7 @@ export interface Subprogram {
   hasTailCall: boolean;
   hasLegacyPacketAccess: boolean;
   changesPacket: boolean;
+  mightSleep: boolean;
   /** global: some verified path calls it, so it is verified on its own */
   called: boolean;
 }

@@ -101,13 +101,14 @@ function typedPointer(flags: number, { btf, type }: { readonly btf: Reg["btf"]; 
   return pointer;
 }
 
+/** What holds a reference is alive without further ado. */
 function structPointer(env: Env, call: KernelCall, type: number): Reg {
   const { target, iterator } = call;
-  let trust: number = FLAG.TRUSTED;
-  const fromRcu =
-    iterator !== null && hasFlag(target, "iterNext") && (iteratorOf(env.state, iterator).type & FLAG.RCU) !== 0;
+  let trust = 0;
   if (target.name === "bpf_get_kmem_cache") trust = FLAG.UNTRUSTED;
-  else if (hasFlag(target, "rcuProtected") || fromRcu) trust = FLAG.RCU;
+  else if (iterator !== null && hasFlag(target, "iterNext")) {
+    trust = iteratorOf(env.state, iterator).type & FLAG.RCU ? FLAG.RCU : FLAG.TRUSTED;
+  }
   return typedPointer(trust, { btf: target.btf, type });
 }
 

@@ -55,6 +55,29 @@ export function enterOrLeaveSection(env: Env, target: KernelFunction): void {
   }
 }
 
+/** A helper that may sleep. */
+export function refuseInSection(env: Env, helper: { readonly name: string; readonly id: number }): void {
+  const { rcuLocks, preemptLocks, irqId } = env.state;
+  const refuse = (section: string): never =>
+    reject(env, "EINVAL", `sleepable helper ${helper.name}#${helper.id} in ${section}`);
+  if (rcuLocks > 0) refuse("rcu_read_lock region");
+  if (preemptLocks > 0) refuse("non-preemptible region");
+  if (irqId !== 0) refuse("IRQ-disabled region");
+}
+
+/** A global function that may sleep. Kernel: check_func_call() */
+export function refuseGlobalInSection(env: Env): void {
+  const { rcuLocks, preemptLocks, irqId } = env.state;
+  if (env.program.sleepable && rcuLocks === 0 && preemptLocks === 0 && irqId === 0) return;
+  reject(
+    env,
+    "EINVAL",
+    "global functions that may sleep are not allowed in non-sleepable context,",
+    "i.e., in a RCU/IRQ/preempt-disabled section, or in",
+    "a non-sleepable BPF program context",
+  );
+}
+
 /** What the section kept alive may be gone. */
 function forgetRcu(state: State): void {
   mapRegisters(state, withoutRcu);

@@ -13,6 +13,7 @@ import { stateText } from "./print.ts";
 import { type Parameter, parametersOf } from "./prototype.ts";
 import { mayBeNull, NOT_INIT, pointerReg, REG, type RegState, UNKNOWN } from "./register.ts";
 import { isZero } from "./scalar.ts";
+import { refuseGlobalInSection } from "./sections.ts";
 import { Frame, type State } from "./state.ts";
 
 export function checkSubprogramCall(env: Env, insn: Insn): void {
@@ -39,6 +40,7 @@ function callGlobal(env: Env, index: number, parameters: readonly Parameter[]): 
     const advice = "use static function instead";
     reject(env, "EINVAL", "global function calls are not allowed while holding a lock,", advice);
   }
+  if (callee.mightSleep) refuseGlobalInSection(env);
   try {
     for (const [i, parameter] of parameters.entries()) checkPassed(env, i, parameter);
   } catch (error) {
