@@ -22,7 +22,7 @@ import { isReadOnlyMap } from "./map-value.ts";
 import { requireReadable } from "./operands.ts";
 import { requestPrecision } from "./precision.ts";
 import { checkAlignment } from "./region.ts";
-import { baseType, FLAG, isPacketPointer, REG, type RegState, typeName, withoutSlice } from "./register.ts";
+import { baseType, FLAG, isPacketPointer, mayBeNull, REG, type RegState, typeName, withoutSlice } from "./register.ts";
 import { constantOf, isZero } from "./scalar.ts";
 import type { Frame } from "./state.ts";
 import { requireFieldOfMap } from "./timers.ts";
@@ -201,11 +201,10 @@ function expectedTypes(arg: ArgSpec): { readonly types: readonly number[]; reado
     case "percpuBtfId":
       return { types: PERCPU_TYPES };
     case "spinLock":
+    case "kptrXchgDest":
       return { types: [REG.MAP_VALUE, REG.BTF | FLAG.ALLOC] };
     case "timer":
       return { types: [REG.MAP_VALUE] };
-    case "kptrXchgDest":
-      return { types: EXCHANGE_TYPES };
     default:
       return unsupported(`arguments of kind ${arg.is}`);
   }
@@ -223,6 +222,7 @@ function requireType(env: Env, call: CallArguments, arg: ArgSpec, register: numb
   if (isExchanged && type & FLAG.ALLOC) type &= ~(FLAG.ALLOC | FLAG.PERCPU);
   if (types.includes(type)) {
     if (isExchanged) {
+      if (mayBeNull(reg.type)) reject(env, "EACCES", `Possibly NULL pointer passed to helper arg${register}`);
       checkExchanged(env, call, register, reg);
       return;
     }
@@ -231,14 +231,6 @@ function requireType(env: Env, call: CallArguments, arg: ArgSpec, register: numb
   }
   reject(env, "EACCES", `R${register} type=${typeName(reg.type)} expected=${names.join(", ")}`);
 }
-
-/** Kernel: kptr_xchg_dest_types */
-const EXCHANGE_TYPES: readonly number[] = [
-  REG.MAP_VALUE,
-  REG.BTF | FLAG.ALLOC,
-  REG.BTF | FLAG.ALLOC | FLAG.NON_OWNING,
-  REG.BTF | FLAG.ALLOC | FLAG.NON_OWNING | FLAG.RCU,
-];
 
 const NEAR_TYPES: readonly number[] = [
   ...BTF_TYPES,
