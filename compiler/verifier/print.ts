@@ -63,6 +63,7 @@ function frameText(
   }
   if (state.references.length > 0) text += ` refs=${state.references.map((reference) => reference.id).join(",")}`;
   if (frame.inCallback) text += " cb";
+  if (frame.isDeferred) text += " async_cb";
   return text;
 }
 
