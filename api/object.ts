@@ -14,7 +14,7 @@ import type {
   RecordSink,
   Runtime,
 } from "../runtime/index.ts";
-import type { Manifest } from "../spec/index.ts";
+import { hookOfProgram, type Manifest } from "../spec/index.ts";
 import { TypedMap } from "./map.ts";
 import { type OutputMap, RecordOutput } from "./output.ts";
 import { TypedReader } from "./reader.ts";
@@ -152,9 +152,8 @@ export class LoadedObject {
     const links: Link[] = [];
     try {
       for (const program of Object.values(this.programs)) {
-        const { type, attachTarget } = program.manifest;
-        const named =
-          (type === "tracepoint" || type === "raw_tracepoint") && attachTarget !== null && attachTarget !== "";
+        const { attachTarget } = program.manifest;
+        const named = hookOfProgram(program.manifest) !== null && attachTarget !== null && attachTarget !== "";
         if (named && program.links.length === 0) links.push(program.attach());
       }
       return links;

@@ -1,6 +1,6 @@
 /** A program that is linked into a runtime: it can be test-run, and attached to hooks. */
 import { AttachError, UsageError } from "../base/index.ts";
-import { EVENT, hookName, hookOfSection, type ProgramManifest, TASK } from "../spec/index.ts";
+import { EVENT, hookName, hookOfProgram, type ProgramManifest, TASK } from "../spec/index.ts";
 import type { Device } from "./device.ts";
 import { writeEvent } from "./event.ts";
 import type { Attachable, AttachOptions, Hook, Hooks, Link } from "./hooks.ts";
@@ -10,6 +10,7 @@ import { Room } from "./room.ts";
 import { writeTask } from "./task.ts";
 import { type PreparedContext, refuse, type TestRunInput, type TestRunResult } from "./test-run/context.ts";
 import { contextPreparation } from "./test-run/index.ts";
+import type { Crew } from "./workers/crew.ts";
 import type { BatchFunction, World } from "./world.ts";
 
 /** The part of a runtime that a program needs. */
@@ -17,6 +18,8 @@ export interface ProgramHome {
   readonly world: World;
   readonly hooks: Hooks;
   readonly devices: readonly Device[];
+  /** threads that run programs besides the main worker, null: none */
+  readonly crew: Crew | null;
   /** every open prog array: a program that one of them holds stays in the table */
   readonly progArrays: Set<ProgArrayMap>;
 }
@@ -130,7 +133,7 @@ export class LinkedProgram implements Attachable {
 
   #ownHook(): Hook {
     const { type, attachTarget, section, name } = this.manifest;
-    const spec = hookOfSection(section);
+    const spec = hookOfProgram(this.manifest);
     const where = { program: name, section };
     if (spec === null) throw new AttachError("ATTACH_TYPE", `programs of type ${type} have no hook`, { where });
     if (attachTarget === null || attachTarget === "") {

@@ -9,6 +9,7 @@ import { monotonicNs, nextTurn } from "./host.ts";
 import { Room } from "./room.ts";
 import type { EventBatch, EventSource, SourceLoss, SourceProgress, SourceWorld, WantedHook } from "./source.ts";
 import { requireLayout as requireFields } from "./sources/layout.ts";
+import type { Crew } from "./workers/crew.ts";
 import type { World } from "./world.ts";
 
 /** What the pump waits for: a RecordReader of runtime/rings/ is one. */
@@ -57,7 +58,7 @@ const SPENT = new WeakSet<EventSource>();
 
 /** Opens the source and closes it, whatever happens. Throws UsageError for a source that was run before. */
 export async function pump(
-  { world, hooks }: { readonly world: World; readonly hooks: Hooks },
+  { world, hooks, crew }: { readonly world: World; readonly hooks: Hooks; readonly crew: Crew | null },
   source: EventSource,
   options: PumpOptions = {},
 ): Promise<PumpSummary> {
@@ -68,7 +69,7 @@ export async function pump(
   const onAbort = (): void => abort.abort(options.signal?.reason);
   if (options.signal?.aborted === true) onAbort();
   options.signal?.addEventListener("abort", onAbort);
-  const run = new Run(world, source, options, abort.signal);
+  const run = new Run({ world, crew }, source, options, abort.signal);
   try {
     requireCpus(source, world);
     const wanted = hooks.wanted();
@@ -88,13 +89,21 @@ export async function pump(
 class Run {
   events = 0;
   readonly #world: World;
+  readonly #crew: Crew | null;
   readonly #source: EventSource;
   readonly #options: PumpOptions;
   readonly #signal: AbortSignal;
   #lastTurn = monotonicNs();
 
-  constructor(world: World, source: EventSource, options: PumpOptions, signal: AbortSignal) {
+  constructor(
+    { world, crew }: { readonly world: World; readonly crew: Crew | null },
+    source: EventSource,
+    options: PumpOptions,
+    signal: AbortSignal,
+  ) {
     this.#world = world;
+    // whoever wants to know the event behind each record gets one after the other
+    this.#crew = options.afterEvent === undefined ? crew : null;
     this.#source = source;
     this.#options = options;
     this.#signal = signal;
@@ -126,6 +135,11 @@ class Run {
 
   async #runBatch(batch: EventBatch): Promise<void> {
     let { address, count } = batch;
+    if (this.#crew !== null) {
+      const relieve = (): Promise<void> => this.#relieve();
+      this.events += await this.#crew.run(address, count, { relieve, signal: this.#signal, foreign: this.#source });
+      return;
+    }
     while (count > 0 && !this.#signal.aborted) {
       // set anew every time: another pump may have run while this one waited
       this.#world.foreign = this.#source;
@@ -179,6 +193,7 @@ function sourceWorld(world: World, room: Room, signal: AbortSignal): SourceWorld
     allocate: (bytes, alignment) => room.allocate(bytes, alignment),
     free: (address) => room.free(address),
     idleTask: world.idleTask,
+    kernel: world.kernel,
     signal,
   };
 }
@@ -204,7 +219,7 @@ function requireLayout(hooks: Hooks, source: EventSource): void {
       throw new AttachError(
         "ATTACH_TYPE",
         `program ${manifest.name} reads ${read} bytes of ctx, events of ${name} in ${source.name} have ${ctxBytes}`,
-        { where: { program: manifest.name }, errno: "EACCES" },
+        { where: { program: manifest.name }, errno: kind === "tracepoint" ? "EACCES" : "EINVAL" },
       );
     }
   }

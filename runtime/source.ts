@@ -3,6 +3,7 @@
  * EVENT records for the hooks that have links. runtime/pump.ts drives it; runtime/sources/ implements it, one file each.
  */
 import type { CType, HookKind } from "../spec/index.ts";
+import type { KernelSpace } from "./kernel/index.ts";
 
 /** A hook that programs are attached to: the source writes `address` (HOOK in spec/abi.ts) into EVENT.hook. */
 export interface WantedHook {
@@ -25,6 +26,8 @@ export interface SourceWorld {
   free(address: number): void;
   /** TASK of pid 0 (`swapper/0`): what EVENT.task holds where the source knows no task. EVENT.task is never 0. */
   readonly idleTask: number;
+  /** objects that pointers in the arguments of events mean */
+  readonly kernel: KernelSpace;
   /** aborted when the run is cancelled: a waiting nextBatch() should return null */
   readonly signal: AbortSignal;
 }

@@ -103,14 +103,24 @@ export const hookSpec = (kind: HookKind): NamedHook => BY_KIND.get(kind)!;
 export const takesProgram = (spec: HookSpec, type: string, attachType: string | null): boolean =>
   spec.programs.some((who) => who === type || who === `${type}/${attachType}`);
 
-/** The kind of hook that a section asks for; null: programs of that section have none. */
-export function hookOfSection(section: string): NamedHook | null {
-  return BY_SECTION.get(prefixOf(section)) ?? null;
+/** What of a program says which hook it is for. */
+export interface HookSeeker {
+  readonly section: string;
+  readonly type: string;
+  readonly attachType: string | null;
+}
+
+/** The kind of hook that the section asks for, else the only one that takes such programs; null: none, or it is open. */
+export function hookOfProgram({ section, type, attachType }: HookSeeker): NamedHook | null {
+  const named = BY_SECTION.get(prefixOf(section));
+  if (named !== undefined) return named;
+  const fitting = HOOKS.filter((spec) => spec.sections.length > 0 && takesProgram(spec, type, attachType));
+  return fitting.length === 1 ? fitting[0]! : null;
 }
 
 /** Name of the hook for what the section, or whoever changed it, names. */
 export const hookName = (section: string, target: string): string =>
-  (hookOfSection(section)?.namePrefix?.[prefixOf(section)] ?? "") + target;
+  (BY_SECTION.get(prefixOf(section))?.namePrefix?.[prefixOf(section)] ?? "") + target;
 
 /** Sections that are not loaded by default begin with a question mark. */
 const prefixOf = (section: string): string => section.split("/", 1)[0]!.replace(/^\?/, "");

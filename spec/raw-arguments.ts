@@ -226,7 +226,7 @@ function faultRegisters(): ArgumentSource {
   return { object: "pt_regs", key: [], members: { ip: field("ip") } };
 }
 
-const BY_NAME = new Map(ROWS.map((entry) => [entry.name, entry]));
+const BY_EVENT = new Map(ROWS.map((entry) => [entry.event, entry]));
 
-export const rawArgumentsOf = (name: string): RawArguments | undefined => BY_NAME.get(name);
-export const RAW_ARGUMENTS: readonly RawArguments[] = ROWS;
+/** By the recorded tracepoint, `system/name`. */
+export const rawArgumentsOfEvent = (event: string): RawArguments | undefined => BY_EVENT.get(event);

@@ -4,7 +4,6 @@
  */
 import { UsageError } from "../../base/index.ts";
 import { COMM_BYTES, type KernelLayouts, type MemberPlace, POINTER_TAG, TASK } from "../../spec/index.ts";
-import type { Arena } from "../arena.ts";
 
 /**
  * Instances of one struct that are kept; beyond it the one that was used longest ago is given to another identity, as the
@@ -14,6 +13,18 @@ const MOST_INSTANCES = 4096;
 /** Room around an instance that reads as zeros. */
 const MARGIN_BYTES = 64;
 const ALIGNMENT = 64;
+const WORD_BYTES = 8;
+
+/** The part of an arena that objects live in. */
+export interface KernelMemory {
+  /** live views; `u32` by address / 4 */
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly u32: Uint32Array;
+  /** zeroed */
+  allocate(bytes: number, alignment?: number): number;
+  free(address: number): void;
+}
 
 interface Instance {
   readonly address: number;
@@ -23,12 +34,14 @@ interface Instance {
 const NO_TASK = new Uint32Array(0);
 
 export class KernelSpace {
-  readonly #arena: Arena;
+  readonly #arena: KernelMemory;
   #layouts: KernelLayouts = {};
   /** struct → identity → address; in order of use */
   readonly #instances = new Map<string, Map<string | number, Instance>>();
+  /** bytes as Latin-1 → address */
+  readonly #texts = new Map<string, number>();
 
-  constructor(arena: Arena) {
+  constructor(arena: KernelMemory) {
     this.#arena = arena;
   }
 
@@ -57,6 +70,27 @@ export class KernelSpace {
     return this.#find(struct, identity)?.address ?? 0;
   }
 
+  /** As instance(), but 0 for one that was not asked for before. */
+  known(struct: string, identity: string | number): number {
+    return this.#instances.get(struct)?.get(identity)?.address ?? 0;
+  }
+
+  /** Address of a text with its zero, the same for the same bytes. */
+  text(from: number, length: number): number {
+    const key = Buffer.from(this.#arena.bytes.subarray(from, from + length)).toString("latin1");
+    const found = this.#texts.get(key);
+    if (found !== undefined) return found;
+    if (this.#texts.size >= MOST_INSTANCES) {
+      const [oldest, address] = this.#texts.entries().next().value!;
+      this.#texts.delete(oldest);
+      this.#arena.free(address);
+    }
+    const address = this.#arena.allocate(length + 1);
+    this.#arena.bytes.copyWithin(address, from, from + length);
+    this.#texts.set(key, address);
+    return address;
+  }
+
   #find(struct: string, identity: string | number): Instance | null {
     const layout = this.#layouts[struct];
     if (layout === undefined) return null;
@@ -74,41 +108,67 @@ export class KernelSpace {
     return found;
   }
 
-  /** True where that changed something. A member that the kernel does not have is nothing. Little-endian, cut to its width. */
-  setNumber(address: number, struct: string, path: string, value: number | bigint): boolean {
+  /** Sets a member, cut to its width; one that the kernel does not have is nothing. */
+  setNumber(address: number, struct: string, path: string, value: number | bigint): void {
     const place = this.place(struct, path);
-    if (place === null) return false;
-    const { view } = this.#arena;
-    const at = address + place.offsetBytes;
-    let changed = false;
+    if (place === null) return;
+    const { bytes } = this.#arena;
+    const end = address + place.offsetBytes + Math.min(WORD_BYTES, place.bytes);
     let rest = BigInt.asUintN(64, BigInt(value));
-    for (let byte = 0; byte < Math.min(8, place.bytes); byte++, rest >>= 8n) {
-      const octet = Number(rest & 0xffn);
-      if (view.getUint8(at + byte) === octet) continue;
-      view.setUint8(at + byte, octet);
-      changed = true;
+    for (let at = address + place.offsetBytes; at < end; at++, rest >>= 8n) bytes[at] = Number(rest & 0xffn);
+  }
+  hasNumber(address: number, struct: string, path: string, value: bigint): boolean {
+    const place = this.place(struct, path);
+    if (place === null) return true;
+    const { bytes } = this.#arena;
+    const end = address + place.offsetBytes + Math.min(WORD_BYTES, place.bytes);
+    let rest = value;
+    for (let at = address + place.offsetBytes; at < end; at++, rest >>= 8n) {
+      if (bytes[at] !== Number(rest & 0xffn)) return false;
     }
-    return changed;
+    return true;
   }
 
-  setPointer(address: number, struct: string, path: string, target: number): boolean {
-    return this.setNumber(address, struct, path, pointerTo(target));
+  setPointer(address: number, struct: string, path: string, target: number): void {
+    this.setNumber(address, struct, path, pointerTo(target));
   }
 
   /** Bytes of the arena at `from`; what the member is longer becomes zeros. */
-  setBytes(address: number, struct: string, path: string, from: number, length: number): boolean {
+  setBytes(address: number, struct: string, path: string, from: number, length: number): void {
     const place = this.place(struct, path);
-    if (place === null) return false;
+    if (place === null) return;
     const { bytes } = this.#arena;
     const at = address + place.offsetBytes;
-    let changed = false;
+    const copied = Math.min(length, place.bytes);
+    bytes.copyWithin(at, from, from + copied);
+    bytes.fill(0, at + copied, at + place.bytes);
+  }
+  hasBytes(address: number, struct: string, path: string, from: number, length: number): boolean {
+    const place = this.place(struct, path);
+    if (place === null) return true;
+    const { bytes } = this.#arena;
+    const at = address + place.offsetBytes;
     for (let index = 0; index < place.bytes; index++) {
-      const octet = index < length ? bytes[from + index]! : 0;
-      if (bytes[at + index] === octet) continue;
-      bytes[at + index] = octet;
-      changed = true;
+      if (bytes[at + index] !== (index < length ? bytes[from + index] : 0)) return false;
     }
-    return changed;
+    return true;
+  }
+
+  /** Address of a task's instance, 0 where it has none yet. */
+  knownTask(task: number): number {
+    return this.known(TASK_STRUCT, this.#identityOf(task));
+  }
+
+  /** Threads have a number each; the idle ones of all CPUs have 0, and are told apart by where their blocks lie. */
+  #identityOf(task: number): number {
+    return this.#arena.view.getUint32(task + TASK.pid, true) || -task;
+  }
+
+  /** Whether taskStruct() would change nothing. */
+  isFilledFrom(task: number): boolean {
+    const { u32 } = this.#arena;
+    const known = this.#instances.get(TASK_STRUCT)?.get(this.#identityOf(task));
+    return known !== undefined && isSame(u32.subarray(task >>> 2, (task + TASK.bytes) >>> 2), known.task);
   }
 
   /**
@@ -121,7 +181,7 @@ export class KernelSpace {
     if (!this.has(TASK_STRUCT)) return 0;
     const { view, u32 } = this.#arena;
     const pid = view.getUint32(task + TASK.pid, true);
-    const known = this.#find(TASK_STRUCT, pid)!;
+    const known = this.#find(TASK_STRUCT, this.#identityOf(task))!;
     const { address } = known;
     const told = u32.subarray(task >>> 2, (task + TASK.bytes) >>> 2);
     if (isSame(told, known.task)) return address;

@@ -1,5 +1,6 @@
 /** A world for sources under test: an arena that only hands out, and blocks that hold nothing but their CPU's number. */
 
+import { KernelSpace } from "../../runtime/kernel/index.ts";
 import type { EventSource, SourceWorld, WantedHook } from "../../runtime/source.ts";
 import { CPU, EVENT, NULL_GUARD_BYTES, TASK } from "../../spec/index.ts";
 
@@ -42,6 +43,19 @@ export function makeWorld(cpus: number, maximumPages = 4096): TestWorld {
     allocate,
     free: () => {},
     idleTask: allocate(TASK.bytes),
+    kernel: new KernelSpace({
+      get bytes() {
+        return new Uint8Array(memory.buffer);
+      },
+      get view() {
+        return new DataView(memory.buffer);
+      },
+      get u32() {
+        return new Uint32Array(memory.buffer);
+      },
+      allocate,
+      free: () => {},
+    }),
     signal: new AbortController().signal,
   };
 }

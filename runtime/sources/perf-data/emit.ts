@@ -1,5 +1,6 @@
 /** Queued records, in their order → EVENT records of the batch; changes of tasks are applied in between. */
 import { EVENT } from "../../../spec/index.ts";
+import type { RawEncoder } from "../raw-arguments.ts";
 import { locateRaw } from "./attr.ts";
 import { applyTask, TASK_MARK } from "./control.ts";
 import type { ArenaMemory } from "./memory.ts";
@@ -17,7 +18,20 @@ export interface Emission {
   /** address of the batch, and EVENT records in it */
   readonly batch: number;
   readonly batchEvents: number;
+  /** null: no raw tracepoint is wanted */
+  readonly raw: RawEmission | null;
 }
+
+export interface RawEmission {
+  /** by index of the event */
+  readonly encoders: readonly (RawEncoder | null)[];
+  /** kernel objects that events of the batch show */
+  readonly shown: Set<number>;
+  /** address of arguments, RAW_BYTES an event of the batch */
+  readonly arguments: number;
+}
+/** The kernel's most arguments of a raw tracepoint, 8 bytes each. */
+export const RAW_BYTES = 12 * 8;
 
 const WORDS = {
   ctx: EVENT.ctx / 4,
@@ -37,7 +51,7 @@ const NO_TID = 0xffff_ffff;
  * none at the end of the order. Relies on takeSamples() for the soundness of what is queued.
  */
 export function emitEvents(emission: Emission, start: number): { readonly next: number; readonly count: number } {
-  const { memory, plans, tasks, cpuBlocks, batch, batchEvents } = emission;
+  const { memory, plans, tasks, cpuBlocks, batch, batchEvents, raw: rawEmission } = emission;
   const { records, marks, order, ready } = emission.queue;
   const { idle } = tasks;
   let { words } = memory;
@@ -45,7 +59,9 @@ export function emitEvents(emission: Emission, start: number): { readonly next: 
   let out = batch >>> 2;
   let count = 0;
   let at = start;
-  for (; at < ready && count < batchEvents; at++) {
+  rawEmission?.shown.clear();
+  // a record may fire a tracepoint and its raw tracepoint
+  for (; at < ready && count < batchEvents - 1; at++) {
     const entry = order[at]!;
     const address = records[entry]!;
     const mark = marks[entry]!;
@@ -66,18 +82,49 @@ export function emitEvents(emission: Emission, start: number): { readonly next: 
       words = memory.words;
       byTid = tasks.byTid;
     }
-    words[out + WORDS.ctx] = (raw + 1) * 4;
-    words[out + WORDS.cpu] = cpuBlocks[cpu]!;
-    words[out + WORDS.time] = plan.time < 0 ? 0 : words[word + plan.time]!;
-    words[out + WORDS.time + 1] = plan.time < 0 ? 0 : words[word + plan.time + 1]!;
-    words[out + WORDS.task] = task;
-    words[out + WORDS.hook] = plan.hook;
-    words[out + WORDS.size] = words[raw]!;
-    words[out + WORDS.flags] = 0;
-    out += WORDS.event;
-    count++;
+    const { rawTracepoint } = plan;
+    let ctx = 0;
+    if (rawTracepoint !== null) {
+      ctx = rawEmission!.arguments + count * RAW_BYTES;
+      if (!rawEmission!.encoders[mark]!.encode((raw + 1) * 4, task, cpu, ctx)) break;
+      memory.refresh();
+      words = memory.words;
+      byTid = tasks.byTid;
+    }
+    const block = cpuBlocks[cpu]!;
+    if (plan.hook !== 0) {
+      writeEvent(words, out, plan, word, block, task, (raw + 1) * 4, plan.hook, words[raw]!);
+      out += WORDS.event;
+      count++;
+    }
+    if (rawTracepoint !== null) {
+      writeEvent(words, out, plan, word, block, task, ctx, rawTracepoint.hook, RAW_BYTES);
+      out += WORDS.event;
+      count++;
+    }
   }
   return { next: at, count };
+}
+
+function writeEvent(
+  words: Int32Array,
+  out: number,
+  plan: EventPlan,
+  word: number,
+  cpuBlock: number,
+  task: number,
+  ctx: number,
+  hook: number,
+  ctxBytes: number,
+): void {
+  words[out + WORDS.ctx] = ctx;
+  words[out + WORDS.cpu] = cpuBlock;
+  words[out + WORDS.time] = plan.time < 0 ? 0 : words[word + plan.time]!;
+  words[out + WORDS.time + 1] = plan.time < 0 ? 0 : words[word + plan.time + 1]!;
+  words[out + WORDS.task] = task;
+  words[out + WORDS.hook] = hook;
+  words[out + WORDS.size] = ctxBytes;
+  words[out + WORDS.flags] = 0;
 }
 
 /** TASK of a sample. A thread that has gone has no TID any more; then the payload's common_pid names it. */

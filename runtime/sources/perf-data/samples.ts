@@ -51,7 +51,7 @@ export function takeSamples(reading: SampleReading, start: number, limit: number
     const index = idWord < 0 ? 0 : ids.find(words[word + idWord]!, words[word + idWord + 1]!);
     if (index < 0) break;
     const plan = plans[index]!;
-    if (plan.hook !== 0) {
+    if (plan.isWanted) {
       if (plan.minimum * 4 > size) break;
       const raw = plan.raw >= 0 ? word + plan.raw : locateRaw(words, word, word + (size >>> 2), plan);
       if (raw < 0) break;

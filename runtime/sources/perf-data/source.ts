@@ -15,18 +15,19 @@ import type {
   WantedHook,
 } from "../../source.ts";
 import { bytesInput, type CaptureInput, readFully, unread } from "../input.ts";
+import { RawEncoder, type RawWorld } from "../raw-arguments.ts";
 import { sampleLayout } from "./attr.ts";
 import { ArenaChunks } from "./chunks.ts";
 import { type ControlReading, TASK_MARK, takeControl } from "./control.ts";
 import { countCpus } from "./cpus.ts";
-import { type Emission, emitEvents } from "./emit.ts";
+import { type Emission, emitEvents, RAW_BYTES, type RawEmission } from "./emit.ts";
 import { type FormatFallback, malformed, type PerfHeader, perfForm, readFileHeader, truncated } from "./header.ts";
 import { IdTable } from "./ids.ts";
 import { Losses } from "./losses.ts";
 import { ArenaMemory } from "./memory.ts";
 import { RunQueue } from "./order.ts";
 import { readPipeHeader } from "./pipe.ts";
-import { listEvents, planEvents } from "./plan.ts";
+import { type EventPlan, listEvents, planEvents } from "./plan.ts";
 import { HEAD_BYTES, PIPE_HEADER_BYTES, RECORD } from "./records.ts";
 import { Epoch, explainSample, takeSamples } from "./samples.ts";
 import { TaskTable } from "./tasks.ts";
@@ -144,9 +145,31 @@ class PerfDataSource implements EventSource {
     this.#reading = { memory, plans, ids: this.#ids, queue, epoch, cpus, tasks, losses: this.#losses };
     const cpuBlocks = Array.from({ length: cpus }, (_, cpu) => world.cpuBlock(cpu));
     const batch = memory.allocate(BATCH_EVENTS * EVENT.bytes, EVENT.bytes);
-    this.#emission = { memory, plans, tasks, queue, cpuBlocks, batch, batchEvents: BATCH_EVENTS };
+    const raw = this.#rawEmission(plans, tasks);
+    this.#emission = { memory, plans, tasks, queue, cpuBlocks, batch, batchEvents: BATCH_EVENTS, raw };
     this.#problem = this.#header.truncated;
     world.signal.addEventListener("abort", this.#onAbort);
+  }
+
+  /** Null where no raw tracepoint is wanted. */
+  #rawEmission(plans: readonly EventPlan[], tasks: TaskTable): RawEmission | null {
+    if (plans.every(({ rawTracepoint }) => rawTracepoint === null)) return null;
+    const world = this.#world;
+    const raw: RawWorld = {
+      kernel: world.kernel,
+      get bytes() {
+        return world.bytes;
+      },
+      get view() {
+        return world.view;
+      },
+      task: (tid, cpu) => (tid === 0 ? tasks.idle[cpu]! : tasks.get(tid, tid)),
+    };
+    const shown = new Set<number>();
+    const encoders = plans.map(({ rawTracepoint: plan }) =>
+      plan === null ? null : new RawEncoder(plan.arguments, plan.format, raw, shown),
+    );
+    return { encoders, shown, arguments: this.#memory.allocate(BATCH_EVENTS * RAW_BYTES, 64) };
   }
 
   async nextBatch(): Promise<EventBatch | null> {
