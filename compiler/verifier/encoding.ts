@@ -117,7 +117,10 @@ function useMap(env: Env, index: number, used: Set<number>): void {
   if (env.program.sleepable && !SLEEPABLE_MAPS.has(map.type)) {
     reject(env, "EINVAL", "Sleepable programs can only use array, hash, ringbuf and local storage maps");
   }
-  if (isCgroupStorage(map) && [...used].some((other) => other !== index && env.program.maps[other]!.type === map.type)) {
+  if (
+    isCgroupStorage(map) &&
+    [...used].some((other) => other !== index && env.program.maps[other]!.type === map.type)
+  ) {
     reject(env, "EBUSY", "only one cgroup storage of each type is allowed");
   }
   if (map.type === "arena") unsupported("arena maps");

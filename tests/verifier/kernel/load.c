@@ -25,7 +25,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MOST_MAPS 64
+#define MOST_MAPS 80
 #define MOST_FUNCTIONS 300
 #define LOG_BYTES (32u << 20)
 
