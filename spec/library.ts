@@ -64,6 +64,14 @@ export const LIBRARY = {
   percpu_hash_get_4: fn([I, I], I),
   percpu_hash_get_8: fn([I, L], I),
   percpu_hash_get_16: fn([I, L, L], I),
+  lru_hash_lookup: fn([I, I], I),
+  lru_hash_get_4: fn([I, I], I),
+  lru_hash_get_8: fn([I, L], I),
+  lru_hash_get_16: fn([I, L, L], I),
+  lru_percpu_hash_lookup: fn([I, I], I),
+  lru_percpu_hash_get_4: fn([I, I], I),
+  lru_percpu_hash_get_8: fn([I, L], I),
+  lru_percpu_hash_get_16: fn([I, L, L], I),
   /** (map, key) → position (see map_next) or 0 */
   hash_find: fn([I, I], I),
   /** an operation that this storage refuses: answers -EINVAL, whatever the arguments */
@@ -135,6 +143,16 @@ export const MAP_OPERATIONS: Readonly<Record<MapStorage, Partial<Readonly<Record
     bpf_map_update_elem: "percpu_hash_update",
     bpf_map_delete_elem: "percpu_hash_delete",
   },
+  lruHash: {
+    bpf_map_lookup_elem: "lru_hash_lookup",
+    bpf_map_update_elem: "hash_update",
+    bpf_map_delete_elem: "hash_delete",
+  },
+  lruPerCpuHash: {
+    bpf_map_lookup_elem: "lru_percpu_hash_lookup",
+    bpf_map_update_elem: "percpu_hash_update",
+    bpf_map_delete_elem: "percpu_hash_delete",
+  },
   progArray: {},
   perfEventArray: { bpf_perf_event_output: "perf_event_output" },
   ringbuf: {
@@ -150,6 +168,8 @@ export const LOOKUP_BY_VALUE: Readonly<Record<MapStorage, Readonly<Record<number
   perCpuArray: { 4: "inline" },
   hash: { 4: "hash_get_4", 8: "hash_get_8", 16: "hash_get_16" },
   perCpuHash: { 4: "percpu_hash_get_4", 8: "percpu_hash_get_8", 16: "percpu_hash_get_16" },
+  lruHash: { 4: "lru_hash_get_4", 8: "lru_hash_get_8", 16: "lru_hash_get_16" },
+  lruPerCpuHash: { 4: "lru_percpu_hash_get_4", 8: "lru_percpu_hash_get_8", 16: "lru_percpu_hash_get_16" },
   progArray: {},
   perfEventArray: {},
   ringbuf: {},
@@ -188,6 +208,8 @@ export const STORAGE_ID = {
   progArray: 5,
   perfEventArray: 6,
   ringbuf: 7,
+  lruHash: 8,
+  lruPerCpuHash: 9,
 } as const satisfies Record<MapStorage, number>;
 
 /** Words in MAP.private, by storage (offsets from MAP.private). */
@@ -219,6 +241,8 @@ export const MAP_PRIVATE = {
     cpuStride: 40,
     /** bumped when an element comes into a chain: whoever walked one meanwhile may have been led into another */
     links: 44,
+    /** number of the element that an LRU hash looks at next when it is full */
+    hand: 48,
   },
   ringbuf: {
     /** address of a table, a u32 a lane: the RING that the lane's worker writes to */
@@ -252,12 +276,17 @@ export const ELEMENT = {
   /** next element of the chain; kept when the element is deleted, so that an iteration that stands on it goes on */
   next: 0,
   hash: 4,
-  /** next element of the free list */
+  /** next element of the free list; ELEMENT_IN_CHAIN in an element that is in a chain */
   freeNext: 8,
-  /** per-CPU hash: address of CPU 0's value */
+  /** per-CPU hash: address of CPU 0's value; with ELEMENT_LATELY */
   values: 12,
   key: 16,
 } as const;
+
+/** In place of an address, which is never odd. */
+export const ELEMENT_IN_CHAIN = 1;
+/** Beside the address, a multiple of 8: used since the hand of an LRU hash came by last. */
+export const ELEMENT_LATELY = 1;
 
 /**
  * A BPF ring, page-aligned. The kernel's pages: its own, the consumer's position, the producer's, the data. The first page

@@ -4,7 +4,16 @@
  */
 
 /** How `runtime/maps` keeps the elements; null where bpfjit has no such map yet. */
-export type MapStorage = "array" | "perCpuArray" | "hash" | "perCpuHash" | "progArray" | "perfEventArray" | "ringbuf";
+export type MapStorage =
+  | "array"
+  | "perCpuArray"
+  | "hash"
+  | "perCpuHash"
+  | "lruHash"
+  | "lruPerCpuHash"
+  | "progArray"
+  | "perfEventArray"
+  | "ringbuf";
 
 /** Which wasm functions carry a program's operations on this storage. See spec/library.ts. */
 export interface MapTypeSpec {
@@ -42,8 +51,8 @@ export const MAP_TYPES = [
   row(6, "percpu_array", "perCpuArray", 4, "any", "positive", "4.6", true),
   row(7, "stack_trace", null, 4, "any", "positive", "4.6"),
   row(8, "cgroup_array", null, 4, 4, "positive", "4.8"),
-  row(9, "lru_hash", null, "any", "any", "positive", "4.10"),
-  row(10, "lru_percpu_hash", null, "any", "any", "positive", "4.10", true),
+  row(9, "lru_hash", "lruHash", "any", "any", "positive", "4.10"),
+  row(10, "lru_percpu_hash", "lruPerCpuHash", "any", "any", "positive", "4.10", true),
   row(11, "lpm_trie", null, "any", "any", "positive", "4.11"),
   row(12, "array_of_maps", null, 4, 4, "positive", "4.12"),
   row(13, "hash_of_maps", null, "any", 4, "positive", "4.12"),

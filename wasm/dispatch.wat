@@ -19,16 +19,20 @@
     (then (return (call $percpu_hash_lookup (local.get $map) (local.get $key)))))
   (if (i32.eq (local.get $storage) (i32.const {STORAGE.perCpuArray}))
     (then (return (call $percpu_array_lookup (local.get $map) (local.get $key)))))
+  (if (i32.eq (local.get $storage) (i32.const {STORAGE.lruHash}))
+    (then (return (call $lru_hash_lookup (local.get $map) (local.get $key)))))
+  (if (i32.eq (local.get $storage) (i32.const {STORAGE.lruPerCpuHash}))
+    (then (return (call $lru_percpu_hash_lookup (local.get $map) (local.get $key)))))
   (call $map_refuse_lookup (local.get $map) (local.get $key)))
 
 (func (export "map_update") (param $map i32) (param $key i32) (param $value i32) (param $flags i64) (result i32)
   (local $storage i32)
   (local.set $storage (i32.load offset={MAP.storage} (local.get $map)))
-  (if (i32.eq (local.get $storage) (i32.const {STORAGE.hash}))
+  (if (call $is_single_hash (local.get $storage))
     (then (return (call $hash_update (local.get $map) (local.get $key) (local.get $value) (local.get $flags)))))
   (if (i32.eq (local.get $storage) (i32.const {STORAGE.array}))
     (then (return (call $array_update (local.get $map) (local.get $key) (local.get $value) (local.get $flags)))))
-  (if (i32.eq (local.get $storage) (i32.const {STORAGE.perCpuHash}))
+  (if (call $is_percpu_hash (local.get $storage))
     (then (return (call $percpu_hash_update (local.get $map) (local.get $key) (local.get $value) (local.get $flags)))))
   (if (i32.eq (local.get $storage) (i32.const {STORAGE.perCpuArray}))
     (then (return (call $percpu_array_update (local.get $map) (local.get $key) (local.get $value) (local.get $flags)))))
@@ -42,6 +46,14 @@
 (func $is_hash (param $map i32) (result i32)
   (local $storage i32)
   (local.set $storage (i32.load offset={MAP.storage} (local.get $map)))
+  (i32.or (call $is_single_hash (local.get $storage)) (call $is_percpu_hash (local.get $storage))))
+
+(func $is_single_hash (param $storage i32) (result i32)
   (i32.or
     (i32.eq (local.get $storage) (i32.const {STORAGE.hash}))
-    (i32.eq (local.get $storage) (i32.const {STORAGE.perCpuHash}))))
+    (i32.eq (local.get $storage) (i32.const {STORAGE.lruHash}))))
+
+(func $is_percpu_hash (param $storage i32) (result i32)
+  (i32.or
+    (i32.eq (local.get $storage) (i32.const {STORAGE.perCpuHash}))
+    (i32.eq (local.get $storage) (i32.const {STORAGE.lruPerCpuHash}))))

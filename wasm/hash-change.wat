@@ -60,6 +60,7 @@
   (i32.store offset={ELEMENT.hash} (local.get $element) (local.get $hash))
   (local.set $bucket (call $hash_bucket (local.get $map) (local.get $hash)))
   (i32.store offset={ELEMENT.next} (local.get $element) (i32.load (local.get $bucket)))
+  (i32.store offset={ELEMENT.freeNext} (local.get $element) (i32.const {ELEMENT_IN_CHAIN}))
   (i32.store (local.get $bucket) (local.get $element)))
 
 ;; Takes the element out of its chain. `next` is the first word of an element, so a link is an address like a bucket's.
@@ -71,20 +72,23 @@
       (then
         (local.set $link (local.get $at))
         (br $next))))
-  (i32.store (local.get $link) (i32.load offset={ELEMENT.next} (local.get $element))))
+  (i32.store (local.get $link) (i32.load offset={ELEMENT.next} (local.get $element)))
+  (i32.store offset={ELEMENT.freeNext} (local.get $element) (i32.const 0)))
 
 (func $hash_grow_count (param $map i32) (param $by i32)
   (i32.store offset={MAP.count} (local.get $map)
     (i32.add (i32.load offset={MAP.count} (local.get $map)) (local.get $by))))
 
-;; -ENOENT or -E2BIG where a key that is not there cannot be added, else 0.
-(func $hash_refuse_insert (param $map i32) (param $flags i64) (result i32)
+;; Makes room for a key that is not there: -ENOENT or -E2BIG where it cannot be added, else 0.
+(func $hash_make_room (param $map i32) (param $flags i64) (result i32)
   (if (i64.eq (local.get $flags) (i64.const {UPDATE_FLAG.EXIST})) (then (return (i32.const {-ENOENT}))))
   (if
-    (i32.ge_u
+    (i32.lt_u
       (i32.load offset={MAP.count} (local.get $map))
       (i32.load offset={MAP.maxEntries} (local.get $map)))
-    (then (return (i32.const {-E2BIG}))))
+    (then (return (i32.const 0))))
+  (if (i32.eqz (call $is_lru (local.get $map))) (then (return (i32.const {-E2BIG}))))
+  (call $lru_evict (local.get $map))
   (i32.const 0))
 
 ;; The element that replaces `old`.
@@ -130,13 +134,15 @@
       (local.set $element
         (if (result i32) (local.get $spared)
           (then (call $hash_take_spare (local.get $map) (local.get $old)))
-          (else (call $hash_take (local.get $map))))))
+          (else (call $hash_take (local.get $map)))))
+      (call $lru_mark (local.get $element) (i32.const {ELEMENT_LATELY})))
     (else
-      (if (local.tee $error (call $hash_refuse_insert (local.get $map) (local.get $flags)))
+      (if (local.tee $error (call $hash_make_room (local.get $map) (local.get $flags)))
         (then (return (local.get $error))))
       (call $hash_grow_count (local.get $map) (i32.const 1))
       (local.set $hash (call $hash_key (local.get $map) (local.get $key)))
-      (local.set $element (call $hash_take (local.get $map)))))
+      (local.set $element (call $hash_take (local.get $map)))
+      (call $lru_mark (local.get $element) (i32.const 0))))
   (call $hash_set_key (local.get $map) (local.get $element) (local.get $key))
   (call $copy
     (i32.add (local.get $element) (i32.load offset={HASH.valueOffset} (local.get $map)))
@@ -164,13 +170,15 @@
   (if (i64.gt_u (local.get $flags) (i64.const {UPDATE_FLAG.EXIST})) (then (return (i32.const {-EINVAL}))))
   (if (local.tee $element (call $hash_search (local.get $map) (local.get $key)))
     (then
-      (if (i64.eq (local.get $flags) (i64.const {UPDATE_FLAG.NOEXIST})) (then (return (i32.const {-EEXIST})))))
+      (if (i64.eq (local.get $flags) (i64.const {UPDATE_FLAG.NOEXIST})) (then (return (i32.const {-EEXIST}))))
+      (call $lru_mark (local.get $element) (i32.const {ELEMENT_LATELY})))
     (else
-      (if (local.tee $error (call $hash_refuse_insert (local.get $map) (local.get $flags)))
+      (if (local.tee $error (call $hash_make_room (local.get $map) (local.get $flags)))
         (then (return (local.get $error))))
       (call $hash_grow_count (local.get $map) (i32.const 1))
       (local.set $hash (call $hash_key (local.get $map) (local.get $key)))
       (local.set $element (call $hash_take (local.get $map)))
+      (call $lru_mark (local.get $element) (i32.const 0))
       (call $hash_set_key (local.get $map) (local.get $element) (local.get $key))
       (local.set $at (i32.load offset={ELEMENT.values} (local.get $element)))
       (loop $next
@@ -197,10 +205,13 @@
   (local $element i32)
   (if (i32.eqz (local.tee $element (call $hash_search (local.get $map) (local.get $key))))
     (then (return (i32.const {-ENOENT}))))
+  (call $hash_drop (local.get $map) (local.get $element))
+  (i32.const 0))
+
+(func $hash_drop (param $map i32) (param $element i32)
   (call $hash_unlink (local.get $map) (local.get $element))
   (call $hash_grow_count (local.get $map) (i32.const -1))
-  (call $hash_give_back (local.get $map) (local.get $element))
-  (i32.const 0))
+  (call $hash_give_back (local.get $map) (local.get $element)))
 
 (func (export "percpu_hash_delete") (param $map i32) (param $key i32) (result i32)
   (call $hash_delete (local.get $map) (local.get $key)))

@@ -161,14 +161,6 @@
   (call $unlock (i32.add (local.get $map) (i32.const {MAP.lock})))
   (local.get $element))
 
-;; $hash_find_again for a key of up to 16 bytes in registers.
-(func $hash_get_again (param $map i32) (param $low i64) (param $high i64) (result i32)
-  (local $key i32)
-  (local.set $key (i32.load offset={WORKER.scratchKey} (global.get $worker)))
-  (i64.store (local.get $key) (local.get $low))
-  (i64.store offset=8 (local.get $key) (local.get $high))
-  (call $hash_find_again (local.get $map) (local.get $key)))
-
 ;; The same in one walk: for who has the map's lock, or the map for himself.
 (func $hash_search (param $map i32) (param $key i32) (result i32)
   (local $bytes i32)
@@ -185,56 +177,6 @@
           (call $load_pair (local.get $key))
           (call $load_pair (i32.add (local.get $key) (i32.const 8)))))))
   (call $hash_find_any (local.get $map) (local.get $key)))
-
-;; Lookups by key size, key by value: what a compiled program calls where it knows the map.
-(func $hash_get_4 (export "hash_get_4") (param $map i32) (param $key i32) (result i32)
-  (local $element i32)
-  (local.set $element (call $hash_find_4 (local.get $map) (local.get $key)))
-  (if (i32.eqz (local.get $element))
-    (then
-      (if (i32.load (i32.const {RUNTIME_THREADS}))
-        (then
-          (local.set $element
-            (call $hash_get_again (local.get $map) (i64.extend_i32_u (local.get $key)) (i64.const 0)))))))
-  (select
-    (i32.add (local.get $element) (i32.const {ELEMENT.key+8}))
-    (i32.const 0)
-    (local.get $element)))
-
-(func $hash_get_8 (export "hash_get_8") (param $map i32) (param $key i64) (result i32)
-  (local $element i32)
-  (local.set $element (call $hash_find_8 (local.get $map) (local.get $key)))
-  (if (i32.eqz (local.get $element))
-    (then
-      (if (i32.load (i32.const {RUNTIME_THREADS}))
-        (then (local.set $element (call $hash_get_again (local.get $map) (local.get $key) (i64.const 0)))))))
-  (select
-    (i32.add (local.get $element) (i32.const {ELEMENT.key+8}))
-    (i32.const 0)
-    (local.get $element)))
-
-(func $hash_get_16 (export "hash_get_16") (param $map i32) (param $low i64) (param $high i64) (result i32)
-  (local $element i32)
-  (local.set $element (call $hash_find_16 (local.get $map) (local.get $low) (local.get $high)))
-  (if (i32.eqz (local.get $element))
-    (then
-      (if (i32.load (i32.const {RUNTIME_THREADS}))
-        (then (local.set $element (call $hash_get_again (local.get $map) (local.get $low) (local.get $high)))))))
-  (select
-    (i32.add (local.get $element) (i32.const {ELEMENT.key+16}))
-    (i32.const 0)
-    (local.get $element)))
-
-(func (export "percpu_hash_get_4") (param $map i32) (param $key i32) (result i32)
-  (call $percpu_value_or_null (local.get $map) (call $hash_find_4 (local.get $map) (local.get $key))))
-
-(func (export "percpu_hash_get_8") (param $map i32) (param $key i64) (result i32)
-  (call $percpu_value_or_null (local.get $map) (call $hash_find_8 (local.get $map) (local.get $key))))
-
-(func (export "percpu_hash_get_16") (param $map i32) (param $low i64) (param $high i64) (result i32)
-  (call $percpu_value_or_null
-    (local.get $map)
-    (call $hash_find_16 (local.get $map) (local.get $low) (local.get $high))))
 
 ;; Kernel: htab_map_lookup_elem().
 (func $hash_lookup (export "hash_lookup") (param $map i32) (param $key i32) (result i32)
@@ -253,5 +195,5 @@
 
 (func $element_percpu_value (param $map i32) (param $element i32) (result i32)
   (i32.add
-    (i32.load offset={ELEMENT.values} (local.get $element))
+    (i32.and (i32.load offset={ELEMENT.values} (local.get $element)) (i32.const {~ELEMENT_LATELY}))
     (i32.mul (call $cpu_id) (i32.load offset={HASH.cpuStride} (local.get $map)))))

@@ -64,9 +64,9 @@
 (func (export "map_position_value") (param $map i32) (param $position i32) (result i32)
   (local $storage i32) (local $at i32)
   (local.set $storage (i32.load offset={MAP.storage} (local.get $map)))
-  (if (i32.eq (local.get $storage) (i32.const {STORAGE.hash}))
+  (if (call $is_single_hash (local.get $storage))
     (then (return (i32.add (local.get $position) (i32.load offset={HASH.valueOffset} (local.get $map))))))
-  (if (i32.eq (local.get $storage) (i32.const {STORAGE.perCpuHash}))
+  (if (call $is_percpu_hash (local.get $storage))
     (then (return (call $element_percpu_value (local.get $map) (local.get $position)))))
   (local.set $at
     (i32.add

@@ -32,8 +32,10 @@ export type CreateOptions = RingbufOptions;
 const MAKERS: Readonly<Record<MapStorage, (origin: MapOrigin, options: CreateOptions) => BpfMap>> = {
   array: (origin) => new ArrayMap(origin),
   perCpuArray: (origin) => new ArrayMap(origin),
-  hash: (origin) => new HashMap(origin),
-  perCpuHash: (origin) => new HashMap(origin),
+  hash: (origin) => new HashMap(origin, "hash"),
+  perCpuHash: (origin) => new HashMap(origin, "perCpuHash"),
+  lruHash: (origin) => new HashMap(origin, "lruHash"),
+  lruPerCpuHash: (origin) => new HashMap(origin, "lruPerCpuHash"),
   progArray: (origin) => new ProgArrayMap(origin),
   perfEventArray: (origin) => new PerfEventArrayMap(origin),
   ringbuf: (origin, options) => new RingbufMap(origin, options),
@@ -65,11 +67,19 @@ export function createMap(world: MapWorld, definition: MapSpec, options: CreateO
   }
 }
 
-/** A perf event array of no stated size has a slot for each CPU. libbpf: map_set_def_max_entries(). */
+/**
+ * A perf event array of no stated size has a slot for each CPU (libbpf: map_set_def_max_entries()); an LRU hash of lists a CPU
+ * has as many elements for each (kernel: htab_map_alloc()).
+ */
 function sized(world: MapWorld, spec: MapSpec, type: MapTypeSpec): MapSpec {
+  const { cpus } = world.arena;
+  if (isLru(type) && (spec.flags & MAP_FLAG.NO_COMMON_LRU) !== 0)
+    return { ...spec, maxEntries: Math.ceil(spec.maxEntries / cpus) * cpus };
   if (type.entries !== "cpusIfZero" || spec.maxEntries !== 0) return spec;
-  return { ...spec, maxEntries: world.arena.cpus };
+  return { ...spec, maxEntries: cpus };
 }
+
+const isLru = ({ storage }: MapTypeSpec): boolean => storage === "lruHash" || storage === "lruPerCpuHash";
 
 function checkDefinition(spec: MapSpec, type: MapTypeSpec): void {
   const refuse = (errno: ErrnoName, message: string): never => {
@@ -85,8 +95,13 @@ function checkDefinition(spec: MapSpec, type: MapTypeSpec): void {
   switch (type.storage) {
     case "hash":
     case "perCpuHash":
+    case "lruHash":
+    case "lruPerCpuHash":
       checkFlags(refuse, spec, HASH_FLAGS);
-      if ((spec.flags & MAP_FLAG.NO_COMMON_LRU) !== 0) refuse("EINVAL", "NO_COMMON_LRU is for LRU maps");
+      if (!isLru(type) && (spec.flags & MAP_FLAG.NO_COMMON_LRU) !== 0)
+        refuse("EINVAL", "NO_COMMON_LRU is for LRU maps");
+      if (isLru(type) && (spec.flags & MAP_FLAG.NO_PREALLOC) !== 0)
+        refuse("ENOTSUPP", "an LRU map is always preallocated");
       if (spec.keySize + spec.valueSize >= HASH_ELEMENT_LIMIT)
         refuse("E2BIG", `key and value have ${spec.keySize + spec.valueSize} bytes`);
       if (spec.maxEntries > 2 ** 31) refuse("E2BIG", `max_entries is ${spec.maxEntries}`);

@@ -1,17 +1,26 @@
-/** Hashes and per-CPU hashes. Kernel: kernel/bpf/hashtab.c; the elements' layout and life are wasm/hash-*.wat's. */
-import { CACHE_LINE_BYTES, ELEMENT, MAP, MAP_FLAG, MAP_PRIVATE } from "../../spec/index.ts";
-
+/** Hashes, per-CPU hashes and their LRU forms. Kernel: kernel/bpf/hashtab.c; the elements' layout and life are wasm/hash-*.wat's. */
+import {
+  CACHE_LINE_BYTES,
+  ELEMENT,
+  ELEMENT_LATELY,
+  MAP,
+  MAP_FLAG,
+  MAP_PRIVATE,
+  type MapStorage,
+} from "../../spec/index.ts";
 import { BpfMap, type MapOrigin, type MapValue } from "./map.ts";
 
 const WORDS = MAP_PRIVATE.hash;
 
+export type HashStorage = Extract<MapStorage, "hash" | "perCpuHash" | "lruHash" | "lruPerCpuHash">;
+
 export class HashMap extends BpfMap {
   readonly #cpuStride: number;
 
-  constructor(origin: MapOrigin) {
+  constructor(origin: MapOrigin, storage: HashStorage) {
     const { world, spec } = origin;
-    const perCpu = spec.type === "percpu_hash";
-    super(origin, perCpu ? "perCpuHash" : "hash");
+    super(origin, storage);
+    const { perCpu } = this;
     const { arena } = world;
     const buckets = 2 ** Math.ceil(Math.log2(spec.maxEntries));
     const stride = Math.ceil(spec.valueSize / 8) * 8;
@@ -95,7 +104,8 @@ export class HashMap extends BpfMap {
 
   #valueOf(element: number, cpu: number): number {
     if (!this.perCpu) return element + this.get(MAP.private + WORDS.valueOffset);
-    return this.world.arena.view.getUint32(element + ELEMENT.values, true) + cpu * this.#cpuStride;
+    const values = this.world.arena.view.getUint32(element + ELEMENT.values, true) & ~ELEMENT_LATELY;
+    return (values >>> 0) + cpu * this.#cpuStride;
   }
 
   #word(name: keyof typeof WORDS, value: number): void {

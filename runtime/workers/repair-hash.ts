@@ -25,12 +25,12 @@ export function repairHash(arena: Arena, map: number): void {
     if (!inChain.has(element)) unused.push(element);
   }
   const isPreallocated =
-    view.getUint32(map + MAP.storage, true) === STORAGE_ID.hash &&
+    SINGLE.has(view.getUint32(map + MAP.storage, true)) &&
     (view.getUint32(map + MAP.flags, true) & MAP_FLAG.NO_PREALLOC) === 0;
   // A CPU without a spare takes an element that was never used, of which there is one for each that is none's here.
   if (isPreallocated)
     for (let cpu = 0; cpu < view.getUint32(map + MAP.cpus, true); cpu++)
-      view.setUint32(word("spares") + 4 * cpu, unused.pop() ?? 0, true);
+      view.setUint32(word("spares") + 4 * cpu, takeSpare(arena, unused), true);
   let free = 0;
   for (const element of unused) {
     view.setUint32(element + ELEMENT.freeNext, free, true);
@@ -40,6 +40,16 @@ export function repairHash(arena: Arena, map: number): void {
 
   const links = (map + MAP.private + WORDS.links) / 4;
   if ((Atomics.load(arena.i32, links) & 1) !== 0) Atomics.add(arena.i32, links, 1);
+}
+
+/** Hashes with one value a key, which is replaced by another element. */
+const SINGLE: ReadonlySet<number> = new Set([STORAGE_ID.hash, STORAGE_ID.lruHash]);
+
+function takeSpare(arena: Arena, unused: number[]): number {
+  const element = unused.pop();
+  if (element === undefined) return 0;
+  arena.view.setUint32(element + ELEMENT.freeNext, 0, true);
+  return element;
 }
 
 /** Adds the elements of one chain; takes out of it what stands behind an element with the same key. */

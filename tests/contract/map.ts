@@ -13,6 +13,7 @@ import {
   MAP_OPERATIONS,
   type MapSpec,
   type MapStorage,
+  mapTypeByName,
   UPDATE_FLAG,
 } from "../../spec/index.ts";
 import { makeWorld, place, type TestWorld } from "../maps/world.ts";
@@ -25,6 +26,8 @@ export interface MapContract {
   readonly dense: boolean;
   /** the program's update of an existing key writes in place instead of taking another element */
   readonly inPlace: boolean;
+  /** LRU: a full map gives up an element instead of refusing a new key. Kernel: htab_lru_map_update_elem() */
+  readonly evicts?: true;
 }
 
 export const CPUS = 4;
@@ -103,8 +106,8 @@ export function errnoOf(action: () => unknown): ErrnoName | null {
 }
 
 export function describeMap(contract: MapContract): void {
-  const { spec, dense } = contract;
-  const perCpu = contract.storage === "perCpuArray" || contract.storage === "perCpuHash";
+  const { spec, dense, evicts = false } = contract;
+  const perCpu = mapTypeByName(spec.type)!.perCpu;
   const key = (n: number) => keyBytes(spec, n);
   const value = (n: number) => valueBytes(spec, n);
   /** what the user writes: the same bytes for each CPU, but for its number in the first */
@@ -177,7 +180,7 @@ export function describeMap(contract: MapContract): void {
       }
     });
 
-    it("answers -E2BIG beyond max_entries", () => {
+    it(evicts ? "gives up what was not used lately beyond max_entries" : "answers -E2BIG beyond max_entries", () => {
       if (dense) {
         const beyond = key(spec.maxEntries);
         expect(program.lookup(beyond)).toBe(0);
@@ -188,6 +191,20 @@ export function describeMap(contract: MapContract): void {
       }
       for (let n = 0; n < spec.maxEntries; n++) expect(program.update(key(n), value(n), ANY)).toBe(0);
       expect(map.size).toBe(spec.maxEntries);
+      if (evicts) {
+        const used = [1, 2, 20, spec.maxEntries - 1];
+        for (let n = 100; n < 100 + 3 * spec.maxEntries; n++) {
+          for (const each of used) expect(program.read(key(each))).toEqual(value(each));
+          expect(program.update(key(n), value(n), ANY)).toBe(0);
+          expect(map.size).toBe(spec.maxEntries);
+          expect(map.lookup(key(n - 1)) !== null).toBe(n > 100);
+          expect(map.lookup(key(n))).toEqual(programValue(n));
+        }
+        expect(errnoOf(() => map.update(key(0), userValue(1)))).toBeNull();
+        expect([...map.keys()].length).toBe(spec.maxEntries);
+        for (const each of used) expect(program.read(key(each))).toEqual(value(each));
+        return;
+      }
       const beyond = key(spec.maxEntries);
       expect(program.update(beyond, value(1), ANY)).toBe(-ERRNO.E2BIG);
       expect(errnoOf(() => map.update(beyond, userValue(1)))).toBe("E2BIG");
@@ -337,7 +354,8 @@ export function describeMap(contract: MapContract): void {
       };
       for (let step = 0; step < 700; step++) {
         const where = `seed ${seed}, step ${step}`;
-        const n = random() % (spec.maxEntries + (spec.maxEntries >> 2) + 1);
+        // of an LRU map it is its own matter what goes, so nothing does
+        const n = random() % (evicts ? spec.maxEntries : spec.maxEntries + (spec.maxEntries >> 2) + 1);
         const flags = random() % 20 === 0 ? random() % 4 : ANY;
         const cpu = random() % CPUS;
         const fresh = valueBytes(spec, random());

@@ -61,3 +61,30 @@ for (const flags of [0, MAP_FLAG.NO_PREALLOC]) {
     });
   }
 }
+
+for (const [keySize, valueSize, flags] of [
+  [4, 8, 0],
+  [8, 1, MAP_FLAG.NO_COMMON_LRU],
+  [16, 24, 0],
+  [7, 300, 0],
+] as const) {
+  const sizes = `keys of ${keySize} bytes, values of ${valueSize}`;
+  // Kernel: with NO_COMMON_LRU max_entries is rounded up to a multiple of the CPUs
+  const maxEntries = 36;
+  describeMap({
+    name: `lru_hash, ${sizes}`,
+    spec: mapSpec({ type: "lru_hash", keySize, valueSize, maxEntries, flags }),
+    storage: "lruHash",
+    dense: false,
+    inPlace: false,
+    evicts: true,
+  });
+  describeMap({
+    name: `lru_percpu_hash, ${sizes}`,
+    spec: mapSpec({ type: "lru_percpu_hash", keySize, valueSize, maxEntries, flags }),
+    storage: "lruPerCpuHash",
+    dense: false,
+    inPlace: true,
+    evicts: true,
+  });
+}

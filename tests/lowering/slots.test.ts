@@ -21,6 +21,8 @@ const TABLES = `
 ; map: bytes16 hash key=16 value=8 max=64
 ; map: bytes12 hash key=12 value=8 max=64
 ; map: percpu8 percpu_hash key=8 value=8 max=64
+; map: lately lru_hash key=4 value=8 max=3
+; map: latelyEach lru_percpu_hash key=16 value=8 max=3
 ; map: five array key=4 value=12 max=5
 ; map: each percpu_array key=4 value=8 max=5`;
 
@@ -76,6 +78,11 @@ const CASES: readonly Case[] = [
   },
   { name: "12-byte key", code: `  *(u64 *)(r10 - 32) = r7\n  *(u32 *)(r10 - 24) = r7${COUNT("bytes12")}` },
   { name: "per-CPU hash", code: `  *(u64 *)(r10 - 32) = r7${COUNT("percpu8")}` },
+  { name: "LRU hash", code: `  *(u32 *)(r10 - 32) = r7${COUNT("lately")}` },
+  {
+    name: "LRU per-CPU hash",
+    code: `  *(u64 *)(r10 - 32) = r7\n  *(u64 *)(r10 - 24) = r7${COUNT("latelyEach")}`,
+  },
   {
     name: "key that a helper wrote",
     code: `  r1 = r10\n  r1 += -32\n  r2 = 16\n  call bpf_get_current_comm\n  *(u8 *)(r10 - 32) = r7${COUNT("bytes16")}`,

@@ -81,7 +81,8 @@ static int next_of(int has_key)
 static int create(unsigned int type, unsigned int entries, unsigned int flags, unsigned int value_size)
 {
 	union bpf_attr attr;
-	int is_per_cpu = type == BPF_MAP_TYPE_PERCPU_HASH || type == BPF_MAP_TYPE_PERCPU_ARRAY;
+	int is_per_cpu = type == BPF_MAP_TYPE_PERCPU_HASH || type == BPF_MAP_TYPE_PERCPU_ARRAY ||
+			 type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
 	if (map_fd >= 0)
 		close(map_fd);
 	memset(&attr, 0, sizeof(attr));

@@ -38,6 +38,8 @@ function creations(): string[] {
     4: [4, 4, 2],
     5: [4, 8, 10],
     6: [4, 8, 10],
+    9: [4, 8, 10],
+    10: [4, 8, 10],
     27: [0, 0, 4096],
   };
   for (const [type, [keySize, valueSize, entries]] of Object.entries(good)) {
@@ -76,6 +78,10 @@ function operations(cpus: number): string[] {
     [1, 23, 260, 12, MAP_FLAG.NO_PREALLOC],
     [5, 8, 12, 7, 0],
     [5, 8, 12, 7, MAP_FLAG.NO_PREALLOC],
+    // so many entries that nothing is given up
+    [9, 4, 8, 1000, 0],
+    [9, 16, 40, 1000, MAP_FLAG.NO_COMMON_LRU],
+    [10, 8, 12, 1000, 0],
     [1, 4, 8, 7, MAP_FLAG.RDONLY],
     [2, 4, 8, 7, MAP_FLAG.WRONLY],
     [3, 4, 4, 3, 0],
@@ -90,7 +96,7 @@ function operations(cpus: number): string[] {
     const value = () => Array.from({ length: perCpu ? cpus : 1 }, oneValue).join("");
     const key = () => {
       const bytes = new Uint8Array(keySize);
-      if (keySize > 0) bytes[0] = random() % (entries + 2);
+      if (keySize > 0) bytes[0] = random() % (Math.min(entries, 12) + 2);
       return toHex(bytes) || "-";
     };
     for (let step = 0; step < 150; step++) {
