@@ -196,6 +196,27 @@ export const FAULTS = {
       "inline small functions (`static __always_inline`), so that the compiler shares their stack",
     ],
   },
+  "partial-pointer": {
+    title: "pointer stored or loaded in part",
+    meaning:
+      "A pointer on the stack is kept as what it is only if all of its 8 bytes are stored and loaded at once, at a multiple of 8.",
+    remedies: ["keep pointers in variables of pointer type, and out of packed structs and unions"],
+  },
+  "mixed-pointers": {
+    title: "one instruction for different kinds of pointers",
+    meaning:
+      "Accesses to the context, to sockets and to kernel structs are rewritten when the program is loaded, each kind in its own way. So " +
+      "an instruction must meet the same kind of pointer on all paths.",
+    remedies: [
+      "access the memory in each branch, where the kind of pointer is known, not behind the place where branches join",
+      "keep the compiler from joining them with `barrier()` between (bpf/bpf_helpers.h)",
+    ],
+  },
+  "atomic-operation": {
+    title: "atomic operation on the wrong memory",
+    meaning: "Atomic operations work on the stack, on map values and on buffers, not on packets, contexts and sockets.",
+    remedies: ["keep the number that several CPUs change in a map value or a global variable"],
+  },
   "misaligned-access": {
     title: "misaligned access",
     meaning:
@@ -262,6 +283,38 @@ export const FAULTS = {
       "to write use the helper or kernel function made for it: kernel structs cannot be written directly",
       "access fields through the struct's real type, compiled with `__attribute__((preserve_access_index))` (vmlinux.h has it)",
       "read what BTF does not know with bpf_probe_read_kernel()",
+    ],
+  },
+  "special-field": {
+    title: "lock, timer or kernel pointer in a map value used wrongly",
+    meaning:
+      "A map value may have fields that the kernel manages: bpf_spin_lock, bpf_timer, pointers to kernel objects (kptr), lists and trees. They may only " +
+      "be used through their helpers, at the offset where the value's BTF has them, and not in every program type.",
+    remedies: [
+      "pass the address of the field (`&value->lock`) to its helper, and never read, write or copy the field itself",
+      "declare the map with `__type(value, struct …)`, so that the field is in its BTF",
+      "exchange a kernel pointer with bpf_kptr_xchg(), of exactly the declared type",
+    ],
+  },
+  "protected-section": {
+    title: "section with a lock, or with RCU, preemption or interrupts held, broken",
+    meaning:
+      "Between lock and unlock (bpf_spin_lock(), bpf_rcu_read_lock(), bpf_preempt_disable(), bpf_local_irq_save()) few calls are allowed, and " +
+      "each path has to end what it began, in order.",
+    remedies: [
+      "unlock on every path, early returns included, before the program ends",
+      "call helpers and functions before the lock is taken, or after it is given back",
+      "take one spin lock at a time, and give back the one that was taken",
+    ],
+  },
+  "object-state": {
+    title: "dynptr, iterator or flag in the wrong state",
+    meaning:
+      "Dynptrs, iterators and saved interrupt flags live on the stack, made by one function, used by others, ended by a last one. They must be used in " +
+      "this order and never be copied, overwritten or read as bytes.",
+    remedies: [
+      "initialise it once, on each path that uses it, and end it once on each of them",
+      "give each its own variable, and pass that variable's address",
     ],
   },
   "global-function": {

@@ -2,6 +2,7 @@
 import type { CodePlace, ExplanationLimit, ExplanationStep, LimitValue, StepRole } from "../../../base/explanation.ts";
 import type { ErrnoName } from "../../../spec/errno.ts";
 import type { FaultKind } from "../../../spec/faults.ts";
+import { isWideImmediate } from "../../asm/instruction.ts";
 import { type Program, sourceLineAt } from "../../program.ts";
 import { insnText } from "../disassembly.ts";
 import type { Env } from "../env.ts";
@@ -84,13 +85,17 @@ export function placeOf(scene: Scene, insnIndex: number): CodePlace {
   return {
     function: name === "" ? program.name : name,
     insnIndex,
-    insn: env.insns[insnIndex] === undefined ? "" : insnText(env, insnIndex),
+    insn: isPrintable(env, insnIndex) ? insnText(env, insnIndex) : "",
     source:
       line === null || line.line === 0
         ? null
         : { file: line.file, line: line.line, column: line.column, text: line.text, indent: line.indent ?? 0 },
   };
 }
+
+/** It exists, and is not the first half of an immediate whose second half is missing. */
+const isPrintable = ({ insns }: Env, insnIndex: number): boolean =>
+  insns[insnIndex] !== undefined && (!isWideImmediate(insns[insnIndex]) || insns[insnIndex + 1] !== undefined);
 
 /** The text of the C line, empty without line information. */
 export const lineText = (scene: Scene, insnIndex: number): string => sourceLineAt(scene.program, insnIndex)?.text ?? "";

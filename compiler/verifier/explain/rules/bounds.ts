@@ -157,10 +157,13 @@ function checkSteps(scene: Scene, _register: number, reg: RegState, trail: reado
     const sides = [registers[insn.dst]!, registers[insn.src]!];
     if (!sides.some(({ type }) => type === REG.PACKET_END) || !sides.some(({ type }) => isPacketPointer(type)))
       continue;
-    const pointer = sides.find(({ type }) => isPacketPointer(type))!;
-    const text =
-      pointer.id === reg.id
-        ? "this comparison with `data_end` proves nothing for the path that runs on here"
+    const pointer = isPacketPointer(sides[0]!.type) ? insn.dst : insn.src;
+    const found = path[at + 1]!.frames.at(-1)!.registers[pointer];
+    const isTooShort = found !== undefined && isPacketPointer(found.type) && found.range < 0;
+    const text = isTooShort
+      ? "on this path it found that the packet ends at this pointer or before"
+      : registers[pointer]!.id === reg.id
+        ? "this comparison with `data_end` proves nothing on this path"
         : "this comparison with `data_end` is about another pointer, without the variable offset of this one";
     return [stepAt(scene, at, "check", text)];
   }

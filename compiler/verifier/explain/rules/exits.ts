@@ -3,7 +3,6 @@
 import { helperById } from "../../../../spec/helpers.ts";
 import { CLASS, JMP, PSEUDO_CALL } from "../../../../spec/isa.ts";
 import { calleeOf } from "../../../../spec/kfuncs.ts";
-import { REG } from "../../register.ts";
 import { assignmentIn, quoted } from "../names.ts";
 import type { Account, Rule, Scene, Step } from "../scene.ts";
 import { between, lineText, registerOf, stepAt, trailOfRegister } from "../scene.ts";
@@ -19,8 +18,7 @@ export const EXIT_RULES: readonly Rule[] = [
     explain: (scene, [, , r, min, max]) => badResult(scene, Number(r), BigInt(min!), BigInt(max!)),
   },
   {
-    message:
-      /^(?:At program exit the register R0 is not a known value|R0 not a scalar value|cannot return stack pointer to the caller)/,
+    message: /^(?:At program exit the register R0 is not a known value|R0 not a scalar value)/,
     explain: (scene) => pointerResult(scene),
   },
   { message: /^At subprogram exit the register R0 is not a scalar value/, explain: (scene) => pointerResult(scene) },
@@ -96,7 +94,7 @@ function badResult(scene: Scene, register: number, min: bigint, max: bigint): Ac
 function pointerResult(scene: Scene): Account {
   const reg = registerOf(scene, 0);
   return {
-    kind: reg.type === REG.STACK ? "other" : "return-value",
+    kind: "return-value",
     headline: `the function returns ${holdsWords(reg)} where it must return a number`,
     steps: originSteps(scene, trailOfRegister(scene, 0)),
     fault: "the function ends with this result",

@@ -5,10 +5,19 @@ import { CALL_RULES } from "./calls.ts";
 import { CONTEXT_RULES } from "./context.ts";
 import { CONTROL_RULES } from "./control.ts";
 import { EXIT_RULES } from "./exits.ts";
+import { OBJECT_RULES } from "./objects.ts";
 import { accountOfOther } from "./other.ts";
 import { POINTER_RULES } from "./pointers.ts";
 
-const RULES = [...POINTER_RULES, ...BOUNDS_RULES, ...CALL_RULES, ...CONTEXT_RULES, ...CONTROL_RULES, ...EXIT_RULES];
+const RULES = [
+  ...POINTER_RULES,
+  ...BOUNDS_RULES,
+  ...CALL_RULES,
+  ...CONTEXT_RULES,
+  ...CONTROL_RULES,
+  ...EXIT_RULES,
+  ...OBJECT_RULES,
+];
 
 export function accountOf(scene: Scene): Account {
   for (const { message, explain } of RULES) {

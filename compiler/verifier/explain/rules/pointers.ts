@@ -16,8 +16,8 @@ export const POINTER_RULES: readonly Rule[] = [
     explain: (scene, [, r]) => maybeNull(scene, Number(r)),
   },
   {
-    message: /^Possibly NULL pointer passed to (?:\S+ )?arg#?(\d+)/i,
-    explain: (scene, [, r]) => maybeNull(scene, Number(r) + 1),
+    message: /^Possibly NULL pointer passed to (?:\w+ )?arg#?(\d+)/,
+    explain: (scene, [, r]) => maybeNull(scene, Number(r) + 1) ?? isVoid(scene, Number(r) + 1),
   },
   { message: /^R(\d+) type=\S*or_null\S* expected=/, explain: (scene, [, r]) => maybeNull(scene, Number(r)) },
   {
@@ -172,7 +172,7 @@ function notPointer(scene: Scene, register: number): Account {
 function notReadable(scene: Scene, register: number): Account {
   const reg = registerOf(scene, register);
   return {
-    kind: "other",
+    kind: "not-a-pointer",
     headline: `${holdsWords(reg)} cannot be read or written like memory: \`${lineText(scene, scene.insnIndex)}\``,
     steps: originSteps(scene, trailOfRegister(scene, register)),
     fault: useWords(scene, register),
