@@ -44,6 +44,8 @@ export interface ParseOptions {
   readonly maps?: readonly string[];
   /** BTF id of a kernel function in the target; absent: calls of them by name are errors */
   readonly kernelFunction?: Names["kernelFunction"];
+  /** BTF id of a variable of the target's kernel, for `btf[…]`; absent: only numbers stand there */
+  readonly kernelVariable?: Names["kernelVariable"];
   /** for messages */
   readonly file?: string;
 }
@@ -61,7 +63,11 @@ export function parseAssembly(text: string, options: ParseOptions = {}): Assembl
   const globals = new Map<string, SourceText>();
   const comments: AsmComment[] = [];
   const placed: Placed[] = [];
-  const names: Names = { maps: options.maps ?? [], kernelFunction: options.kernelFunction ?? (() => null) };
+  const names: Names = {
+    maps: options.maps ?? [],
+    kernelFunction: options.kernelFunction ?? (() => null),
+    kernelVariable: options.kernelVariable ?? (() => null),
+  };
   let slots = 0;
   text.split(/\r\n|\n|\r/).forEach((raw, lineIndex) => {
     const source: SourceText = { line: lineIndex + 1, text: raw, file: options.file };

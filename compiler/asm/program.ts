@@ -1,10 +1,11 @@
 /** Instructions that come without an object file → a Program: text assembly with directives, or bare bytecode (raw). */
 
 import * as isa from "../../spec/isa.ts";
+import { findAttachBtf, findAttachMember } from "../object/attach.ts";
 import type { Btf } from "../object/btf/btf.ts";
 import { withFields } from "../object/map-fields.ts";
 import { kernelTypes } from "../object/target.ts";
-import type { Program, ProgramFunction, SourceLine } from "../program.ts";
+import type { AttachBtf, Program, ProgramFunction, SourceLine } from "../program.ts";
 import { readDirectives } from "./directives.ts";
 import { type Insn, isWideImmediate } from "./instruction.ts";
 import { type Assembly, parseAssembly } from "./parse.ts";
@@ -30,6 +31,7 @@ export function assembleProgram(text: string, options: AssembleOptions = {}): As
   const assembly = parseAssembly(text, {
     maps: directives.maps.map((map) => map.name),
     kernelFunction: (name) => options.targetBtf?.findByName(name, "func") ?? null,
+    kernelVariable: (name) => options.targetBtf?.findByName(name, "var") ?? null,
     ...(options.file === undefined ? {} : { file: options.file }),
   });
   const functions: ProgramFunction[] = [{ insnIndex: 0, name: directives.name, linkage: "global" }];
@@ -56,7 +58,19 @@ export function assembleProgram(text: string, options: AssembleOptions = {}): As
     memoryBytes: directives.memoryBytes,
     targetBtf: options.targetBtf ?? null,
   };
-  return { program, assembly };
+  const attachBtf = attachPoint(program, options.targetBtf ?? null);
+  return { program: attachBtf === null ? program : { ...program, attachBtf }, assembly };
+}
+
+/** `target=` of types that attach to what BTF has; of struct_ops `target=tcp_congestion_ops/ssthresh`. */
+function attachPoint(program: Program, btf: Btf | null): AttachBtf | null {
+  const { name, type, attachType, attachTarget } = program;
+  if (btf === null || attachTarget === null) return null;
+  const kernel = { btf, modules: [] };
+  if (type === "tracing" || type === "lsm") return findAttachBtf(program, attachType, attachTarget, kernel);
+  if (type !== "struct_ops") return null;
+  const [struct = "", member = ""] = attachTarget.split("/");
+  return findAttachMember(name, struct, member, kernel);
 }
 
 const NO_SECTIONS: ReadonlyMap<string, never> = new Map<string, never>();

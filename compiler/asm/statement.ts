@@ -60,6 +60,7 @@ export interface Names {
   readonly maps: readonly string[];
   /** BTF id of a kernel function in the target; null where it is not known */
   readonly kernelFunction: (name: KernelFunctionName) => number | null;
+  readonly kernelVariable: (name: string) => number | null;
 }
 
 /** Throws ASM_SYNTAX through the cursor. */
@@ -75,7 +76,7 @@ function parseAny(cursor: Cursor, names: Names): Statement {
   const register = word?.kind === "word" ? registerOf(word.text) : null;
   if (register !== null) {
     cursor.next();
-    return parseAssignment(cursor, register, names.maps);
+    return parseAssignment(cursor, register, names);
   }
   switch (cursor.word("an instruction")) {
     case "exit":
@@ -225,7 +226,7 @@ const COMPOUND: ReadonlyMap<string, Compound> = new Map<string, Compound>([
   ["s%=", { operation: isa.ALU.MOD, off: 1 }],
 ]);
 
-function parseAssignment(cursor: Cursor, target: Register, maps: readonly string[]): Statement {
+function parseAssignment(cursor: Cursor, target: Register, names: Names): Statement {
   const group = target.narrow ? isa.CLASS.ALU : isa.CLASS.ALU64;
   const symbol = cursor.next()?.text ?? "";
   const compound = COMPOUND.get(symbol);
@@ -248,7 +249,7 @@ function parseAssignment(cursor: Cursor, target: Register, maps: readonly string
     const src = matchingRegister(cursor, target.narrow);
     return plain(slot(group | isa.ALU.MOV | isa.SRC.X, { dst: target.number, src }));
   }
-  return parseNamed(cursor, target, cursor.word("a value"), maps);
+  return parseNamed(cursor, target, cursor.word("a value"), names);
 }
 
 /** `5`, or `5 ll` for a 64-bit immediate. */
@@ -312,7 +313,7 @@ function parseSignExtension(cursor: Cursor, target: Register): Statement {
 }
 
 /** What follows `=` and begins with a word that is no register. */
-function parseNamed(cursor: Cursor, target: Register, name: string, maps: readonly string[]): Statement {
+function parseNamed(cursor: Cursor, target: Register, name: string, names: Names): Statement {
   const swap = /^(be|le|bswap)(16|32|64)$/.exec(name);
   if (swap !== null) return parseSwap(cursor, target, swap[1]!, Number(swap[2]));
   if (name.startsWith("atomic_fetch_")) return parseFetch(cursor, target, name.slice("atomic_fetch_".length));
@@ -332,7 +333,7 @@ function parseNamed(cursor: Cursor, target: Register, name: string, maps: readon
     case "map":
     case "map_idx":
     case "btf":
-      return parsePseudo(cursor, target, name, maps);
+      return parsePseudo(cursor, target, name, names);
     default:
       return cursor.fail(`${JSON.stringify(name)} is no value`);
   }
@@ -410,14 +411,9 @@ function parseFunctionPointer(cursor: Cursor, target: Register): Statement {
   return { insns: load.insns, reference };
 }
 
-/** `map[name] ll`, `map[name][offset] ll`, `map_idx[…]…`, `btf[id] ll`, `btf[id][module] ll`. */
-function parsePseudo(
-  cursor: Cursor,
-  target: Register,
-  kind: "map" | "map_idx" | "btf",
-  maps: readonly string[],
-): Statement {
-  const low = kind === "map" ? mapIndex(cursor, maps) : index(cursor, 0x7fff_ffff);
+/** `map[name] ll`, `map[name][offset] ll`, `map_idx[…]…`, `btf[id] ll`, `btf[name] ll`, `btf[id][module] ll`. */
+function parsePseudo(cursor: Cursor, target: Register, kind: "map" | "map_idx" | "btf", names: Names): Statement {
+  const low = kind === "map_idx" ? index(cursor, 0x7fff_ffff) : namedIndex(cursor, kind, names);
   const second = cursor.peek()?.text === "[";
   const high = second ? index(cursor, 0xffff_ffff, kind === "btf" ? 0 : -0x8000_0000) | 0 : 0;
   cursor.expect("ll");
@@ -434,12 +430,12 @@ function parsePseudo(
   return wide(cursor, target, src, low, high);
 }
 
-function mapIndex(cursor: Cursor, maps: readonly string[]): number {
+function namedIndex(cursor: Cursor, kind: "map" | "btf", names: Names): number {
   if (cursor.peek(1)?.kind !== "word") return index(cursor, 0x7fff_ffff);
   cursor.expect("[");
-  const name = cursor.word("a map");
+  const name = cursor.word(kind === "map" ? "a map" : "a variable of the kernel");
   cursor.expect("]");
-  const found = maps.indexOf(name);
-  if (found < 0) cursor.fail(`no map ${name}`);
+  const found = kind === "map" ? names.maps.indexOf(name) : (names.kernelVariable(name) ?? -1);
+  if (found < 0) cursor.fail(kind === "map" ? `no map ${name}` : `no variable ${name} in the BTF of a kernel`);
   return found;
 }

@@ -7,7 +7,7 @@ import { BpfError, ObjectError, UnsupportedError } from "../../base/index.ts";
 import type { CType, MapSpec, ProgramTypeName, SectionSpec } from "../../spec/index.ts";
 import { findSection } from "../../spec/index.ts";
 import type { MissingRelocation, Program } from "../program.ts";
-import { findAttachBtf } from "./attach.ts";
+import { findAttachBtf, findAttachMember } from "./attach.ts";
 import { Btf } from "./btf/btf.ts";
 import { type BtfExt, readBtfExt } from "./btf/ext.ts";
 import { applyCoreRelocations } from "./core/relocate.ts";
@@ -275,6 +275,7 @@ function readProgram(fn: ObjectFunction, context: ProgramContext): ProgramOutcom
       targetBtf: target.btf,
       ...(modules.length > 0 && { modules }),
     };
+    if (type === "struct_ops") return { ok: true, program: withMember(program, target) };
     if (!ATTACHES_TO_BTF.has(type)) return { ok: true, program };
     const { attachType, attachTarget } = program;
     return { ok: true, program: { ...program, attachBtf: findAttachBtf(program, attachType, attachTarget, target) } };
@@ -286,6 +287,19 @@ function readProgram(fn: ObjectFunction, context: ProgramContext): ProgramOutcom
 }
 
 const ATTACHES_TO_BTF: ReadonlySet<ProgramTypeName> = new Set<ProgramTypeName>(["tracing", "lsm", "ext"]);
+
+/** The member of a struct_ops map that the program is in; the program as it is where no map has it. */
+function withMember(program: Program, target: Target): Program {
+  if (target.btf === null) return program;
+  for (const { valueType, programs } of program.maps) {
+    if (valueType?.kind !== "struct") continue;
+    const filled = programs.find((known) => known.program === program.name);
+    const member = filled === undefined ? undefined : valueType.members[filled.index];
+    if (member === undefined) continue;
+    return { ...program, attachBtf: findAttachMember(program.name, valueType.name, member.name, target) };
+  }
+  return program;
+}
 
 function missingOf({ parts, missing: calls }: Linked): Map<number, MissingRelocation> {
   const missing = new Map(calls);

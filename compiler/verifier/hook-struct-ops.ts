@@ -20,6 +20,7 @@ export function requireMember(env: Env): Hook {
   const { program } = env;
   if (!isGpl(program)) reject(env, "EINVAL", "struct ops programs must have a GPL compatible license");
   const target = program.attachBtf;
+  if (!program.targetBtf) unsupported("structures of functions without a kernel's BTF");
   // The kernel says nothing here.
   if (target === undefined) throw new Rejection("ENOTSUPP", "a program of a structure says which member it fills");
   const spec = requireStructure(env, target);
