@@ -1,4 +1,14 @@
 /** bpfjit: loads, verifies and runs clang's BPF objects. docs/embedding.md shows how. */
+
+export type {
+  CodePlace,
+  Explanation,
+  ExplanationLimit,
+  ExplanationStep,
+  LimitValue,
+  SourceExcerpt,
+  StepRole,
+} from "../base/index.ts";
 export {
   AttachError,
   BpfError,
@@ -10,15 +20,6 @@ export {
   UnsupportedError,
   UsageError,
   VerifierError,
-} from "../base/index.ts";
-export type {
-  CodePlace,
-  Explanation,
-  ExplanationLimit,
-  ExplanationStep,
-  LimitValue,
-  SourceExcerpt,
-  StepRole,
 } from "../base/index.ts";
 export type { Btf, ModuleBtf } from "../compiler/index.ts";
 export {
@@ -62,6 +63,7 @@ export {
   type TaskInfo,
   type TestRunInput,
   type TestRunResult,
+  type Tracepoint,
   type Value,
 } from "../runtime/index.ts";
 export { FAULT_KINDS, FAULTS, type FaultKind, type FaultSpec, PERF_SAMPLE } from "../spec/index.ts";
@@ -72,8 +74,8 @@ export {
   type ObjectCompat,
   type ProgramCompat,
 } from "./compat.ts";
-export { type ExplanationTextOptions, explanationText, type TextPart } from "./explain.ts";
 export { createExecutor, type ExecOutcome, type ExecRequest, type Executor } from "./exec.ts";
+export { type ExplanationTextOptions, explanationText, type TextPart } from "./explain.ts";
 export { type Kernel, kernelObjects } from "./kernel.ts";
 export { type CompileOptions, compile, type LoadOptions, load } from "./load.ts";
 export { TypedMap, type UpdateOptions } from "./map.ts";
@@ -85,4 +87,5 @@ export { OpenProgram } from "./open-program.ts";
 export { type RecordInPlace, TypedReader } from "./reader.ts";
 export { MapRecord, type RecordOptions } from "./records.ts";
 export { type KernelTarget, readKernel, readKernels, readTargetBtf, type TargetOptions } from "./target.ts";
+export { defineTracepoint, tracepointsOf } from "./tracepoint.ts";
 export { type ProgramVerdict, type VerifyOptions, verifyObject } from "./verify.ts";

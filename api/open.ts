@@ -11,9 +11,9 @@ import { type Variables, variablesOf } from "./open-data.ts";
 import { OpenMap } from "./open-map.ts";
 import { OpenProgram } from "./open-program.ts";
 import { ObjectFile, type ObjectSource, readSource } from "./source.ts";
-import type { TargetOptions } from "./target.ts";
+import { type TargetOptions, type TracepointOptions, withTracepoints } from "./target.ts";
 
-export interface OpenOptions extends TargetOptions {
+export interface OpenOptions extends TargetOptions, TracepointOptions {
   /** shown in messages; default: the path */
   readonly name?: string;
   /** program types by name of program or section, for sections that libbpf does not know */
@@ -38,7 +38,7 @@ export interface OpenLoadOptions {
 
 /** Opens an object: a path, a file URL or its bytes. Throws UsageError (unreadable) or ObjectError (malformed). */
 export async function openObject(source: string | URL | Uint8Array, options: OpenOptions = {}): Promise<OpenObject> {
-  const { optimize, ...reading } = options;
+  const { optimize, ...reading } = withTracepoints(options);
   const name = options.name ?? (source instanceof Uint8Array ? "object" : String(source));
   return new OpenObject(new ObjectFile(await readSource(source), { ...reading, name }, optimize), name);
 }

@@ -5,8 +5,15 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { ObjectError, UsageError } from "../base/index.ts";
-import { type Btf, findKernelVersion, type ModuleBtf, readBtf, type SymbolAddresses } from "../compiler/index.ts";
-import type { ErrorCodeOf } from "../spec/index.ts";
+import {
+  type Btf,
+  findKernelVersion,
+  type ModuleBtf,
+  readBtf,
+  type SymbolAddresses,
+  tracepointBtf,
+} from "../compiler/index.ts";
+import type { ErrorCodeOf, TracepointDefinition } from "../spec/index.ts";
 
 /** What CO-RE relocations, externs and attach targets are resolved against. */
 export interface TargetOptions {
@@ -21,6 +28,20 @@ export interface TargetOptions {
   /** addresses of kernel symbols, for `__ksym` variables without type */
   readonly symbols?: SymbolAddresses;
 }
+
+/** What an embedding program adds to a target. */
+export interface TracepointOptions {
+  /** tracepoints of its own (defineTracepoint), which programs name like the kernel's: `SEC("tp_btf/http_request")` */
+  readonly tracepoints?: readonly TracepointDefinition[];
+}
+
+/** The target with those tracepoints among its modules. */
+export function withTracepoints<Options extends TargetOptions & TracepointOptions>(options: Options): Options {
+  const { tracepoints, targetBtf = null, modules = [] } = options;
+  if (tracepoints === undefined || tracepoints.length === 0) return options;
+  return { ...options, modules: [...modules, { name: OWN_MODULE, btf: tracepointBtf(tracepoints, targetBtf) }] };
+}
+const OWN_MODULE = "bpfjit";
 
 /** A kernel that was read from files; give it to load() and others with `...kernel`. */
 export interface KernelTarget extends TargetOptions {

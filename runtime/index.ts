@@ -12,6 +12,7 @@ export * from "./sinks/index.ts";
 export type * from "./source.ts";
 export * from "./sources/index.ts";
 export type { TaskInfo } from "./task.ts";
+export type { ArgumentValue, ArgumentValues, Tracepoint } from "./tracepoints.ts";
 export type { TestRunInput, TestRunResult } from "./test-run/context.ts";
 export {
   formatEntries,

@@ -30,11 +30,14 @@ export type Payload = Uint8Array | readonly HookArgument[] | RegisterValues;
 
 const WORD_BYTES = 8;
 
-/** Throws UsageError for what hooks of this kind are not fired with. */
-export function payloadBytes(kind: HookKind, payload: Payload): Uint8Array {
+/**
+ * `widths`: bytes of each argument, where they are known: integers are cut to them and zero-extended, signed ones too.
+ * Throws UsageError for what hooks of this kind are not fired with.
+ */
+export function payloadBytes(kind: HookKind, payload: Payload, widths: readonly number[] = []): Uint8Array {
   if (payload instanceof Uint8Array) return payload;
   const { context } = hookSpec(kind);
-  if (context === "arguments" && isArguments(payload)) return words(payload);
+  if (context === "arguments" && isArguments(payload)) return words(payload, widths);
   if (context === "registers") return registers(isArguments(payload) ? { args: payload } : payload);
   if (context === "perfEvent" && !isArguments(payload)) {
     const { samplePeriod = 0n, addr = 0, ...rest } = payload;
@@ -55,10 +58,13 @@ const WANTED = {
 const isArguments = (payload: readonly HookArgument[] | RegisterValues): payload is readonly HookArgument[] =>
   Array.isArray(payload);
 
-function words(values: readonly HookArgument[]): Uint8Array {
+function words(values: readonly HookArgument[], widths: readonly number[] = []): Uint8Array {
   const bytes = new Uint8Array(values.length * WORD_BYTES);
   const view = new DataView(bytes.buffer);
-  for (const [index, value] of values.entries()) view.setBigUint64(index * WORD_BYTES, word(value), true);
+  for (const [index, value] of values.entries()) {
+    const bits = Math.min(WORD_BYTES, widths[index] ?? WORD_BYTES) * 8;
+    view.setBigUint64(index * WORD_BYTES, BigInt.asUintN(bits, word(value)), true);
+  }
   return bytes;
 }
 

@@ -21,4 +21,5 @@ export * from "./raw-arguments.ts";
 export * from "./registers.ts";
 export * from "./sections.ts";
 export * from "./special-fields.ts";
+export * from "./tracepoints.ts";
 export * from "./types.ts";

@@ -77,7 +77,7 @@ export class KernelSpace {
 
   /** Address of a text with its zero, the same for the same bytes. */
   text(from: number, length: number): number {
-    const key = Buffer.from(this.#arena.bytes.subarray(from, from + length)).toString("latin1");
+    const key = latin1(this.#arena.bytes.subarray(from, from + length));
     const found = this.#texts.get(key);
     if (found !== undefined) return found;
     if (this.#texts.size >= MOST_INSTANCES) {
@@ -232,6 +232,13 @@ export class KernelSpace {
     this.#arena.bytes.fill(0, address, address + bytes);
     return address;
   }
+}
+
+/** A string with a character a byte: a key. */
+export function latin1(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
 }
 
 function isSame(words: Uint32Array, others: Uint32Array): boolean {

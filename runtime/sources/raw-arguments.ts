@@ -6,7 +6,7 @@
  * that event has run: encode() then refuses, the batch ends there, and the event is the first of the next one.
  */
 import type { ArgumentSource, Members, NumberSource, RawArguments } from "../../spec/index.ts";
-import { type KernelSpace, pointerTo } from "../kernel/index.ts";
+import { type KernelSpace, latin1, pointerTo } from "../kernel/index.ts";
 import { blockStatusOf, operationOf } from "./block.ts";
 import type { FormatField, TracepointFormat } from "./format.ts";
 
@@ -228,7 +228,7 @@ class Compiler {
       const locate = this.#bytes(name);
       return (place) => {
         const { at, length } = locate(place);
-        return Buffer.from(this.#world.bytes.subarray(at, at + length)).toString("latin1");
+        return latin1(this.#world.bytes.subarray(at, at + length));
       };
     }
     const read = this.#read({ field: name });

@@ -60,6 +60,13 @@ describe("hooks", () => {
     ]);
   });
 
+  it("of a raw tracepoint zero-extend integers from their own width, signed ones too", async () => {
+    const { object, kernel, seen } = await loadProbes(["on_raw"]);
+    const task = kernel.task_struct!({ pid: 1 });
+    object.program("on_raw").attach().hook.fire([-1, task, task, -1]);
+    expect(seen()).toMatchObject([{ value: 0xffff_ffffn, pid: 1 }]);
+  });
+
   it("of functions know how many arguments there are, and the result behind them", async () => {
     const { object, seen } = await loadProbes(["on_fentry", "on_fexit"]);
     object.program("on_fentry").attach().hook.fire([5, 0]);
