@@ -47,7 +47,7 @@ export const WORKER = {
   scratchValue: 24,
   /** 4 × the number of the worker's lane: its place in tables of one u32 a lane */
   lane: 28,
-  /** address of the first EVENT that run_events has not begun, as far as the stretch under way */
+  /** address of the first EVENT of the stretch that run_events runs, in the end of the first that did not run */
   next: 32,
   bytes: 64,
 } as const;
@@ -165,6 +165,10 @@ export const MAP = {
   count: 40,
   /** STORAGE_ID in library.ts */
   storage: 44,
+  /** offset of the spin lock in a value, plus 1; 0: it has none */
+  spinLock: 48,
+  /** address of the list of a value's special fields: offset and bytes of each, ascending, then the value's size and 0; 0: none */
+  fields: 52,
   private: 64,
   bytes: 192,
 } as const;

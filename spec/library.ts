@@ -40,6 +40,8 @@ export const LIBRARY = {
   bpf_ringbuf_submit: fn([I, L], null),
   bpf_ringbuf_discard: fn([I, L], null),
   bpf_strncmp: fn([I, I, I], I),
+  bpf_spin_lock: fn([I], null),
+  bpf_spin_unlock: fn([I], null),
   bpf_get_func_ip: fn([I], L),
   bpf_get_func_arg: fn([I, I, I], I),
   bpf_get_func_arg_cnt: fn([I], I),

@@ -21,9 +21,10 @@
     (then (return (i32.const {-E2BIG}))))
   (if (i32.wrap_i64 (i64.and (local.get $flags) (i64.const {UPDATE_FLAG.NOEXIST})))
     (then (return (i32.const {-EEXIST}))))
-  ;; BPF_F_LOCK needs a spin lock in the value
-  (if (i64.ge_u (local.get $flags) (i64.const {UPDATE_FLAG.LOCK})) (then (return (i32.const {-EINVAL}))))
-  (call $copy (local.get $to) (local.get $value) (i32.load offset={MAP.valueSize} (local.get $map)))
+  (if (call $lacks_lock (local.get $map) (local.get $flags)) (then (return (i32.const {-EINVAL}))))
+  (if (i64.ge_u (local.get $flags) (i64.const {UPDATE_FLAG.LOCK}))
+    (then (call $copy_value_locked (local.get $map) (local.get $to) (local.get $value)))
+    (else (call $copy_value (local.get $map) (local.get $to) (local.get $value))))
   (i32.const 0))
 
 (func $percpu_array_lookup (export "percpu_array_lookup") (param $map i32) (param $key i32) (result i32)
@@ -42,7 +43,7 @@
   (if (i32.eqz (local.tee $to (call $percpu_array_lookup (local.get $map) (local.get $key))))
     (then (return (i32.const {-E2BIG}))))
   (if (i64.eq (local.get $flags) (i64.const {UPDATE_FLAG.NOEXIST})) (then (return (i32.const {-EEXIST}))))
-  (call $copy (local.get $to) (local.get $value) (i32.load offset={MAP.valueSize} (local.get $map)))
+  (call $copy_value (local.get $map) (local.get $to) (local.get $value))
   (i32.const 0))
 
 ;; Table index + 1 of the program in a slot, 0: empty or out of range.

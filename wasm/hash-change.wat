@@ -124,10 +124,21 @@
 (func $hash_put
   (param $map i32) (param $key i32) (param $value i32) (param $flags i64) (result i32)
   (local $old i32) (local $element i32) (local $hash i32) (local $error i32) (local $spared i32)
-  (if (i64.gt_u (local.get $flags) (i64.const {UPDATE_FLAG.EXIST})) (then (return (i32.const {-EINVAL}))))
+  (local $how i64) (local $to i32)
+  (local.set $how (i64.and (local.get $flags) (i64.const {~UPDATE_FLAG.LOCK})))
+  (if (i64.gt_u (local.get $how) (i64.const {UPDATE_FLAG.EXIST})) (then (return (i32.const {-EINVAL}))))
+  (if (call $lacks_lock (local.get $map) (local.get $flags)) (then (return (i32.const {-EINVAL}))))
   (if (local.tee $old (call $hash_search (local.get $map) (local.get $key)))
     (then
-      (if (i64.eq (local.get $flags) (i64.const {UPDATE_FLAG.NOEXIST})) (then (return (i32.const {-EEXIST}))))
+      (if (i64.eq (local.get $how) (i64.const {UPDATE_FLAG.NOEXIST})) (then (return (i32.const {-EEXIST}))))
+      ;; under its lock a value is changed where it is
+      (if (i64.ne (local.get $how) (local.get $flags))
+        (then
+          (call $copy_value_locked
+            (local.get $map)
+            (i32.add (local.get $old) (i32.load offset={HASH.valueOffset} (local.get $map)))
+            (local.get $value))
+          (return (i32.const 0))))
       (local.set $hash (i32.load offset={ELEMENT.hash} (local.get $old)))
       (local.set $spared
         (i32.eqz (i32.and (i32.load offset={MAP.flags} (local.get $map)) (i32.const {MAP_FLAG.NO_PREALLOC}))))
@@ -137,17 +148,16 @@
           (else (call $hash_take (local.get $map)))))
       (call $lru_mark (local.get $element) (i32.const {ELEMENT_LATELY})))
     (else
-      (if (local.tee $error (call $hash_make_room (local.get $map) (local.get $flags)))
+      (if (local.tee $error (call $hash_make_room (local.get $map) (local.get $how)))
         (then (return (local.get $error))))
       (call $hash_grow_count (local.get $map) (i32.const 1))
       (local.set $hash (call $hash_key (local.get $map) (local.get $key)))
       (local.set $element (call $hash_take (local.get $map)))
       (call $lru_mark (local.get $element) (i32.const 0))))
   (call $hash_set_key (local.get $map) (local.get $element) (local.get $key))
-  (call $copy
-    (i32.add (local.get $element) (i32.load offset={HASH.valueOffset} (local.get $map)))
-    (local.get $value)
-    (i32.load offset={MAP.valueSize} (local.get $map)))
+  (local.set $to (i32.add (local.get $element) (i32.load offset={HASH.valueOffset} (local.get $map))))
+  (call $copy_value (local.get $map) (local.get $to) (local.get $value))
+  (call $clear_fields (local.get $map) (local.get $to))
   (call $hash_link (local.get $map) (local.get $element) (local.get $hash))
   (if (local.get $old)
     (then
@@ -187,10 +197,10 @@
         (local.set $cpu (i32.add (local.get $cpu) (i32.const 1)))
         (br_if $next (i32.lt_u (local.get $cpu) (i32.load offset={MAP.cpus} (local.get $map)))))
       (local.set $new (i32.const 1))))
-  (call $copy
+  (call $copy_value
+    (local.get $map)
     (call $element_percpu_value (local.get $map) (local.get $element))
-    (local.get $value)
-    (i32.load offset={MAP.valueSize} (local.get $map)))
+    (local.get $value))
   (if (local.get $new) (then (call $hash_link (local.get $map) (local.get $element) (local.get $hash))))
   (i32.const 0))
 

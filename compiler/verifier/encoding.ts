@@ -5,7 +5,7 @@
  */
 import { ALU, CLASS, JMP, MODE, PSEUDO_LD, SIZE, SRC } from "../../spec/isa.ts";
 import { LIMITS } from "../../spec/limits.ts";
-import { type MapSpec, mapTypeByName } from "../../spec/map-types.ts";
+import { type MapSpec, type MapTypeName, mapTypeByName } from "../../spec/map-types.ts";
 import type { ProgramTypeName } from "../../spec/program-types.ts";
 import { type Insn, isWideImmediate } from "../asm/instruction.ts";
 import type { Env } from "./env.ts";

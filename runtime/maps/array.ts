@@ -37,20 +37,18 @@ export class ArrayMap extends BpfMap {
 
   protected override read(key: Uint8Array): MapValue | null {
     if (indexOf(key) >= this.maxEntries) return null;
-    if (!this.perCpu) return this.copyOut(this.valueAddress(key), this.valueSize);
-    return Array.from({ length: this.world.arena.cpus }, (_, cpu) =>
-      this.copyOut(this.valueAddress(key, cpu), this.valueSize),
-    );
+    if (!this.perCpu) return this.copyValue(this.valueAddress(key));
+    return Array.from({ length: this.world.arena.cpus }, (_, cpu) => this.copyValue(this.valueAddress(key, cpu)));
   }
 
   protected override write(key: Uint8Array, value: MapValue, flags: number): void {
-    const { library, arena } = this.world;
+    const { library } = this.world;
     const values = this.perCpu ? this.perCpuValues(value) : [this.single(value)];
     const update = this.perCpu ? library.percpu_array_update : library.array_update;
     const result = update(this.address, this.stageKey(key), this.stageValue(values[0]!), BigInt(flags));
     this.check(result, `update of element ${indexOf(key)}`);
     // the library wrote one CPU's value; the user's update writes all
-    if (this.perCpu) for (const [cpu, one] of values.entries()) arena.bytes.set(one, this.valueAddress(key, cpu));
+    if (this.perCpu) for (const [cpu, one] of values.entries()) this.putValue(one, this.valueAddress(key, cpu));
   }
 
   protected override remove(_key: Uint8Array): boolean {

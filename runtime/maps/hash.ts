@@ -61,14 +61,12 @@ export class HashMap extends BpfMap {
   protected override read(key: Uint8Array): MapValue | null {
     const element = this.world.library.hash_find(this.address, this.stageKey(key)) >>> 0;
     if (element === 0) return null;
-    if (!this.perCpu) return this.copyOut(this.#valueOf(element, 0), this.valueSize);
-    return Array.from({ length: this.world.arena.cpus }, (_, cpu) =>
-      this.copyOut(this.#valueOf(element, cpu), this.valueSize),
-    );
+    if (!this.perCpu) return this.copyValue(this.#valueOf(element, 0));
+    return Array.from({ length: this.world.arena.cpus }, (_, cpu) => this.copyValue(this.#valueOf(element, cpu)));
   }
 
   protected override write(key: Uint8Array, value: MapValue, flags: number): void {
-    const { library, arena } = this.world;
+    const { library } = this.world;
     const values = this.perCpu ? this.perCpuValues(value) : [this.single(value)];
     const update = this.perCpu ? library.percpu_hash_update : library.hash_update;
     const result = update(this.address, this.stageKey(key), this.stageValue(values[0]!), BigInt(flags));
@@ -78,7 +76,7 @@ export class HashMap extends BpfMap {
       for (const [cpu, one] of values.entries()) {
         const address = this.valueAddress(key, cpu);
         // another worker may have deleted it meanwhile
-        if (address !== 0) arena.bytes.set(one, address);
+        if (address !== 0) this.putValue(one, address);
       }
   }
 

@@ -14,6 +14,7 @@ import {
   type MapStorage,
   type MapTypeSpec,
   mapTypeByName,
+  type SpecialField,
   STORAGE_ID,
   UPDATE_FLAG,
   WORKER,
@@ -30,8 +31,8 @@ export interface MapWorld {
   readonly hashSeed?: number | undefined;
   /** the open maps, for who repairs them when a worker dies */
   readonly maps?: Set<BpfMap> | undefined;
-  /** Calls it when no run is under way that may still use memory to be given back; absent: at once. */
-  whenIdle?(action: () => void): void;
+  /** Returns when no other worker runs a program; absent: there is none. */
+  readonly settle?: (() => void) | undefined;
 }
 
 /** What createMap gives a storage. */
@@ -63,6 +64,8 @@ export abstract class BpfMap {
   readonly id: number;
   #frozen = false;
   #closed = false;
+  /** offset of the spin lock in a value */
+  readonly #lock: number | null;
   readonly #owned: number[];
   #scratch = 0;
 
@@ -83,6 +86,17 @@ export abstract class BpfMap {
     this.set(MAP.cpus, world.arena.cpus);
     this.set(MAP.id, this.id);
     this.set(MAP.storage, STORAGE_ID[storage]);
+    this.#lock = spec.fields?.find((field) => field.kind === "spinLock")?.offsetBytes ?? null;
+    this.set(MAP.spinLock, this.#lock === null ? 0 : this.#lock + 1);
+    if (spec.fields !== undefined) this.#listFields(spec.fields);
+  }
+
+  /** What the library leaves alone when it copies a value. */
+  #listFields(fields: readonly SpecialField[]): void {
+    const words = [...fields.flatMap((field) => [field.offsetBytes, field.sizeBytes]), this.valueSize, 0];
+    const list = this.own(this.world.arena.allocate(4 * words.length));
+    for (const [index, word] of words.entries()) this.world.arena.view.setUint32(list + 4 * index, word, true);
+    this.set(MAP.fields, list);
   }
 
   get name(): string {
@@ -117,11 +131,23 @@ export abstract class BpfMap {
     this.#frozen = true;
   }
 
-  /** The value, null where there is none. Kernel: BPF_MAP_LOOKUP_ELEM. */
-  lookup(key: Uint8Array): MapValue | null {
+  /** The value, null where there is none; with UPDATE_FLAG.LOCK copied under its spin lock. Kernel: BPF_MAP_LOOKUP_ELEM. */
+  lookup(key: Uint8Array, flags: number = UPDATE_FLAG.ANY): MapValue | null {
     this.require("read");
     this.requireKey(key);
-    return this.read(key);
+    if ((flags & UPDATE_FLAG.LOCK) === 0) return this.read(key);
+    this.#requireLock();
+    const address = this.valueAddress(key);
+    if (address === 0) return null;
+    const { library } = this.world;
+    library.bpf_spin_lock(address + this.#lock!);
+    const value = this.copyValue(address);
+    library.bpf_spin_unlock(address + this.#lock!);
+    return value;
+  }
+
+  #requireLock(): void {
+    if (this.#lock === null) throw this.error("EINVAL", "BPF_F_LOCK needs a spin lock in the value");
   }
 
   /** Throws MapError with the errno of the kernel's BPF_MAP_UPDATE_ELEM. A per-CPU map takes one value a virtual CPU. */
@@ -129,7 +155,7 @@ export abstract class BpfMap {
     this.require("write");
     this.requireKey(key);
     this.requireValue(value);
-    if ((flags & UPDATE_FLAG.LOCK) !== 0) throw this.error("EINVAL", "BPF_F_LOCK needs a spin lock in the value");
+    if ((flags & UPDATE_FLAG.LOCK) !== 0) this.#requireLock();
     this.write(key, value, flags);
   }
 
@@ -178,6 +204,14 @@ export abstract class BpfMap {
     }
   }
 
+  /** Addresses of the values of a map that is not per CPU, whatever the user may do with it. */
+  *values(): IterableIterator<number> {
+    for (let key = this.after(null); key !== null; key = this.after(key)) {
+      const address = this.valueAddress(key);
+      if (address !== 0) yield address;
+    }
+  }
+
   /** Deletes every element; an array's values become zeros. */
   clear(): void {
     this.require("write");
@@ -196,6 +230,7 @@ export abstract class BpfMap {
   /** Gives the memory back. Programs that use the map must be closed before. A second close does nothing. */
   close(): void {
     if (this.#closed) return;
+    this.world.settle?.();
     this.onClose();
     this.#closed = true;
     this.world.maps?.delete(this);
@@ -237,6 +272,24 @@ export abstract class BpfMap {
 
   protected copyOut(address: number, bytes: number): Uint8Array {
     return this.world.arena.bytes.slice(address >>> 0, (address >>> 0) + bytes);
+  }
+
+  /** A value as the user sees it: what it keeps beside plain bytes is zeros. Kernel: check_and_init_map_value(). */
+  protected copyValue(address: number): Uint8Array {
+    const value = this.copyOut(address, this.valueSize);
+    for (const { offsetBytes, sizeBytes } of this.spec.fields ?? [])
+      value.fill(0, offsetBytes, offsetBytes + sizeBytes);
+    return value;
+  }
+
+  /** Writes a value past the library, which leaves the same fields alone. */
+  protected putValue(value: Uint8Array, address: number): void {
+    let from = 0;
+    for (const { offsetBytes, sizeBytes } of this.spec.fields ?? []) {
+      this.world.arena.bytes.set(value.subarray(from, offsetBytes), address + from);
+      from = offsetBytes + sizeBytes;
+    }
+    this.world.arena.bytes.set(value.subarray(from), address + from);
   }
 
   /** Puts a key where the library can read it: the worker's scratch buffer, or one of the map's own where it is too long. */

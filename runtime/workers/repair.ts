@@ -53,6 +53,7 @@ export function repairAfter(arena: Arena, maps: Iterable<BpfMap>, dead: DeadWork
       release(arena, lock, dead);
       changed.push(map.name);
     }
+    releaseValues(arena, map, dead);
     const count =
       map instanceof RingbufMap
         ? repairRings(arena, map, dead, acquire)
@@ -70,6 +71,13 @@ const holds = (arena: Arena, lock: number, dead: DeadWorker): boolean =>
 
 function release(arena: Arena, lock: number, dead: DeadWorker): void {
   if (holds(arena, lock, dead)) Atomics.store(arena.i32, lock / 4, 0);
+}
+
+/** Locks in values that the worker's program held. */
+function releaseValues(arena: Arena, map: BpfMap, dead: DeadWorker): void {
+  const lock = map.spec.fields?.find((field) => field.kind === "spinLock");
+  if (lock === undefined) return;
+  for (const address of map.values()) release(arena, address + lock.offsetBytes, dead);
 }
 
 /** Gives up what the worker had reserved; returns how many records. */

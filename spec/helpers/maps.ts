@@ -47,8 +47,8 @@ export const MAP_HELPERS = [
   row(87, "bpf_map_push_elem", [MAP, { is: "mapValue" }, ANY64], "int", "all", null, { packetAccess: true }),
   row(88, "bpf_map_pop_elem", [MAP, { is: "mapValue", uninit: true }], "int", "all", null),
   row(89, "bpf_map_peek_elem", [MAP, { is: "mapValue", uninit: true }], "int", "all", null),
-  row(93, "bpf_spin_lock", [{ is: "spinLock" }], "void", "all", null),
-  row(94, "bpf_spin_unlock", [{ is: "spinLock" }], "void", "all", null),
+  row(93, "bpf_spin_lock", [{ is: "spinLock" }], "void", "all", "wasm"),
+  row(94, "bpf_spin_unlock", [{ is: "spinLock" }], "void", "all", "wasm"),
   row(
     107,
     "bpf_sk_storage_get",
