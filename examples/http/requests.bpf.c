@@ -1,28 +1,24 @@
 /* SPDX-License-Identifier: MIT
- * requests: HTTP requests of a Node service, counted by status and timed, slow ones reported through a ring buffer.
- * Runs on a hook of the service's own; the struct is what the service fires it with.
+ * requests: HTTP requests of a Node service, counted by status and timed; slow ones, and one in so many of the others, are
+ * reported through a ring buffer. Runs on a tracepoint that the service defines: http_request(method, status, duration_ns).
  */
 #include "../include/bpf.h"
 
-struct request {
-	/* in a tracepoint's record the kernel's own: the service leaves it 0 */
-	struct trace_head head;
-	u64 duration_ns;
-	u32 status;
-	char method[12];
-};
-
-struct slow {
+struct report {
 	u64 duration_ns;
 	u32 status;
 	char method[12];
 };
 
 /* keeps the type of the records in the object's BTF */
-const struct slow *unused_slow __attribute__((unused));
+const struct report *unused_report __attribute__((unused));
 
-/* Requests that take longer are reported. The service may set it before it loads the object. */
+/* Requests that take longer are reported. The service may set both before it loads the object. */
 const volatile u64 slow_ns = 50 * 1000 * 1000;
+/* and every so many-th of the others, 0: none */
+const volatile u32 sample_every = 0;
+
+u32 since_sample;
 
 struct {
 	MAP_NUMBER(type, MAP_HASH);
@@ -46,7 +42,7 @@ struct {
 struct {
 	MAP_NUMBER(type, MAP_RINGBUF);
 	MAP_NUMBER(max_entries, 64 * 1024);
-} slow_requests SEC(".maps");
+} reports SEC(".maps");
 
 static ALWAYS_INLINE u32 log2_of(u64 value)
 {
@@ -61,13 +57,24 @@ static ALWAYS_INLINE u32 log2_of(u64 value)
 	return log;
 }
 
-SEC("tracepoint/http/request")
-int on_request(struct request *ctx)
+static ALWAYS_INLINE int is_reported(u64 duration)
 {
-	u64 duration = ctx->duration_ns, one = 1, *count;
-	u32 status = ctx->status, zero = 0, slot;
+	if (duration >= slow_ns)
+		return 1;
+	if (!sample_every || ++since_sample < sample_every)
+		return 0;
+	since_sample = 0;
+	return 1;
+}
+
+SEC("tp_btf/http_request")
+int on_request(u64 *args)
+{
+	const char *method = (const char *)args[0];
+	u32 status = args[1], zero = 0, slot;
+	u64 duration = args[2], one = 1, *count;
+	struct report *report;
 	struct hist *hist;
-	struct slow *slow;
 
 	count = map_lookup(&by_status, &status);
 	if (count)
@@ -80,15 +87,15 @@ int on_request(struct request *ctx)
 	if (hist && slot < 32)
 		hist->slots[slot]++;
 
-	if (duration < slow_ns)
+	if (!is_reported(duration))
 		return 0;
-	slow = ringbuf_reserve(&slow_requests, sizeof(*slow), 0);
-	if (!slow)
+	report = ringbuf_reserve(&reports, sizeof(*report), 0);
+	if (!report)
 		return 0;
-	slow->duration_ns = duration;
-	slow->status = status;
-	__builtin_memcpy(slow->method, ctx->method, sizeof(slow->method));
-	ringbuf_submit(slow, 0);
+	report->duration_ns = duration;
+	report->status = status;
+	probe_read_kernel_str(report->method, sizeof(report->method), method);
+	ringbuf_submit(report, 0);
 	return 0;
 }
 

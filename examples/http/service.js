@@ -7,27 +7,24 @@
  */
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
-import { load } from "bpfjit";
+import { defineTracepoint, openObject } from "bpfjit";
 
-const object = await load(fileURLToPath(new URL("requests.bpf.o", import.meta.url)));
-const hook = object.runtime.hooks.get("tracepoint", "http/request");
+const HTTP_REQUEST = defineTracepoint("http_request", { args: { method: "str", status: "u32", duration_ns: "u64" } });
+
+const program = await openObject(fileURLToPath(new URL("requests.bpf.o", import.meta.url)), {
+  tracepoints: [HTTP_REQUEST],
+});
+program.rodata.sample_every = 1000;
+const object = await program.load();
 object.attach();
-
-// struct request of requests.bpf.c
-const request = new Uint8Array(32);
-const view = new DataView(request.buffer);
-
-function fire(method, status, durationNs) {
-  view.setBigUint64(8, durationNs, true);
-  view.setUint32(16, status, true);
-  request.fill(0, 20, 32);
-  new TextEncoder().encodeInto(method, request.subarray(20, 31));
-  hook.fire(request);
-}
+const httpRequest = object.runtime.tracepoint(HTTP_REQUEST);
 
 const server = createServer((incoming, response) => {
   const started = process.hrtime.bigint();
-  response.on("finish", () => fire(incoming.method ?? "", response.statusCode, process.hrtime.bigint() - started));
+  response.on("finish", () => {
+    const duration_ns = process.hrtime.bigint() - started;
+    httpRequest.fire({ method: incoming.method ?? "", status: response.statusCode, duration_ns });
+  });
   if (incoming.url === "/metrics") {
     const statuses = Object.fromEntries([...object.maps.by_status].map(([status, count]) => [status, Number(count)]));
     const { slots } = object.maps.latency.get(0);
@@ -43,6 +40,6 @@ server.listen(Number(process.argv[2] ?? 8080), "127.0.0.1", () => {
   process.stdout.write(`listening on ${server.address().port}\n`);
 });
 
-for await (const { fields } of object.records("slow_requests")) {
-  process.stdout.write(`slow: ${fields.method} ${fields.status} took ${Number(fields.duration_ns) / 1e6} ms\n`);
+for await (const { fields } of object.records("reports")) {
+  process.stdout.write(`${fields.method} ${fields.status} took ${Number(fields.duration_ns) / 1e6} ms\n`);
 }

@@ -60,7 +60,7 @@ describe("the packed package", () => {
       [
         'import { load, type LoadedObject, type MapRecord } from "bpfjit";',
         'const object: LoadedObject = await load("requests.bpf.o");',
-        'const records: AsyncIterable<MapRecord> = object.records("slow_requests");',
+        'const records: AsyncIterable<MapRecord> = object.records("reports");',
         "// @ts-expect-error: there is no such option",
         'await load("requests.bpf.o", { nonsense: true });',
         "export { records };",
