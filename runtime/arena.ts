@@ -2,7 +2,7 @@
  * The arena: the one linear memory in which everything lies that a program can touch (spec/abi.ts). Hands out zeroed
  * ranges of it, grows it, and lays out the blocks of workers and virtual CPUs. What goes into a range is its owner's matter.
  */
-import { MapError, UsageError } from "../base/index.ts";
+import { BugError, MapError, UsageError } from "../base/index.ts";
 import { CPU, CPU_STACK_BYTES, NULL_GUARD_BYTES, RUNTIME, WORKER } from "../spec/index.ts";
 import { RangeList } from "./ranges.ts";
 
@@ -25,12 +25,24 @@ export interface ArenaOptions {
   readonly lanes?: number | undefined;
 }
 
+/** An arena as another thread takes it: who made it hands out its memory. */
+export interface ArenaHandle {
+  readonly memory: WebAssembly.Memory;
+  readonly maximumBytes: number;
+  readonly cpus: number;
+  readonly lanes: number;
+  /** addresses of the blocks of all virtual CPUs */
+  readonly cpuBlocks: readonly number[];
+}
+
 export class Arena {
   readonly memory: WebAssembly.Memory;
   readonly cpus: number;
   readonly lanes: number;
   readonly maximumBytes: number;
   readonly #seed: number;
+  /** false: another thread hands out the memory */
+  readonly #isOwn: boolean = true;
   readonly #ranges = new RangeList(NULL_GUARD_BYTES);
   readonly #cpuBlocks: number[] = [];
   readonly #workerBlocks: number[] = [];
@@ -45,7 +57,18 @@ export class Arena {
   #i64!: BigInt64Array;
 
   /** Throws MEMORY_UNAVAILABLE where the host refuses the memory, USAGE for options that make no sense. */
-  constructor(options: ArenaOptions) {
+  constructor(options: ArenaOptions | ArenaHandle) {
+    if ("memory" in options) {
+      this.memory = options.memory;
+      this.maximumBytes = options.maximumBytes;
+      this.cpus = options.cpus;
+      this.lanes = options.lanes;
+      this.#seed = 0;
+      this.#isOwn = false;
+      this.#cpuBlocks.push(...options.cpuBlocks);
+      this.refresh();
+      return;
+    }
     if (!Number.isInteger(options.cpus) || options.cpus < 1 || options.cpus > 8192)
       throw new UsageError("USAGE", `cpus is ${options.cpus}: a number from 1 to 8192 is needed`);
     this.cpus = options.cpus;
@@ -97,6 +120,7 @@ export class Arena {
    * free(); memory that nobody writes to costs the host nothing.
    */
   allocate(bytes: number, alignment = 8): number {
+    if (!this.#isOwn) throw new BugError("a worker's thread hands out no memory");
     const aligned = Math.max(8, alignment);
     const length = Math.max(8, Math.ceil(bytes / 8) * 8);
     const address = this.#ranges.allocate(length, aligned, this.maximumBytes);
@@ -127,6 +151,12 @@ export class Arena {
   takeId(): number {
     this.#ids += 1;
     return this.#ids;
+  }
+
+  /** For another thread. From then on every virtual CPU has its block. */
+  get handle(): ArenaHandle {
+    const { memory, maximumBytes, cpus, lanes } = this;
+    return { memory, maximumBytes, cpus, lanes, cpuBlocks: Array.from({ length: cpus }, (_, id) => this.cpu(id)) };
   }
 
   /** Address of a worker's block (WORKER), made when it is first asked for. */

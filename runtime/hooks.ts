@@ -107,7 +107,7 @@ export class Hook {
     this.#devices = devices;
     this.kind = kind;
     this.name = name;
-    this.address = world.arena.allocate(HOOK.bytes);
+    this.address = world.arena.allocate(HOOK.bytes * world.arena.lanes);
   }
 
   /** In order of attachment, which is the order in which they run. */
@@ -131,8 +131,15 @@ export class Hook {
   /** A word of a link's record, as a number. */
   counter(link: Link, word: number): number {
     const index = this.#links.indexOf(link);
+    if (index < 0) return 0;
+    const { arena } = this.#world;
     this.#world.countRuns();
-    return index < 0 ? 0 : Number(this.#world.view.getBigUint64(this.#records + index * LINK.bytes + word, true));
+    let sum = 0;
+    for (let lane = 0; lane < arena.lanes; lane++) {
+      const record = this.#records + lane * laneBytes(this.#links.length) + index * LINK.bytes;
+      sum += Number(arena.view.getBigUint64(record + word, true));
+    }
+    return sum;
   }
 
   /**
@@ -141,7 +148,8 @@ export class Hook {
    */
   fire(given: Payload, options: FireOptions = {}): void {
     const world = this.#world;
-    const payload = payloadBytes(this.kind, given);
+    const widths = this.#links.find(({ program }) => program.manifest.argumentBytes)?.program.manifest.argumentBytes;
+    const payload = payloadBytes(this.kind, given, widths);
     const room = new Room(world, this.#devices);
     try {
       const { context: ctx, programs } = hookSpec(this.kind);
@@ -198,30 +206,38 @@ export class Hook {
         { where },
       );
     }
-    // Kernel: perf_event_attach_bpf_prog() against trace_event_get_offsets()
+    // Kernel: perf_event_attach_bpf_prog() against trace_event_get_offsets(), bpf_probe_register()
     const read = manifest.ctxBytes ?? 0;
-    if (this.ctxBytes !== null && read > this.ctxBytes) {
+    const has = this.ctxBytes ?? passedBytes(manifest);
+    if (has !== null && read > has) {
       throw new AttachError(
         "ATTACH_TYPE",
-        `program ${manifest.name} reads ${read} bytes of ctx, events of ${this.name} have ${this.ctxBytes}`,
-        { where, errno: "EACCES" },
+        `program ${manifest.name} reads ${read} bytes of ctx, events of ${this.name} have ${has}`,
+        { where, errno: this.kind === "tracepoint" ? "EACCES" : "EINVAL" },
       );
     }
   }
 
   /**
    * Makes new records for `links`, keeping the counters of those that stay. The old ones may be walked by a run under
-   * way, whose callback attaches or detaches: they are freed when it is over.
+   * way, whose callback attaches or detaches: they are freed when it is over. Each lane of workers has records of its own,
+   * so that no two count in the same cache line, and its HOOK behind the first.
    */
   #setLinks(links: readonly Link[]): void {
     const world = this.#world;
-    const records = links.length === 0 ? 0 : world.arena.allocate(links.length * LINK.bytes);
+    world.settle();
+    const bytes = laneBytes(links.length);
+    const { lanes } = world.arena;
+    const records = links.length === 0 ? 0 : world.arena.allocate(lanes * bytes, 64);
     const { view } = world;
     links.forEach((link, index) => {
+      for (let lane = 0; lane < lanes; lane++) {
+        const record = records + lane * bytes + index * LINK.bytes;
+        view.setUint32(record + LINK.program, link.program.tableIndex, true);
+        view.setUint32(record + LINK.id, link.id, true);
+        view.setBigUint64(record + LINK.cookie, link.cookie, true);
+      }
       const record = records + index * LINK.bytes;
-      view.setUint32(record + LINK.program, link.program.tableIndex, true);
-      view.setUint32(record + LINK.id, link.id, true);
-      view.setBigUint64(record + LINK.cookie, link.cookie, true);
       for (const word of [LINK.runs, LINK.misses]) {
         view.setBigUint64(record + word, BigInt(this.counter(link, word)), true);
       }
@@ -229,12 +245,22 @@ export class Hook {
     const old = this.#records;
     this.#records = records;
     this.#links = links;
-    view.setUint32(this.address + HOOK.links, records, true);
-    view.setUint32(this.address + HOOK.linkCount, links.length, true);
-    view.setUint32(this.address + HOOK.batch, links.length === 1 ? links[0]!.program.batchIndex + 1 : 0, true);
+    for (let lane = 0; lane < lanes; lane++) {
+      const hook = this.address + lane * HOOK.bytes;
+      view.setUint32(hook + HOOK.links, records === 0 ? 0 : records + lane * bytes, true);
+      view.setUint32(hook + HOOK.linkCount, links.length, true);
+      view.setUint32(hook + HOOK.batch, links.length === 1 ? links[0]!.program.batchIndex + 1 : 0, true);
+    }
     world.whenIdle(() => world.arena.free(old));
   }
 }
+
+/** Bytes of the arguments that the hook passes, as the target's BTF says; null: it does not. */
+const passedBytes = ({ argumentBytes, type }: ProgramManifest): number | null =>
+  argumentBytes === undefined || type === "tracing" ? null : argumentBytes.length * 8;
+
+/** Of so many LINK records. */
+const laneBytes = (links: number): number => Math.ceil((links * LINK.bytes) / 64) * 64;
 
 /** One program attached to one hook. */
 export class Link {

@@ -3,8 +3,8 @@ export { KernelObject, KernelObjects, type KernelTypes, type KernelValue } from 
 export * from "./maps/index.ts";
 export type { MemoryAt } from "./memory.ts";
 export { LinkedObject } from "./object.ts";
-export { LinkedProgram } from "./program.ts";
 export type { HookArgument, Payload, RegisterValues } from "./payload.ts";
+export { LinkedProgram } from "./program.ts";
 export type { PumpProgress, PumpSummary } from "./pump.ts";
 export * from "./rings/index.ts";
 export { createRuntime, Runtime, type RuntimeOptions } from "./runtime.ts";
@@ -12,8 +12,9 @@ export * from "./sinks/index.ts";
 export type * from "./source.ts";
 export * from "./sources/index.ts";
 export type { TaskInfo } from "./task.ts";
-export type { ArgumentValue, ArgumentValues, Tracepoint } from "./tracepoints.ts";
 export type { TestRunInput, TestRunResult } from "./test-run/context.ts";
+export type { ArgumentValue, ArgumentValues, Tracepoint } from "./tracepoints.ts";
+export { Crew, type CrewRun, type WorkerLoss } from "./workers/crew.ts";
 export {
   formatEntries,
   formatValue,

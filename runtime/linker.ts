@@ -8,7 +8,6 @@ import {
   ABI_VERSION,
   type CompiledObject,
   EXPORT,
-  type HelperImplementation,
   IMPORT,
   LIBRARY,
   LIBRARY_IMPORTS,
@@ -16,14 +15,17 @@ import {
   type MapSpec,
   type ProgramManifest,
 } from "../spec/index.ts";
+import { importsOf } from "./instance.ts";
 import { type BpfMap, createMap, ProgArrayMap } from "./maps/index.ts";
 import { LinkedObject } from "./object.ts";
 import { LinkedProgram, type ProgramHome } from "./program.ts";
-import type { BatchFunction, World } from "./world.ts";
+import type { BatchFunction } from "./world.ts";
 
 export interface LinkOptions {
   /** maps that exist already, by the name that the object gives them; their definition must be the same */
   readonly reuse?: Readonly<Record<string, BpfMap>> | undefined;
+  /** ring buffers that all workers write to in the order in which they reserve; the others have a ring for each worker */
+  readonly strictRings?: readonly string[] | undefined;
 }
 
 /**
@@ -53,10 +55,12 @@ export async function linkObject(
   if (manifest.kernel !== undefined) world.kernel.use(manifest.kernel);
   const own: BpfMap[] = [];
   const installed: LinkedProgram[] = [];
+  const installation = world.arena.takeId();
   const undo = (): void => {
     for (const program of installed) program.close();
     for (const map of own) if (map instanceof ProgArrayMap) home.progArrays.delete(map);
     for (const program of installed) retire(home, program);
+    home.crew?.uninstall(installation);
     // a run under way, whose callback closes the object, may still use them
     world.whenIdle(() => {
       for (const map of own) map.close();
@@ -66,7 +70,7 @@ export async function linkObject(
     const maps = manifest.maps.map((spec) => {
       const reused = options.reuse?.[spec.name];
       if (reused !== undefined) return requireSame(reused, spec);
-      const map = createMap(world, spec);
+      const map = createMap(world, spec, { strictRing: options.strictRings?.includes(spec.name) });
       own.push(map);
       if (map instanceof ProgArrayMap) home.progArrays.add(map);
       return map;
@@ -84,6 +88,12 @@ export async function linkObject(
       const slots = { main: world.install(program.name, main), batch: world.install(program.name, batch) };
       installed.push(new LinkedProgram(home, program, slots, batch as BatchFunction));
     }
+    await home.crew?.install(installation, {
+      kind: "install",
+      module,
+      maps: maps.map(({ address, valuesAddress }) => ({ address, valuesAddress })),
+      programs: installed.map(({ name, tableIndex, batchIndex }) => ({ name, main: tableIndex, batch: batchIndex })),
+    });
     fillProgArrays(manifest, maps, installed);
     return new LinkedObject({ manifest, programs: installed, maps, onClose: undo });
   } catch (error) {
@@ -125,35 +135,6 @@ function isKnownImport(from: string, name: string, maps: number): boolean {
     default:
       return false;
   }
-}
-
-function importsOf(world: World, maps: readonly BpfMap[]): WebAssembly.Imports {
-  const addresses = (addressOf: (map: BpfMap) => number) =>
-    Object.fromEntries(
-      maps.map((map, index) => [String(index), new WebAssembly.Global({ value: "i32" }, addressOf(map))]),
-    );
-  return {
-    [IMPORT.env]: {
-      [IMPORT.memory]: world.arena.memory,
-      [IMPORT.table]: world.table,
-      [IMPORT.worker]: new WebAssembly.Global({ value: "i32" }, world.worker),
-    },
-    [IMPORT.map]: addresses((map) => map.address),
-    [IMPORT.mapValue]: addresses((map) => map.valuesAddress),
-    [IMPORT.helper]: boundHelpers(world),
-    [IMPORT.library]: { ...world.library },
-    [IMPORT.host]: { ...world.libraryHost, [IMPORT.fault]: (code: number, insn: number) => world.fault(code, insn) },
-  };
-}
-
-/** Helpers with their host. Pointers reach them as unsigned numbers, also above 2 GiB. */
-function boundHelpers(world: World): Record<string, (...args: number[]) => number | undefined> {
-  return Object.fromEntries(
-    Object.entries<HelperImplementation>(HELPER_IMPLEMENTATIONS).map(([name, implementation]) => [
-      name,
-      (...values: number[]) => implementation(world, ...values.map((value) => value >>> 0)),
-    ]),
-  );
 }
 
 /** Kernel and libbpf: bpf_map__reuse_fd(), bpf_map_meta_equal(). */

@@ -1,6 +1,6 @@
 /** A runtime: one world of memory, maps, programs and hooks. Nothing of it is global; two runtimes never see each other. */
 import { UsageError } from "../base/index.ts";
-import type { CompiledObject, MapSpec } from "../spec/index.ts";
+import type { CompiledObject, MapSpec, TracepointArguments, TracepointDefinition } from "../spec/index.ts";
 import { type Device, LOOPBACK } from "./device.ts";
 import { Hooks } from "./hooks.ts";
 import { type LinkOptions, linkObject } from "./linker.ts";
@@ -9,7 +9,12 @@ import type { LinkedObject } from "./object.ts";
 import type { ProgramHome } from "./program.ts";
 import { type PumpOptions, type PumpSummary, pump } from "./pump.ts";
 import type { EventSource } from "./source.ts";
+import { Tracepoint } from "./tracepoints.ts";
+import { Crew, type WorkerLoss } from "./workers/crew.ts";
 import { World } from "./world.ts";
+
+/** Records of a ring that several share name their worker in 12 bits. */
+const MOST_WORKERS = 256;
 
 export interface RuntimeOptions {
   readonly memory?: {
@@ -22,6 +27,13 @@ export interface RuntimeOptions {
   readonly seed?: number | undefined;
   /** gets the lines of bpf_trace_printk, without the kernel's prefix */
   readonly trace?: ((line: string) => void) | undefined;
+  /**
+   * Threads that run the events of sources and batches, each for its share of the virtual CPUs; results do not depend on their
+   * number. Default 0: everything runs on the calling thread, as test runs and Hook.fire() always do.
+   */
+  readonly workers?: number | undefined;
+  /** a worker died and was replaced */
+  readonly onWorkerLoss?: ((loss: WorkerLoss) => void) | undefined;
   /** network devices that test runs may name besides the loopback device */
   readonly devices?: readonly Device[] | undefined;
 }
@@ -35,21 +47,30 @@ export class Runtime {
   readonly hooks: Hooks;
   readonly #world: World;
   readonly #home: ProgramHome;
+  readonly #tracepoints = new Map<string, { readonly args: TracepointArguments; readonly made: object }>();
   readonly #objects = new Set<LinkedObject>();
   /** sources being run */
   readonly #running = new Set<Promise<unknown>>();
   readonly #abort = new AbortController();
+  readonly #crew: Crew | null;
 
   constructor(options: RuntimeOptions) {
+    const { workers = 0, trace } = options;
+    if (!Number.isInteger(workers) || workers < 0 || workers > MOST_WORKERS)
+      throw new UsageError("USAGE", `workers is ${workers}: a number up to ${MOST_WORKERS} is needed`);
     this.#world = new World({
       cpus: options.cpus ?? 1,
+      lanes: workers + 1,
       maximumBytes: options.memory?.maximumBytes,
       seed: options.seed,
       trace: options.trace,
     });
     const devices = [LOOPBACK, ...(options.devices ?? [])];
     this.hooks = new Hooks(this.#world, devices);
-    this.#home = { world: this.#world, hooks: this.hooks, devices, progArrays: new Set<ProgArrayMap>() };
+    const crewOptions = { workers, trace: trace ?? (() => {}), onLoss: options.onWorkerLoss ?? (() => {}) };
+    this.#crew = workers === 0 ? null : new Crew(this.#world, crewOptions);
+    const { hooks } = this;
+    this.#home = { world: this.#world, hooks, devices, crew: this.#crew, progArrays: new Set<ProgArrayMap>() };
   }
 
   get cpus(): number {
@@ -57,6 +78,10 @@ export class Runtime {
   }
   get closed(): boolean {
     return this.#abort.signal.aborted;
+  }
+  /** The threads that run programs besides the calling one, null: none. */
+  get crew(): Crew | null {
+    return this.#crew;
   }
   /** for sources, readers and maps of this runtime */
   get world(): World {
@@ -78,12 +103,33 @@ export class Runtime {
     return createMap(this.#world, spec);
   }
 
+  /**
+   * The tracepoint of a definition in this runtime: programs attach to it as raw tracepoint of its name. Throws UsageError
+   * where another definition has the name.
+   */
+  tracepoint<Args extends TracepointArguments>(definition: TracepointDefinition<Args>): Tracepoint<Args> {
+    this.#requireOpen();
+    const { name, args } = definition;
+    const known = this.#tracepoints.get(name);
+    if (known === undefined) {
+      const hook = this.hooks.get("raw_tracepoint", name);
+      hook.ctxBytes = Object.keys(args).length * 8;
+      const made = new Tracepoint(this.#world, hook, definition);
+      this.#tracepoints.set(name, { args, made });
+      return made;
+    }
+    if (JSON.stringify(known.args) !== JSON.stringify(args)) {
+      throw new UsageError("USAGE", `tracepoint ${name} is defined with other arguments`, { errno: "EEXIST" });
+    }
+    return known.made as unknown as Tracepoint<Args>;
+  }
+
   /** Runs a source's events through the hooks that have links, to its end. Closing the runtime ends it. */
   async run(source: EventSource, options: PumpOptions = {}): Promise<PumpSummary> {
     this.#requireOpen();
     const closing = this.#abort.signal;
     const signal = options.signal === undefined ? closing : AbortSignal.any([closing, options.signal]);
-    const run = pump({ world: this.#world, hooks: this.hooks }, source, { ...options, signal });
+    const run = pump({ world: this.#world, hooks: this.hooks, crew: this.#crew }, source, { ...options, signal });
     this.#running.add(run);
     try {
       return await run;
@@ -98,6 +144,7 @@ export class Runtime {
     this.#abort.abort();
     for (const object of this.#objects) object.close();
     this.#objects.clear();
+    this.#crew?.close();
   }
 
   [Symbol.dispose](): void {
@@ -107,6 +154,7 @@ export class Runtime {
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
     await Promise.allSettled(this.#running);
+    await this.#crew?.close();
   }
 
   #requireOpen(): void {

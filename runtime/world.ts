@@ -22,6 +22,7 @@ import { Arena, type ArenaOptions } from "./arena.ts";
 import { monotonicNs } from "./host.ts";
 import { KernelSpace } from "./kernel/index.ts";
 import { instantiateLibrary, type Library, type LibraryHost } from "./library.ts";
+import type { BpfMap } from "./maps/map.ts";
 import type { EventSource } from "./source.ts";
 import { IDLE_TASK, type TaskInfo, writeTask } from "./task.ts";
 
@@ -42,6 +43,21 @@ const NESTING_LIMIT = 16;
 /** Memory that came with events: what a source says of it. */
 export type ForeignMemory = Pick<EventSource, "readForeign">;
 
+/** Where the world of a worker on a thread of its own lies: in the arena of another. */
+export interface WorkerPlace {
+  readonly arena: Arena;
+  /** address of its WORKER block */
+  readonly worker: number;
+  /** addresses of the blocks of its virtual CPUs */
+  readonly cpus: readonly number[];
+  readonly idleTask: number;
+  readonly library: WebAssembly.Module;
+  /** asks the main worker, whose thread hands out memory */
+  readonly taskStruct: (task: number) => number;
+  /** LIBRARY_IMPORTS.contended */
+  readonly contended: (lock: number, owner: number) => void;
+}
+
 export class World implements HelperHost {
   readonly arena: Arena;
   readonly worker: number;
@@ -57,37 +73,49 @@ export class World implements HelperHost {
   foreign: ForeignMemory | null = null;
   /** what sources know of kernel objects */
   readonly kernel: KernelSpace;
+  /** the open maps */
+  readonly maps = new Set<BpfMap>();
+  /** Returns when no other worker runs a program. */
+  settle: () => void = () => {};
+  /** Called when another worker holds a lock for long; returns after a while. */
+  contended: (lock: number, owner: number) => void = () => {
+    throw new BugError("a lock is held by another worker, and there is none");
+  };
   readonly #trace: (line: string) => void;
+  readonly #place: WorkerPlace | null;
   /** name of the program in each slot of the table, null: the slot is free */
   readonly #names: (string | null)[] = [];
   /** calls into Wasm under way, one inside the other */
   #depth = 0;
   readonly #whenIdle: (() => void)[] = [];
 
-  constructor(options: WorldOptions) {
-    this.arena = new Arena(options);
+  constructor(options: WorldOptions, place: WorkerPlace | null = null) {
+    this.arena = place?.arena ?? new Arena(options);
     this.hashSeed = options.seed;
-    this.worker = this.arena.worker(0);
+    this.worker = place?.worker ?? this.arena.worker(0);
+    this.#place = place;
+    if (place !== null) this.contended = place.contended;
     this.kernel = new KernelSpace(this.arena);
     this.#trace = options.trace ?? (() => {});
-    this.idleTask = this.makeTask(IDLE_TASK);
+    this.idleTask = place?.idleTask ?? this.makeTask(IDLE_TASK);
     this.libraryHost = {
-      contended: () => {
-        throw new BugError("a lock is held by another worker, and there is none");
+      contended: (lock, owner) => {
+        this.contended(lock, owner);
+        return undefined;
       },
       now: () => {
         const now = monotonicNs();
         this.setResult(Number(now & 0xffff_ffffn), Number(now >> 32n));
         return undefined;
       },
-      task_struct: (task) => this.kernel.taskStruct(task),
+      task_struct: place?.taskStruct ?? ((task) => this.kernel.taskStruct(task)),
       read_foreign: (low, high, destination, bytes, user) =>
         this.foreign?.readForeign === undefined
           ? unknownAddress(bytes)
           : this.#readForeign(joinU64(low, high), destination >>> 0, bytes, user === 0 ? "kernel" : "user"),
     };
     const { arena, worker, table, libraryHost: host } = this;
-    this.library = instantiateLibrary({ arena, worker, table, host });
+    this.library = instantiateLibrary({ arena, worker, table, host, module: place?.library });
   }
 
   get bytes(): Uint8Array {
@@ -104,6 +132,7 @@ export class World implements HelperHost {
 
   /** Calls `action` at once, or when the outermost run under way is over: for memory that it may still use. */
   whenIdle(action: () => void): void {
+    this.settle();
     if (this.#depth === 0) action();
     else this.#whenIdle.push(action);
   }
@@ -120,10 +149,15 @@ export class World implements HelperHost {
   install(name: string, main: WebAssembly.ExportedFunction): number {
     const free = this.#names.indexOf(null);
     const index = free >= 0 ? free : this.#names.length;
-    if (index >= this.table.length) this.table.grow(Math.max(1, this.table.length));
+    this.installAt(index, name, main);
+    return index;
+  }
+
+  /** The same at an index that another worker has chosen: all have the same table. */
+  installAt(index: number, name: string, main: WebAssembly.ExportedFunction): void {
+    while (index >= this.table.length) this.table.grow(Math.max(1, this.table.length));
     this.table.set(index, main);
     this.#names[index] = name;
-    return index;
   }
 
   uninstall(index: number): void {
@@ -274,6 +308,7 @@ export class World implements HelperHost {
   }
 
   #guarded<Result>(call: () => Result, program: string | null = null): Result {
+    if (this.#depth === 0) this.settle();
     // The outermost run starts from an idle world, so there is nothing to keep.
     const outer = this.#depth === 0 ? null : new Ambient(this, this.#cpuBlocks());
     this.#depth++;
@@ -315,8 +350,9 @@ export class World implements HelperHost {
     return link === 0 ? null : (this.#names[view.getUint32(link + LINK.program, true)] ?? null);
   }
 
-  #cpuBlocks(): number[] {
-    return Array.from({ length: this.arena.cpus }, (_, id) => this.arena.cpu(id));
+  /** Of the CPUs that this worker runs programs on. */
+  #cpuBlocks(): readonly number[] {
+    return this.#place?.cpus ?? Array.from({ length: this.arena.cpus }, (_, id) => this.arena.cpu(id));
   }
 
   /** Nothing runs on any CPU. */

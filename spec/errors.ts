@@ -124,6 +124,7 @@ export const ERRORS = {
   CLOSED: row("usage", "EBADF", "the object, map or runtime is closed already"),
   // running
   MEMORY_FAULT: row("fault", "EFAULT", "an unverified program touched memory outside its stack and the given memory"),
+  WORKER_LOST: row("fault", null, "a worker's thread died again and again before it could run anything"),
   BUDGET_EXHAUSTED: row("fault", "ETIMEDOUT", "an unverified program did not end within its budget"),
   PROGRAM_TRAPPED: row("bug", null, "a verified program trapped: a bug in bpfjit", "please report it with the object"),
   INVARIANT: row("bug", null, "an invariant of bpfjit broke: a bug in bpfjit", "please report it with the input"),

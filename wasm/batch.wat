@@ -10,10 +10,12 @@
   (local.set $event (local.get $events))
   (local.set $end (i32.add (local.get $events) (i32.mul (local.get $count) (i32.const {EVENT.bytes}))))
   (i32.store offset={WORKER.yield} (global.get $worker) (i32.const 0))
+  (i32.store offset={WORKER.next} (global.get $worker) (local.get $event))
   (block $done
     (loop $next
       (br_if $done (i32.eq (local.get $event) (local.get $end)))
       (local.set $event (call $run_stretch (local.get $event) (local.get $end)))
+      (i32.store offset={WORKER.next} (global.get $worker) (local.get $event))
       (br_if $next (i32.eqz (i32.load offset={WORKER.yield} (global.get $worker))))))
   (i32.store offset={WORKER.cpu} (global.get $worker) (local.get $outer))
   (i32.div_u (i32.sub (local.get $event) (local.get $events)) (i32.const {EVENT.bytes})))

@@ -106,6 +106,7 @@ export class PerfEventArrayMap extends KeylessMap {
     this.requireOpen();
     const address = this.#buffers.get(index);
     if (address === undefined) return false;
+    this.world.settle?.();
     this.#lostBefore += readU64(this.world.arena, address + PERF_BUFFER.lost) + this.#unread(address);
     this.#cutBefore += readU64(this.world.arena, address + PERF_BUFFER.cut);
     this.world.arena.view.setUint32(this.#slots + 4 * index, 0, true);

@@ -22,6 +22,8 @@ export function readSnapshot(map: PerfEventArrayMap, slot: number, callback: Rec
     throw new UsageError("USAGE", `the buffer of slot ${slot} is a queue: open it with format "overwrite"`);
   const wasPaused = (mode & PERF_MODE.PAUSED) !== 0;
   map.setPaused(slot, true);
+  // what a worker is writing is whole before it is read
+  map.world.settle?.();
   try {
     const layout = new PerfLayout(arena, buffer);
     const records = wholeRecords(map, layout);

@@ -1,12 +1,7 @@
 /** A worker killed before any single store of a map or ring operation: nothing stays locked, nothing else is lost. */
 import { beforeAll, describe, expect, it } from "vitest";
-import {
-  type BpfMap,
-  createMap,
-  type PerfBufferOptions,
-  type PerfEventArrayMap,
-  type RingbufMap,
-} from "../../runtime/maps/index.ts";
+import { type BpfMap, createMap, type PerfEventArrayMap, type RingbufMap } from "../../runtime/maps/index.ts";
+import type { PerfBufferOptions } from "../../runtime/maps/perf-array.ts";
 import { openReader, readSnapshot } from "../../runtime/rings/index.ts";
 import { MAP_FLAG, PERF_SAMPLE, RINGBUF_FLAG } from "../../spec/index.ts";
 import { mapSpec, place, u32 } from "../maps/world.ts";
