@@ -6,7 +6,6 @@ import type { ArgSpec } from "../../spec/helpers.ts";
 import type { Btf } from "../object/btf/btf.ts";
 import { matchesType } from "./btf-match.ts";
 import { btfPointer, requireStruct } from "./btf-pointer.ts";
-import { requireNearPointer } from "./ctx.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
 import type { CallArguments } from "./helper-arguments.ts";
@@ -38,7 +37,6 @@ export function requireKernelType(env: Env, call: CallArguments, arg: ArgSpec, r
   }
   const name = wantedStruct(arg);
   if (name === null) return;
-  requireNearPointer(env, register, reg);
   const wanted = requireStruct(env, name);
   // A socket is released as whatever kind of socket the program has made of it.
   const strict = "release" in arg && arg.release === true && call.helper.name !== "bpf_sk_release";
