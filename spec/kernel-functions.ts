@@ -34,6 +34,8 @@ export interface KernelFunctionSpec {
   readonly audience: "all" | readonly AudienceMember[];
   readonly flags: ReadonlySet<KernelFunctionFlag>;
   readonly home: KernelFunctionHome;
+  /** bytes that r1 points to, usually on the stack: an iterator, a place for a flag; 0: r1 is no such pointer */
+  readonly objectBytes: number;
 }
 
 /** Program types of each set that functions are registered for. Kernel: bpf_prog_type_to_kfunc_hook() */
@@ -75,9 +77,17 @@ function row<const Name extends string>(
   name: Name,
   hooks: "all" | readonly Hook[],
   ...flags: readonly KernelFunctionFlag[]
-): KernelFunctionSpec & { readonly name: Name } {
+): KernelFunctionSpec & { readonly name: Name; readonly home: null } {
   const audience = hooks === "all" ? "all" : hooks.flatMap((hook): readonly AudienceMember[] => HOOKS[hook]);
-  return { name, audience, flags: new Set(flags), home: null };
+  return { name, audience, flags: new Set(flags), home: null, objectBytes: 0 };
+}
+
+/** One that the lowering has code for. */
+function runs<const Name extends string>(
+  spec: KernelFunctionSpec & { readonly name: Name },
+  objectBytes = 0,
+): KernelFunctionSpec & { readonly name: Name; readonly home: "lowering" } {
+  return { ...spec, home: "lowering", objectBytes };
 }
 
 export const KERNEL_FUNCTIONS = [
@@ -118,28 +128,28 @@ export const KERNEL_FUNCTIONS = [
   row("bpf_iter_kmem_cache_destroy", COMMON, "sleepable", "iterDestroy"),
   row("bpf_iter_kmem_cache_new", COMMON, "sleepable", "iterNew"),
   row("bpf_iter_kmem_cache_next", COMMON, "retNull", "sleepable", "iterNext"),
-  row("bpf_iter_num_destroy", COMMON, "iterDestroy"),
-  row("bpf_iter_num_new", COMMON, "iterNew"),
-  row("bpf_iter_num_next", COMMON, "retNull", "iterNext"),
+  runs(row("bpf_iter_num_destroy", COMMON, "iterDestroy"), 8),
+  runs(row("bpf_iter_num_new", COMMON, "iterNew"), 8),
+  runs(row("bpf_iter_num_next", COMMON, "retNull", "iterNext"), 8),
   row("bpf_iter_task_destroy", COMMON, "iterDestroy"),
   row("bpf_iter_task_new", COMMON, "trustedArgs", "iterNew", "rcuProtected"),
   row("bpf_iter_task_next", COMMON, "retNull", "iterNext"),
   row("bpf_iter_task_vma_destroy", COMMON, "iterDestroy"),
   row("bpf_iter_task_vma_new", COMMON, "rcu", "iterNew"),
   row("bpf_iter_task_vma_next", COMMON, "retNull", "iterNext"),
-  row("bpf_local_irq_restore", COMMON),
-  row("bpf_local_irq_save", COMMON),
+  runs(row("bpf_local_irq_restore", COMMON), 8),
+  runs(row("bpf_local_irq_save", COMMON), 8),
   row("bpf_map_sum_elem_count", COMMON, "trustedArgs"),
   row("bpf_modify_return_test_tp", COMMON),
-  row("bpf_preempt_disable", COMMON),
-  row("bpf_preempt_enable", COMMON),
+  runs(row("bpf_preempt_disable", COMMON)),
+  runs(row("bpf_preempt_enable", COMMON)),
   row("bpf_probe_read_kernel_dynptr", COMMON),
   row("bpf_probe_read_kernel_str_dynptr", COMMON),
   row("bpf_probe_read_user_dynptr", COMMON),
   row("bpf_probe_read_user_str_dynptr", COMMON),
-  row("bpf_rcu_read_lock", COMMON),
-  row("bpf_rcu_read_unlock", COMMON),
-  row("bpf_rdonly_cast", COMMON, "fastcall"),
+  runs(row("bpf_rcu_read_lock", COMMON)),
+  runs(row("bpf_rcu_read_unlock", COMMON)),
+  runs(row("bpf_rdonly_cast", COMMON, "fastcall")),
   row("bpf_res_spin_lock", COMMON, "retNull"),
   row("bpf_res_spin_lock_irqsave", COMMON, "retNull"),
   row("bpf_res_spin_unlock", COMMON),
@@ -284,6 +294,8 @@ export const KERNEL_FUNCTIONS = [
 ] as const satisfies readonly KernelFunctionSpec[];
 
 export type KernelFunctionName = (typeof KERNEL_FUNCTIONS)[number]["name"];
+/** Those that the lowering has code for. */
+export type LoweredFunctionName = Extract<(typeof KERNEL_FUNCTIONS)[number], { readonly home: "lowering" }>["name"];
 export type NamedKernelFunction = KernelFunctionSpec & { readonly name: KernelFunctionName };
 
 const BY_NAME = new Map<string, NamedKernelFunction>(KERNEL_FUNCTIONS.map((spec) => [spec.name, spec]));

@@ -21,6 +21,7 @@ import { pointerIn } from "./address.ts";
 import { type Body, factsAt } from "./body.ts";
 import { lowerForEach, lowerLoop } from "./callbacks.ts";
 import type { Expr, ValueType } from "./emit.ts";
+import { lowerKernelFunction, requireLowered } from "./kernel-functions.ts";
 import { lowerLookup } from "./lookup.ts";
 import { taggedOrNull } from "./pointer.ts";
 import { spillSlots } from "./slots.ts";
@@ -30,6 +31,7 @@ import { subprogramName } from "./unit.ts";
 
 export function lowerCall(body: Body, insn: Insn, insnIndex: number): Expr[] {
   if (insn.src === PSEUDO_CALL.SUBPROG) return lowerSubprogramCall(body, insnIndex + 1 + insn.imm, insnIndex);
+  if (isKernelCall(insn)) return lowerKernelFunction(body, requireLowered(body.program, insn, insnIndex));
   const helper = supportedHelper(body.program, insn, insnIndex);
   const inPlace = helper.name === "bpf_map_lookup_elem" ? lowerLookup(body, insnIndex) : null;
   if (inPlace !== null) return inPlace;
@@ -55,13 +57,17 @@ function lowerHelper(body: Body, helper: Callee, insnIndex: number): Expr[] {
 }
 
 /** Throws UnsupportedError for what cannot be run; asked for every call before code is made. */
-export function supportedHelper(program: Program, insn: Insn, insnIndex: number): Callee {
+export function requireCallee(program: Program, insn: Insn, insnIndex: number): void {
+  if (isKernelCall(insn)) requireLowered(program, insn, insnIndex);
+  else supportedHelper(program, insn, insnIndex);
+}
+
+/** Of a function that is the kernel's own. */
+const isKernelCall = (insn: Insn): boolean => insn.src === PSEUDO_CALL.KFUNC && calleeOf(insn) === undefined;
+
+function supportedHelper(program: Program, insn: Insn, insnIndex: number): Callee {
   const where = { program: program.name, section: program.section, insnIndex };
   const callee = calleeOf(insn);
-  if (insn.src === PSEUDO_CALL.KFUNC && callee === undefined)
-    throw new UnsupportedError("UNSUPPORTED_KFUNC", `kfunc ${insn.imm}`, `kernel function with BTF id ${insn.imm}`, {
-      where,
-    });
   if (callee === undefined || callee.home === null) {
     const name = callee?.name ?? `helper #${insn.imm}`;
     throw new UnsupportedError("UNSUPPORTED_HELPER", name, `helper ${name} is not implemented`, { where });

@@ -3,7 +3,7 @@
  * the frame pointer. Registers are followed over the graph; where a pointer into the frame may go somewhere else (it is
  * stored, passed to a subprogram, computed with), nothing is known of the frame. Verified programs only.
  */
-import { type ArgSpec, calleeOf } from "../../spec/index.ts";
+import { type ArgSpec, calleeOf, type NamedKernelFunction } from "../../spec/index.ts";
 import {
   ALU,
   ATOMIC,
@@ -19,6 +19,7 @@ import {
 import { type Insn, insnClass, isWideImmediate } from "../asm/instruction.ts";
 import type { Program, ProgramFacts } from "../program.ts";
 import type { Cfg } from "./cfg.ts";
+import { kernelFunctionOf } from "./kernel-functions.ts";
 
 /** Bytes of the frame from `offset` on, below the frame pointer. */
 export interface FrameBytes {
@@ -202,6 +203,8 @@ class Collector implements FrameUse {
 
   #call(insn: Insn, insnIndex: number, state: Registers): boolean {
     if (insn.src === PSEUDO_CALL.SUBPROG) return [1, 2, 3, 4, 5].every((register) => state[register] === NONE);
+    const kernelFunction = kernelFunctionOf(this.#program, insn);
+    if (kernelFunction !== undefined) return this.#kernelCall(kernelFunction, insnIndex, state);
     const args = calleeOf(insn)?.args ?? null;
     if (args === null) return false;
     for (const [index, arg] of args.entries()) {
@@ -214,6 +217,16 @@ class Collector implements FrameUse {
       const length = bytes < 0 ? -offset : bytes;
       this.args.push({ insnIndex, register, kind: arg.is, offset, bytes: length, written: mayWrite(arg) });
     }
+    return true;
+  }
+
+  /** Only the first argument may point into the frame, to an object of a size that the table has. */
+  #kernelCall({ objectBytes }: NamedKernelFunction, insnIndex: number, state: Registers): boolean {
+    const offset = state[1]!;
+    if ([2, 3, 4, 5].some((register) => state[register] !== NONE)) return false;
+    if (offset === NONE) return true;
+    if (offset === MIXED || objectBytes === 0) return false;
+    this.args.push({ insnIndex, register: 1, kind: "mem", offset, bytes: objectBytes, written: true });
     return true;
   }
 

@@ -5,7 +5,7 @@ import { CLASS, JMP, PSEUDO_CALL, PSEUDO_LD } from "../../spec/isa.ts";
 import { isWideImmediate } from "../asm/instruction.ts";
 import type { Program, ProgramFacts, UncheckedProgram, VerifiedProgram } from "../program.ts";
 import { addBatch } from "./batch.ts";
-import { supportedHelper } from "./calls.ts";
+import { requireCallee } from "./calls.ts";
 import type { FunctionRange } from "./cfg.ts";
 import { checkEncoding } from "./encoding.ts";
 import type { FunctionRole } from "./frame.ts";
@@ -28,7 +28,7 @@ export function checkProgram(program: LowerableProgram): void {
   forEachReached(program, facts, (insnIndex) => {
     const insn = program.insns[insnIndex]!;
     if (insn.opcode === (CLASS.JMP | JMP.CALL) && insn.src !== PSEUDO_CALL.SUBPROG)
-      supportedHelper(program, insn, insnIndex);
+      requireCallee(program, insn, insnIndex);
     const map = mapOf(program, insnIndex);
     if (map === null || storageOf(program, map) !== null) return;
     const type = program.maps[map]?.type ?? "unknown";

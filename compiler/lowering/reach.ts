@@ -2,6 +2,7 @@
 import { calleeOf } from "../../spec/index.ts";
 import { CLASS, JMP, PSEUDO_CALL } from "../../spec/isa.ts";
 import { POINTER, type Program, type ProgramFacts } from "../program.ts";
+import { kernelFunctionOf } from "./kernel-functions.ts";
 
 /**
  * Helpers that only compute and change maps. The others call TypeScript, which may call the embedder, who may attach and
@@ -31,6 +32,7 @@ export function reachesOut(program: Program, facts: ProgramFacts | null): boolea
     // a kernel pointer may lead to memory that the event source answers for
     if (known !== undefined && (known.pointer & POINTER.btf) !== 0) return true;
     if (insn.opcode !== (CLASS.JMP | JMP.CALL) || insn.src === PSEUDO_CALL.SUBPROG) return false;
+    if (kernelFunctionOf(program, insn)?.home === "lowering") return false;
     return !INWARD.has(calleeOf(insn)?.name ?? "");
   });
 }
