@@ -42,11 +42,33 @@ export const LIBRARY = {
   bpf_strncmp: fn([I, I, I], I),
   bpf_spin_lock: fn([I], null),
   bpf_spin_unlock: fn([I], null),
+  bpf_dynptr_from_mem: fn([I, I, L, I], I),
+  bpf_dynptr_read: fn([I, I, I, I, L], I),
+  bpf_dynptr_write: fn([I, I, I, I, L], I),
+  bpf_dynptr_data: fn([I, I, I], I),
+  bpf_ringbuf_submit_dynptr: fn([I, L], null),
+  bpf_ringbuf_discard_dynptr: fn([I, L], null),
   bpf_get_func_ip: fn([I], L),
   bpf_get_func_arg: fn([I, I, I], I),
   bpf_get_func_arg_cnt: fn([I], I),
   bpf_get_func_ret: fn([I, I], I),
   bpf_get_attach_cookie: fn([I], L),
+
+  // kernel functions, under their own name
+  bpf_dynptr_slice: fn([I, I, I, I], I),
+  bpf_dynptr_slice_rdwr: fn([I, I, I, I], I),
+  bpf_dynptr_adjust: fn([I, I, I], I),
+  bpf_dynptr_is_null: fn([I], I),
+  bpf_dynptr_is_rdonly: fn([I], I),
+  bpf_dynptr_size: fn([I], I),
+  bpf_dynptr_clone: fn([I, I], I),
+  bpf_dynptr_copy: fn([I, I, I, I, I], I),
+  bpf_dynptr_memset: fn([I, I, I, I], I),
+  bpf_dynptr_from_skb: fn([I, L, I], I),
+  bpf_dynptr_from_skb_meta: fn([I, L, I], I),
+  bpf_dynptr_from_xdp: fn([I, L, I], I),
+  /** bpf_dynptr_from_skb for programs that may not write packets */
+  dynptr_from_skb_rdonly: fn([I, L, I], I),
 
   // maps, by storage: (map, key) → address or 0; (map, key, value, flags) → 0 or -errno
   array_lookup: fn([I, I], I),
@@ -100,6 +122,7 @@ export const LIBRARY = {
   ringbuf_output: fn([I, I, I, L], I),
   ringbuf_reserve: fn([I, I, L], I),
   ringbuf_query: fn([I, L], L),
+  ringbuf_reserve_dynptr: fn([I, I, L, I], I),
   /** (ctx, map, flags, data, size) → 0 or -errno */
   perf_event_output: fn([I, I, L, I, I], I),
   /** the same for __sk_buff and xdp_md: bits 32 … 51 of flags say how many bytes of the packet follow the data */
@@ -161,6 +184,7 @@ export const MAP_OPERATIONS: Readonly<Record<MapStorage, Partial<Readonly<Record
     bpf_ringbuf_output: "ringbuf_output",
     bpf_ringbuf_reserve: "ringbuf_reserve",
     bpf_ringbuf_query: "ringbuf_query",
+    bpf_ringbuf_reserve_dynptr: "ringbuf_reserve_dynptr",
   },
 };
 
@@ -289,6 +313,13 @@ export const ELEMENT = {
 export const ELEMENT_IN_CHAIN = 1;
 /** Beside the address, a multiple of 8: used since the hand of an LRU hash came by last. */
 export const ELEMENT_LATELY = 1;
+
+/** A dynptr on the stack. Source: struct bpf_dynptr_kern in include/linux/bpf.h. */
+export const DYNPTR = { data: 0, size: 8, offset: 12, bytes: 16 } as const;
+/** In `size`: bits 28 … 30 say what it is over, bit 31 that it may not be written, the lowest 24 are the size. */
+export const DYNPTR_BITS = { typeShift: 28, rdonly: 0x8000_0000, largest: 0xff_ffff } as const;
+/** Source: enum bpf_dynptr_type. */
+export const DYNPTR_TYPE = { local: 1, ringbuf: 2, skb: 3, xdp: 4, skb_meta: 5 } as const;
 
 /**
  * A BPF ring, page-aligned. The kernel's pages: its own, the consumer's position, the producer's, the data. The first page

@@ -173,6 +173,7 @@ const ANY_MAP: Readonly<Partial<Record<MapHelperName, LibraryName>>> = {
   bpf_ringbuf_output: "ringbuf_output",
   bpf_ringbuf_reserve: "ringbuf_reserve",
   bpf_ringbuf_query: "ringbuf_query",
+  bpf_ringbuf_reserve_dynptr: "ringbuf_reserve_dynptr",
 };
 
 function perfOutput(program: Program): LibraryName {

@@ -49,6 +49,7 @@ function helperName(insn: Insn): string | null {
 const RECORD_SIZE: Readonly<Record<string, number>> = {
   bpf_ringbuf_output: 3,
   bpf_ringbuf_reserve: 2,
+  bpf_ringbuf_reserve_dynptr: 2,
   bpf_perf_event_output: 5,
 };
 

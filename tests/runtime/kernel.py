@@ -1,6 +1,6 @@
 """Test runs in the running kernel, for comparison: one JSON job a line on standard input, one JSON answer a line out.
 
-A job:    {"type": N, "attachType": N, "license": S, "insns": HEX, "maps": [{"type", "key", "value", "entries", "flags",
+A job:    {"type": N, "attachType": N, "progFlags": N, "license": S, "insns": HEX, "maps": [{"type", "key", "value", "entries", "flags",
           "data": HEX | null, "freeze": bool}], "runs": [{"dataIn": HEX, "ctxIn": HEX, "ctxOut": N, "dataOut": N,
           "repeat": N, "flags": N, "cpu": N}], "read": [map index]}
           A 64-bit immediate with source register 1 or 2 holds the index of a map; the descriptor takes its place.
@@ -64,7 +64,7 @@ def load(job, maps):
     attributes = struct.pack(
         "<IIQQIIQII16sIIIIQIIQI",
         *(job["type"], len(job["insns"]) // 16, address(insns), address(license)),
-        *(1, len(log), address(log), 0, 0, b"oracle", 0, job.get("attachType", 0)),
+        *(1, len(log), address(log), 0, job.get("progFlags", 0), b"oracle", 0, job.get("attachType", 0)),
         *(0, 0, 0, 0, 0, 0, 0),
     )
     fd, _ = bpf(PROG_LOAD, attributes)

@@ -32,6 +32,7 @@ export interface KernelRun {
 export interface KernelJob {
   readonly type: number;
   readonly attachType?: number;
+  readonly progFlags?: number;
   readonly license: string;
   readonly insns: string;
   readonly maps: readonly KernelMap[];
