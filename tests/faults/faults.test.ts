@@ -23,7 +23,9 @@ const verdictsOf = (file: string) => verifyObject(readFileSync(FOLDER + file), {
 
 describe("kinds of faults", () => {
   it("each has a rejected program and its repair, or neither, and no other program is here", () => {
-    expect(objects.sort()).toEqual(kinds.flatMap((kind) => [`${kind}.rejected.bpf.o`, `${kind}.repaired.bpf.o`]).sort());
+    expect(objects.sort()).toEqual(
+      kinds.flatMap((kind) => [`${kind}.rejected.bpf.o`, `${kind}.repaired.bpf.o`]).sort(),
+    );
     expect(kinds.length).toBeGreaterThanOrEqual(24);
   });
 

@@ -107,7 +107,7 @@ export function narrowingSteps(scene: Scene, trail: readonly TrailEvent[]): Step
 const isNarrower = (after: RegState, before: RegState): boolean =>
   after.value.umax - after.value.umin < before.value.umax - before.value.umin;
 
-interface Offset {
+export interface Offset {
   /** the addition */
   readonly moved: TrailEvent;
   /** of the number that was added */

@@ -3,10 +3,11 @@ import { CLASS } from "../../../../spec/isa.ts";
 import { LIMITS } from "../../../../spec/limits.ts";
 import { baseType, isPacketPointer, REG, type RegState } from "../../register.ts";
 import { constantOf } from "../../scalar.ts";
+import { copySteps } from "../copies.ts";
 import { quoted, variableOf } from "../names.ts";
 import type { Account, Rule, Scene, Step } from "../scene.ts";
 import { between, registerOf, stepAt, trailOfRegister } from "../scene.ts";
-import { offsetOf, offsetSteps, originSteps } from "../steps.ts";
+import { type Offset, offsetOf, offsetSteps, originSteps } from "../steps.ts";
 import type { TrailEvent } from "../trail.ts";
 import { calleeName, holdsWords, memoryWords, numberWords, plural, rangeOf, rangeWords } from "../words.ts";
 
@@ -89,7 +90,7 @@ function outside(scene: Scene, register: number): Account | null {
   return {
     kind: baseType(reg.type) === REG.MAP_VALUE ? "map-value-bounds" : "memory-bounds",
     headline,
-    steps: [...originSteps(scene, trail), ...offsetSteps(scene, trail)],
+    steps: [...originSteps(scene, trail), ...offsetSteps(scene, trail), ...lostSteps(scene, index)],
     fault: isBounded
       ? `${verb} ${bytesWords(first, last)}; it has only ${bytesWords(0n, BigInt(memory.bytes) - 1n)}`
       : `${verb} ${plural(size, "byte")} at an offset that can be ${rangeWords(reg.value)}`,
@@ -102,6 +103,10 @@ function outside(scene: Scene, register: number): Account | null {
     ],
   };
 }
+
+/** Where the offset seems to be checked, and is not. */
+const lostSteps = (scene: Scene, offset: Offset | null): Step[] =>
+  offset === null ? [] : copySteps(scene, offset.trail, offset.moved.at);
 
 function outsidePacket(scene: Scene, register: number): Account | null {
   const reg = registerOf(scene, register);
@@ -187,7 +192,7 @@ function outsideStack(
   return {
     kind: "stack-bounds",
     headline: `this ${isCall === null ? "line" : "call"} may access ${size === 1 ? "a byte" : `${size} bytes`} ${side}`,
-    steps: offsetSteps(scene, trail),
+    steps: [...offsetSteps(scene, trail), ...lostSteps(scene, offsetOf(scene, trail))],
     fault: `${verb} ${plural(size, "byte")} at an offset of ${min === max ? min : `${min} … ${max}`} from the end of the stack`,
     limits: [
       {
@@ -212,7 +217,7 @@ function outsideStackVariable(scene: Scene, register: number, off: number, size:
   return {
     kind: "stack-bounds",
     headline: `${name === null ? "the index" : quoted(name)} into an array on the stack has no bound: it can be ${rangeWords(reg.value)}`,
-    steps: offsetSteps(scene, trail),
+    steps: [...offsetSteps(scene, trail), ...lostSteps(scene, index)],
     fault: "the stack is accessed at an offset that is not bounded",
     limits: [
       {

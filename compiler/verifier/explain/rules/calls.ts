@@ -6,6 +6,7 @@ import { PSEUDO_CALL } from "../../../../spec/isa.ts";
 import { LIMITS } from "../../../../spec/limits.ts";
 import { REG } from "../../register.ts";
 import { constantOf } from "../../scalar.ts";
+import { copySteps } from "../copies.ts";
 import { quoted, variableOf } from "../names.ts";
 import type { Account, Rule, Scene } from "../scene.ts";
 import { between, registerOf, trailOfRegister } from "../scene.ts";
@@ -131,7 +132,7 @@ function unboundedSize(scene: Scene, register: number): Account {
     headline: mayBeNegative
       ? `${what} may be negative${room}`
       : `${what} is not bounded: it can be ${rangeWords(reg.value)}${room}`,
-    steps: rangeSteps(scene, trail),
+    steps: [...rangeSteps(scene, trail), ...copySteps(scene, trail, scene.path.length - 1)],
     fault: `${callWords(scene)} takes it as its ${ordinal(register)} argument: a number of bytes`,
     limits: [
       {

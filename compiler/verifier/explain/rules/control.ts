@@ -1,11 +1,10 @@
-/** Loops, size, stack depth and form: what concerns the program's course as a whole. */
+/** Loops, size and stack depth: what concerns the course of the program as a whole. */
 import { LIMITS } from "../../../../spec/limits.ts";
 import { isSubprogramCall } from "../../cfg.ts";
-import { assignmentIn, quoted } from "../names.ts";
 import type { Account, Rule, Scene, Step } from "../scene.ts";
-import { between, lineText, registerOf, stepBeside, trailOfRegister } from "../scene.ts";
-import { isConditional, offsetSteps, originSteps, rangeSteps } from "../steps.ts";
-import { holdsWords, numberWords, plural, rangeWords } from "../words.ts";
+import { between, stepBeside } from "../scene.ts";
+import { isConditional } from "../steps.ts";
+import { plural } from "../words.ts";
 
 export const CONTROL_RULES: readonly Rule[] = [
   { message: /^BPF program is too large\. Processed (\d+) insn$/, explain: tooLarge },
@@ -29,55 +28,6 @@ export const CONTROL_RULES: readonly Rule[] = [
   {
     message: /^the call stack of (\d+) frames is too deep/,
     explain: (scene, [, frames]) => tooManyFrames(scene, Number(frames)),
-  },
-  {
-    message: /^R(\d+) pointer arithmetic (?:on (\S+)|with (\S+) operator) prohibited$/,
-    explain: (scene, [, r]) => arithmetic(scene, Number(r)),
-  },
-  {
-    message:
-      /^R(\d+) (?:bitwise operator \S+ on pointer|32-bit pointer arithmetic|pointer \S+ pointer|subtraction from stack pointer) prohibited$/,
-    explain: (scene, [, r]) => arithmetic(scene, Number(r)),
-  },
-  {
-    message: /^R(\d+) tried to subtract pointer from scalar$/,
-    explain: (scene, [, r]) => arithmetic(scene, Number(r)),
-  },
-  {
-    message: /^math between (\S+) pointer and (?:-?\d+|register with unbounded min value) is not allowed$/,
-    explain: offsetTooLarge,
-  },
-  {
-    message: /^(?:\S+ pointer offset -?\d+ is not allowed|value -?\d+ makes \S+ pointer be out of bounds)$/,
-    explain: offsetTooLarge,
-  },
-  {
-    message: /^Caller passes invalid args into func#\d+ \('(.*)'\)$/,
-    explain: (scene, [, name]) => globalArguments(scene, name!),
-  },
-  { message: /^Global function (\S+)\(\)|^(?:arg|Arg)#\d+ /, explain: globalSignature },
-  {
-    message:
-      /^a program of type .+ (?:needs an expected attach type|cannot attach as )|^Only fentry\/fexit|^Syscall programs can only be sleepable|^Tracing programs must provide btf_id|attach_btf_id \d+ is not a function/,
-    explain: setup,
-  },
-  {
-    message: /^unreachable insn (\d+)$/,
-    explain: (scene, [, at]) => malformed(scene, Number(at), "no path through the program comes to this instruction"),
-  },
-  {
-    message: /^jump out of range from insn (\d+) to (-?\d+)$/,
-    explain: (scene, [, at, to]) =>
-      malformed(scene, Number(at), `this jump leads to instruction ${to}, outside of its function`),
-  },
-  {
-    message: /^last insn is not an exit or jmp$/,
-    explain: (scene) => malformed(scene, scene.env.insns.length - 1, "a function ends without a return"),
-  },
-  {
-    message:
-      /reserved fields$|^unknown opcode |^invalid (?:BPF_LD|bpf_ld|shift|atomic)|is invalid$|^div by zero$|^frame pointer is read only$|^jump into the middle|^unrecognized bpf_ld_imm64|^call to invalid destination$|^BPF_ATOMIC uses invalid/,
-    explain: (scene) => malformed(scene, scene.insnIndex, scene.message),
   },
 ];
 
@@ -217,91 +167,5 @@ function tooManyFrames(scene: Scene, frames: number): Account {
     steps: calls.map((slot) => stepBeside(slot, "call", "this call is under way")),
     fault: "one call more",
     limits: [{ what: "nested calls", allowed: between(1, LIMITS.callFrames), found: between(frames, frames) }],
-  };
-}
-
-function arithmetic(scene: Scene, register: number): Account {
-  const insn = scene.env.insns[scene.insnIndex]!;
-  const left = registerOf(scene, insn.dst);
-  const pointer = left.type === 1 && (insn.opcode & 8) !== 0 ? insn.src : insn.dst;
-  const reg = registerOf(scene, pointer);
-  const what = holdsWords(reg);
-  const name = assignmentIn(lineText(scene, scene.insnIndex))?.name;
-  const operation =
-    scene.message.includes(" on ") && !scene.message.includes("bitwise")
-      ? "may not be moved"
-      : "may not be calculated with like this";
-  return {
-    kind: "pointer-arithmetic",
-    headline: `${what} ${operation}${name === undefined ? "" : `, as ${quoted(name)} wants it`}`,
-    steps: originSteps(scene, trailOfRegister(scene, pointer)),
-    fault: `arithmetic on ${what} (register r${register})`,
-    limits: [
-      {
-        what: "operation",
-        allowed: ["adding or subtracting a bounded number, on pointers into memory"],
-        found: [scene.message.replace(/^R\d+ /, "").replace(/ prohibited.*$/, "")],
-      },
-    ],
-  };
-}
-
-function offsetTooLarge(scene: Scene): Account {
-  const insn = scene.env.insns[scene.insnIndex]!;
-  const numbers = [insn.dst, insn.src].filter((r) => registerOf(scene, r).type === 1);
-  const register = numbers[0] ?? insn.dst;
-  const reg = registerOf(scene, register);
-  const trail = trailOfRegister(scene, register);
-  const most = BigInt(LIMITS.variableOffset) - 1n;
-  return {
-    kind: "pointer-arithmetic",
-    headline: `the number that is added to a pointer must be bounded: it can be ${reg.type === 1 ? rangeWords(reg.value) : numberWords(BigInt(insn.imm))}`,
-    steps: reg.type === 1 ? rangeSteps(scene, trail) : offsetSteps(scene, trail),
-    fault: "the pointer would lead too far away for any memory that it may point to",
-    limits: [
-      {
-        what: "offset",
-        allowed: between(-most, most),
-        found: reg.type === 1 ? { min: reg.value.smin, max: reg.value.smax } : between(insn.imm, insn.imm),
-      },
-    ],
-  };
-}
-
-function globalArguments(scene: Scene, name: string): Account {
-  const reason = scene.lines.at(-2) ?? "";
-  const register =
-    /^R(\d+) /.exec(reason)?.[1] ??
-    (/^arg#(\d+) /.exec(reason) === null ? undefined : String(Number(/^arg#(\d+) /.exec(reason)![1]) + 1));
-  const steps = register === undefined ? [] : originSteps(scene, trailOfRegister(scene, Number(register)));
-  return {
-    kind: "global-function",
-    headline: `${name}() is called with an argument that its declaration does not allow${reason === "" ? "" : `: ${reason}`}`,
-    steps,
-    fault: register === undefined ? "this call" : `${holdsWords(registerOf(scene, Number(register)))} is passed`,
-  };
-}
-
-function globalSignature(scene: Scene): Account {
-  return {
-    kind: "global-function",
-    headline: `a global function is declared in a way that cannot be verified: ${scene.message}`,
-    steps: [],
-    fault: "it is verified by its declared types alone",
-  };
-}
-
-function setup(scene: Scene): Account {
-  return { kind: "program-setup", headline: scene.message, steps: [], fault: "no instruction was looked at" };
-}
-
-function malformed(scene: Scene, insnIndex: number, why: string): Account {
-  return {
-    kind: "malformed-program",
-    headline:
-      why === scene.message ? `instruction ${insnIndex} is not valid: ${why}` : `instruction ${insnIndex}: ${why}`,
-    steps: [],
-    insnIndex,
-    fault: why === scene.message ? "this instruction is refused" : why,
   };
 }

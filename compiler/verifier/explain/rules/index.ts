@@ -1,10 +1,12 @@
 /** All rules, in the order in which they are asked: the first that has something to say explains the rejection. */
 import type { Account, Scene } from "../scene.ts";
+import { ARITHMETIC_RULES } from "./arithmetic.ts";
 import { BOUNDS_RULES } from "./bounds.ts";
 import { CALL_RULES } from "./calls.ts";
 import { CONTEXT_RULES } from "./context.ts";
 import { CONTROL_RULES } from "./control.ts";
 import { EXIT_RULES } from "./exits.ts";
+import { FORM_RULES } from "./form.ts";
 import { OBJECT_RULES } from "./objects.ts";
 import { accountOfOther } from "./other.ts";
 import { POINTER_RULES } from "./pointers.ts";
@@ -15,6 +17,8 @@ const RULES = [
   ...CALL_RULES,
   ...CONTEXT_RULES,
   ...CONTROL_RULES,
+  ...ARITHMETIC_RULES,
+  ...FORM_RULES,
   ...EXIT_RULES,
   ...OBJECT_RULES,
 ];
