@@ -1,8 +1,9 @@
 /** The helpers in TypeScript, total over the rows of spec/helpers.ts with home "js". */
 import type { HelperImplementation, JsHelperName } from "../spec/index.ts";
-import { snprintf, tracePrintk } from "./print.ts";
+import { snprintf, tracePrintk, traceVprintk } from "./print.ts";
 
 export const HELPER_IMPLEMENTATIONS = {
   bpf_trace_printk: tracePrintk,
+  bpf_trace_vprintk: traceVprintk,
   bpf_snprintf: snprintf,
 } as const satisfies Record<JsHelperName, HelperImplementation>;

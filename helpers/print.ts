@@ -17,18 +17,22 @@ export const tracePrintk: HelperImplementation = (host, format, formatBytes, ...
     low: (index) => words[2 * index]! >>> 0,
     high: (index) => words[2 * index + 1]! >>> 0,
   });
-  if (typeof packed === "number") return packed;
-  const line = new Uint8Array(TRACE_LINE_BYTES);
-  const length = printPacked(line, parts, packed);
-  host.traceLine(DECODER.decode(line.subarray(0, Math.min(length, TRACE_LINE_BYTES - 1))));
-  return length;
+  return typeof packed === "number" ? packed : traceLine(host, parts, packed);
+};
+
+/** Returns the length of the line, also of what was cut; takes as many values as bpf_snprintf. */
+export const traceVprintk: HelperImplementation = (host, format, formatBytes, data, dataBytes) => {
+  if (!isArgumentBlock(data!, dataBytes!)) return -ERRNO.EINVAL;
+  const text = stringAt(host, format!, formatBytes!);
+  if (text === null) return -ERRNO.EINVAL;
+  const parts = parseFormat(text);
+  const packed = packArguments(host, parts, argumentsAt(host, data!, dataBytes! / 8));
+  return typeof packed === "number" ? packed : traceLine(host, parts, packed);
 };
 
 /** Returns the length of the text with its zero, also of what did not fit. */
 export const snprintf: HelperImplementation = (host, target, targetBytes, format, data, dataBytes) => {
-  if (dataBytes! % 8 !== 0 || dataBytes! > LIMITS.bprintfArguments * 8 || (dataBytes! > 0 && data === 0)) {
-    return -ERRNO.EINVAL;
-  }
+  if (!isArgumentBlock(data!, dataBytes!)) return -ERRNO.EINVAL;
   const text = stringAt(host, format!, host.bytes.length - format!);
   if (text === null) return -ERRNO.EINVAL;
   const parts = parseFormat(text);
@@ -36,6 +40,21 @@ export const snprintf: HelperImplementation = (host, target, targetBytes, format
   if (typeof packed === "number") return packed;
   return printPacked(host.bytes.subarray(target!, target! + targetBytes!), parts, packed) + 1;
 };
+
+/** Returns the length of the line before it was cut. */
+function traceLine(
+  host: HelperHost,
+  parts: Parameters<typeof printPacked>[1],
+  packed: Parameters<typeof printPacked>[2],
+): number {
+  const line = new Uint8Array(TRACE_LINE_BYTES);
+  const length = printPacked(line, parts, packed);
+  host.traceLine(DECODER.decode(line.subarray(0, Math.min(length, TRACE_LINE_BYTES - 1))));
+  return length;
+}
+
+const isArgumentBlock = (data: number, bytes: number): boolean =>
+  bytes % 8 === 0 && bytes <= LIMITS.bprintfArguments * 8 && (bytes === 0 || data !== 0);
 
 /** The bytes before the zero; null where there is none within `most` bytes. */
 function stringAt(host: HelperHost, address: number, most: number): Uint8Array | null {

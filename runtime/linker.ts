@@ -13,10 +13,11 @@ import {
   LIBRARY_IMPORTS,
   type Manifest,
   type MapSpec,
+  mapTypeByName,
   type ProgramManifest,
 } from "../spec/index.ts";
 import { importsOf } from "./instance.ts";
-import { type BpfMap, createMap, ProgArrayMap } from "./maps/index.ts";
+import { type BpfMap, createMap, IdleMap, ProgArrayMap } from "./maps/index.ts";
 import { LinkedObject } from "./object.ts";
 import { LinkedProgram, type ProgramHome } from "./program.ts";
 import type { BatchFunction } from "./world.ts";
@@ -67,10 +68,14 @@ export async function linkObject(
     });
   };
   try {
-    const maps = manifest.maps.map((spec) => {
+    const used = new Set(manifest.programs.flatMap((program) => program.maps));
+    const maps = manifest.maps.map((spec, index) => {
       const reused = options.reuse?.[spec.name];
       if (reused !== undefined) return requireSame(reused, spec);
-      const map = createMap(world, spec, { strictRing: options.strictRings?.includes(spec.name) });
+      const isIdle = !used.has(index) && mapTypeByName(spec.type)?.storage === null;
+      const map = isIdle
+        ? new IdleMap(world, spec)
+        : createMap(world, spec, { strictRing: options.strictRings?.includes(spec.name) });
       own.push(map);
       if (map instanceof ProgArrayMap) home.progArrays.add(map);
       return map;

@@ -111,7 +111,7 @@ export const GENERAL_HELPERS = [
     [MEM_IN, SIZE, { is: "mem", readOnly: true, maybeNull: true }, SIZE0],
     "int",
     "all",
-    null,
+    "js",
     { gplOnly: true },
   ),
   row(

@@ -34,3 +34,32 @@ describe("bpf_trace_printk", () => {
     expect(lines).toEqual([" ".repeat(1023)]);
   });
 });
+
+describe("bpf_trace_vprintk", () => {
+  const print = (format: string, ...args: number[]): { result: number; lines: string[] } => {
+    const host = new TestHost();
+    const text = new TextEncoder().encode(`${format}\0`);
+    const data = new Uint8Array(new BigUint64Array(args.map(BigInt)).buffer);
+    const place = args.length === 0 ? 0 : host.place(data);
+    const result = HELPER_IMPLEMENTATIONS.bpf_trace_vprintk(host, host.place(text), text.length, place, data.length)!;
+    return { result, lines: host.lines };
+  };
+
+  it("takes twelve arguments from memory", () => {
+    const numbers = Array.from({ length: 12 }, (_, index) => index);
+    expect(print(numbers.map(() => "%d").join(" "), ...numbers)).toEqual({
+      result: 25,
+      lines: ["0 1 2 3 4 5 6 7 8 9 10 11"],
+    });
+    expect(print("%d", ...numbers, 12).result).toBe(-22);
+    expect(print("nothing")).toEqual({ result: 7, lines: ["nothing"] });
+  });
+
+  it("refuses sizes that are no whole number of arguments, and data that is not there", () => {
+    const host = new TestHost();
+    const format = host.place(new TextEncoder().encode("%d\0"));
+    const run = (data: number, bytes: number) => HELPER_IMPLEMENTATIONS.bpf_trace_vprintk(host, format, 3, data, bytes);
+    expect(run(format, 7)).toBe(-22);
+    expect(run(0, 8)).toBe(-22);
+  });
+});

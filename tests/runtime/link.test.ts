@@ -117,8 +117,23 @@ describe("link", () => {
       { maps: [array("good"), array("bad", { keySize: 3 })] },
     );
     expect(await refusal(runtime, compiled)).toMatchObject({ code: "MAP_CREATE", errno: "EINVAL" });
-    const missing = handMadeObject("seven", { body: RETURN_7 }, { maps: [array("trie", { type: "lpm_trie" })] });
+    const trie = { program: { maps: [0] }, maps: [array("trie", { type: "lpm_trie" })] };
+    const missing = handMadeObject("seven", { body: RETURN_7 }, trie);
     expect(await refusal(runtime, missing)).toMatchObject({ code: "UNSUPPORTED_MAP_TYPE" });
+  });
+
+  it("takes a map of a type that it has not where no program uses it, and says so to who asks for its contents", async () => {
+    await using runtime = createRuntime();
+    const trie = { maps: [array("trie", { type: "lpm_trie" })] };
+    await using object = await runtime.link(handMadeObject("seven", { body: RETURN_7 }, trie));
+    expect(object.programs.seven!.testRun({ ctxIn: PACKET }).retval).toBe(7);
+    const map = object.maps.trie!;
+    expect([...map.entries()]).toEqual([]);
+    expect(() => map.lookup(new Uint8Array(map.keySize))).toThrow(
+      expect.objectContaining({ code: "UNSUPPORTED_MAP_TYPE" }),
+    );
+    const value = new Uint8Array(map.valueSize);
+    expect(() => map.update(new Uint8Array(map.keySize), value)).toThrow("bpfjit has no map of type lpm_trie");
   });
 
   it("puts a map in place of one of the object's own", async () => {
