@@ -139,6 +139,8 @@ function coversRegister(old: RegState, reg: RegState, ids: IdMap, strictness: St
     case REG.MAP_KEY:
     case REG.MAP_VALUE:
     case REG.MEM:
+    case REG.BUF:
+    case REG.TP_BUFFER:
       return (
         samePointer(old, reg) &&
         contains(old.value, reg.value) &&

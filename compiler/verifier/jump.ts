@@ -3,6 +3,7 @@ import { CLASS, JMP, SRC } from "../../spec/isa.ts";
 import { LIMITS } from "../../spec/limits.ts";
 import type { Insn } from "../asm/instruction.ts";
 import { isBranchTaken, refine as refineScalars } from "./branch.ts";
+import { isTrusted } from "./btf-match.ts";
 import type { Env } from "./env.ts";
 import { OUTCOME } from "./facts.ts";
 import { reject } from "./failure.ts";
@@ -92,8 +93,8 @@ const NEVER_NULL: ReadonlySet<number> = new Set([
 /** Kernel: reg_not_null(). */
 export function isNeverNull(reg: RegState): boolean {
   if (mayBeNull(reg.type)) return false;
-  const isTrusted = baseType(reg.type) === REG.BTF && (reg.type & FLAG.TRUSTED) !== 0;
-  if (!isTrusted && (!NEVER_NULL.has(baseType(reg.type)) || reg.type & FLAG.UNTRUSTED)) return false;
+  const isAlive = baseType(reg.type) === REG.BTF && isTrusted(reg);
+  if (!isAlive && (!NEVER_NULL.has(baseType(reg.type)) || reg.type & FLAG.UNTRUSTED)) return false;
   return reg.value.smin > -VARIABLE_LIMIT && reg.value.smax < VARIABLE_LIMIT;
 }
 

@@ -76,6 +76,7 @@ function requireMovable(env: Env, insn: Insn, pointer: RegState, offset: RegStat
     case REG.PACKET_META:
     case REG.MEM:
     case REG.FUNC:
+    case REG.BUF:
     case REG.TP_BUFFER:
     case REG.BTF:
     case REG.DYNPTR:
