@@ -136,7 +136,8 @@ class Run {
   async #runBatch(batch: EventBatch): Promise<void> {
     let { address, count } = batch;
     if (this.#crew !== null) {
-      const relieve = (): Promise<void> => this.#relieve();
+      const hasReaders = this.#options.drain !== undefined || (this.#options.readers ?? []).length > 0;
+      const relieve = hasReaders ? () => this.#relieve() : undefined;
       this.events += await this.#crew.run(address, count, { relieve, signal: this.#signal, foreign: this.#source });
       return;
     }

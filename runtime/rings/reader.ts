@@ -35,6 +35,8 @@ export interface ReaderOptions {
 /** Records of a batch and of a round, unless a caller says. */
 const BATCH_RECORDS = 256;
 const FOLLOW_RECORDS = 65_536;
+/** Longer than any store takes to be seen by other threads. */
+const SETTLING_MS = 1;
 
 export abstract class RecordReader {
   readonly map: KeylessMap;
@@ -216,11 +218,18 @@ export abstract class RecordReader {
     const seen = this.#word.announce();
     this.#alive.hold();
     try {
-      if (!this.ready && !this.#ended && !this.#gone) await this.#word.wait(seen);
+      // A producer on another thread may have looked for waiting readers just before this one said so, with its record still
+      // on the way to memory. It pays for no fence: the reader looks once more before it sleeps for good.
+      if (this.map.world.arena.lanes > 1 && this.#isIdle) await this.#word.wait(seen, SETTLING_MS);
+      if (this.#isIdle) await this.#word.wait(seen);
     } finally {
       this.#alive.release();
       if (!this.map.closed) this.#word.withdraw();
     }
+  }
+
+  get #isIdle(): boolean {
+    return !this.#ended && !this.#gone && !this.ready;
   }
 
   #relieve(): void {

@@ -32,9 +32,9 @@ export class WakeWord {
     Atomics.sub(this.#arena.i32, this.#words.waiters / 4, 1);
   }
 
-  /** Resolves when the word is no longer `seen`. */
-  async wait(seen: number): Promise<void> {
-    const result = Atomics.waitAsync(this.#arena.i32, this.#words.wake / 4, seen);
+  /** Resolves when the word is no longer `seen`, or after so many ms. */
+  async wait(seen: number, timeoutMs = Number.POSITIVE_INFINITY): Promise<void> {
+    const result = Atomics.waitAsync(this.#arena.i32, this.#words.wake / 4, seen, timeoutMs);
     if (result.async) await result.value;
   }
 

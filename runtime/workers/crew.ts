@@ -32,7 +32,7 @@ export interface CrewOptions {
 }
 
 export interface CrewRun {
-  /** called when workers wait for readers */
+  /** called when workers wait for readers; absent: they do not wait, and full buffers lose records */
   readonly relieve?: (() => Promise<void>) | undefined;
   /** no further event begins, but those that a worker was given are run */
   readonly signal?: AbortSignal | undefined;
@@ -67,9 +67,9 @@ class Share {
     this.times = times;
   }
 
-  run(): void {
-    const isWhole = this.next === this.begin;
-    this.member.run(this.next, (this.end - this.next) / EVENT.bytes, isWhole ? this.times : 1);
+  run(pauses: boolean): void {
+    const times = this.next === this.begin ? this.times : 1;
+    this.member.run(this.next, (this.end - this.next) / EVENT.bytes, { times, pauses });
   }
 
   /** After run(): rounds that it left, and the first event that did not begin. True: there was one that did. */
@@ -222,7 +222,7 @@ export class Crew {
       for (const { member } of open) if (member.isDead) member.start([...this.#installed.values()]);
       await Promise.all(open.map(({ member }) => member.done()));
       const running = open.filter(({ member }) => !member.isDead);
-      for (const share of running) share.run();
+      for (const share of running) share.run(relieve !== undefined);
       await Promise.all(running.map(({ member }) => member.done()));
       for (const share of open) this.#follow(share, running.includes(share));
       const failed = open.map(({ member }) => member.takeError()).find((error) => error !== null);

@@ -54,7 +54,7 @@ export class Member implements DeadWorker {
   /** Starts a thread where there is none, after what a dead one left was repaired. `mail` is what it is to install. */
   start(mail: readonly MainMessage[]): void {
     const { arena, idleTask, library } = this.#host;
-    for (const offset of [CONTROL.command, CONTROL.failed, CONTROL.thread]) this.#set(offset, 0);
+    for (const offset of [CONTROL.command, CONTROL.thread]) this.#set(offset, 0);
     arena.view.setUint32(this.#worker + WORKER.cpu, 0, true);
     this.#set(CONTROL.state, STATE.busy);
     const data: ThreadData = {
@@ -83,12 +83,12 @@ export class Member implements DeadWorker {
   }
 
   /** Has it run events; how far it comes: progress(). */
-  run(events: number, count: number, times: number): void {
+  run(events: number, count: number, { times, pauses }: { readonly times: number; readonly pauses: boolean }): void {
     this.#error = null;
     this.#set(CONTROL.events, events);
     this.#set(CONTROL.count, count);
     this.#set(CONTROL.times, times);
-    this.#set(CONTROL.failed, 0);
+    this.#set(CONTROL.pauses, pauses ? 1 : 0);
     this.#host.arena.view.setUint32(this.#worker + WORKER.next, events, true);
     this.#set(CONTROL.state, STATE.busy);
     this.#command(COMMAND.run);

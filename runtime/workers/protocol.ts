@@ -17,8 +17,8 @@ export const CONTROL = {
   /** the records are gone through so often; ns that it took in all, u64 */
   times: 16,
   elapsed: 24,
-  /** the run broke off: the error is in the mail */
-  failed: 32,
+  /** not 0: the run stops where readers are wanted */
+  pauses: 32,
   /** STATE.asking: REQUEST and its arguments; the answer */
   request: 36,
   arguments: 40,

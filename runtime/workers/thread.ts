@@ -3,7 +3,7 @@
  * own over the shared arena.
  */
 import { BpfError, BugError } from "../../base/index.ts";
-import { EXPORT } from "../../spec/index.ts";
+import { EVENT, EXPORT } from "../../spec/index.ts";
 import { Arena } from "../arena.ts";
 import { monotonicNs } from "../host.ts";
 import { importsOf } from "../instance.ts";
@@ -62,17 +62,19 @@ function run(): void {
   const count = word(CONTROL.count);
   const started = monotonicNs();
   try {
-    // stops early where readers are wanted
-    for (let left = word(CONTROL.times); left > 0; left--) {
-      setWord(CONTROL.times, left);
-      if (world.runEvents(events, count) < count) break;
-      setWord(CONTROL.times, left - 1);
-    }
+    for (let left = word(CONTROL.times); left > 0 && runRound(events, count); left--) setWord(CONTROL.times, left - 1);
   } catch (error) {
     mail.send({ kind: "error", error: packError(error) });
-    setWord(CONTROL.failed, 1);
   }
   Atomics.add(arena.i64, (control + CONTROL.elapsed) / 8, monotonicNs() - started);
+}
+
+/** False where it stopped for readers. */
+function runRound(events: number, count: number): boolean {
+  const pauses = word(CONTROL.pauses) !== 0;
+  let done = world.runEvents(events, count);
+  while (done < count && !pauses) done += world.runEvents(events + done * EVENT.bytes, count - done);
+  return done === count;
 }
 
 function readMail(): void {
