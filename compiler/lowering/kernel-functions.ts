@@ -16,6 +16,7 @@ import type { Insn } from "../asm/instruction.ts";
 import type { Program } from "../program.ts";
 import { pointerIn } from "./address.ts";
 import type { Body } from "./body.ts";
+import { DYNPTR_FUNCTIONS, isRunnable } from "./dynptrs.ts";
 import type { Expr } from "./emit.ts";
 import { tagged } from "./pointer.ts";
 
@@ -29,7 +30,7 @@ export function kernelFunctionOf(program: Program, insn: Insn): NamedKernelFunct
 /** Throws UnsupportedError for what cannot be run. */
 export function requireLowered(program: Program, insn: Insn, insnIndex: number): LoweredFunctionName {
   const spec = kernelFunctionOf(program, insn);
-  if (spec !== undefined && isLowered(spec.name)) return spec.name;
+  if (spec !== undefined && isLowered(spec.name) && isRunnable(program, spec.name)) return spec.name;
   const name = spec?.name ?? `with BTF id ${insn.imm}`;
   throw new UnsupportedError("UNSUPPORTED_KFUNC", `kfunc ${name}`, `kernel function ${name} is not implemented`, {
     where: { program: program.name, section: program.section, insnIndex },
@@ -43,6 +44,7 @@ const isLowered = (name: string): name is LoweredFunctionName => name in LOWERED
 const nothing = (): Expr[] => [];
 
 const LOWERED: Readonly<Record<LoweredFunctionName, (body: Body) => Expr[]>> = {
+  ...DYNPTR_FUNCTIONS,
   bpf_iter_num_new: newNumbers,
   bpf_iter_num_next: nextNumber,
   bpf_iter_num_destroy: (body) => [body.wasm.m.i64.store(0, 4, pointerIn(body, 1), body.wasm.m.i64.const(0n))],
