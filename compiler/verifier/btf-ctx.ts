@@ -56,7 +56,7 @@ export function argumentAt(env: Env, hook: Hook, access: Access, off: number): R
 function argumentIndex({ btf, parameters, returns }: Hook, off: number): number {
   let end = 0;
   for (const [index, type] of [...parameters.map((parameter) => parameter.type), returns].entries()) {
-    end += Math.max(WORD, Math.ceil((btf.sizeOf(type) ?? 0) / WORD) * WORD);
+    end += Math.ceil((btf.sizeOf(type) ?? 0) / WORD) * WORD;
     if (off < end) return index;
   }
   return parameters.length + 1;
