@@ -75,7 +75,7 @@ describe("where a value came from", () => {
     expect(explanation.kind).toBe("map-value-bounds");
     expect(explanation.headline).toBe("this line may touch byte 1000, but a value of map `m` has 64 bytes");
     expect(stepsOf(explanation)).toEqual([
-      "4 origin: it is set to 1000",
+      "4 origin: the number is set to 1000",
       "10 origin: bpf_map_lookup_elem() returns a pointer to a value of map `m`",
       "12 change: 1000 is added to the pointer",
       "13 fault: reads byte 1000; it has only bytes 0 … 63",
@@ -133,7 +133,7 @@ describe("where a range was lost", () => {
     expect(stepsOf(explanation)).toEqual([
       "0 origin: a number is read from the context: it can be 0 … 4294967295",
       "6 origin: bpf_map_lookup_elem() returns a pointer to a value of map `m`",
-      "8 check: after this comparison it is 0 … 100, on this path",
+      "8 check: on this path the number is 0 … 100 after this comparison",
       "9 change: 0 … 100 is added to the pointer",
       "10 fault: reads bytes 0 … 100; it has only bytes 0 … 63",
     ]);

@@ -153,7 +153,7 @@ describe("a rejection in the terminal", () => {
   it("is explained by verify, test-run, run and exec", async () => {
     const object = `${F}/packet-bounds.rejected.bpf.o`;
     const told =
-      /packet-bounds: .*needs byte 22[\s\S]*15 \| {3}if \(ip->ttl < 2\)[\s\S]*= help: [\s\S]*= kernel: R1 offset/;
+      /packet-bounds: byte 22 of the packet is accessed[\s\S]*15 \| {3}if \(ip->ttl < 2\)[\s\S]*= help: [\s\S]*= kernel: R1 offset/;
     const verify = await bpfjit(["verify", object]);
     expect(verify.stdout).toMatch(told);
     const packet = "examples/packets/udp-53.bin";

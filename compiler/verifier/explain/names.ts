@@ -21,7 +21,7 @@ export function assignmentIn(text: string): Assignment | null {
 }
 
 /** The variable that the value of an origin went to, where its line is an assignment of just that. */
-function nameOfOrigin(scene: Scene, event: TrailEvent): string | null {
+export function nameOfOrigin(scene: Scene, event: TrailEvent): string | null {
   if (event.at < 0) return null;
   const { insnIndex } = scene.path[event.at]!;
   const assignment = assignmentIn(lineText(scene, insnIndex));

@@ -3,6 +3,7 @@ import { CLASS, JMP, SRC } from "../../../spec/isa.ts";
 import { successors } from "../liveness.ts";
 import { baseType, FLAG, mayBeNull, REG, type RegState } from "../register.ts";
 import { constantOf, isUnknown, sameScalar, U32_MAX } from "../scalar.ts";
+import { nameOfOrigin, quoted } from "./names.ts";
 import type { Scene, Step } from "./scene.ts";
 import { stepAt } from "./scene.ts";
 import { isOrigin, type TrailEvent, trailOf } from "./trail.ts";
@@ -78,12 +79,19 @@ function sourceWords(address: RegState): string {
 
 /** Where a number came from, and the last comparisons and operations that made its range what it is. */
 export function rangeSteps(scene: Scene, trail: readonly TrailEvent[]): Step[] {
-  return [...originSteps(scene, trail), ...narrowingSteps(scene, trail)];
+  const origin = trail.find(isOrigin);
+  if (origin === undefined || origin.at < 0) return narrowingSteps(scene, trail, "the number");
+  const name = nameOfOrigin(scene, origin);
+  const subject = name === null ? "the number" : quoted(name);
+  const text =
+    origin.kind === "constant" ? `the number is set to ${rangeWords(origin.after.value)}` : originWords(scene, origin);
+  const named = name === null ? text : text.replace(/^a number /, `${subject} `);
+  return [stepAt(scene, origin.at, "origin", named), ...narrowingSteps(scene, trail, subject)];
 }
 
 const MOST_NARROWINGS = 2;
 
-export function narrowingSteps(scene: Scene, trail: readonly TrailEvent[]): Step[] {
+function narrowingSteps(scene: Scene, trail: readonly TrailEvent[], subject: string): Step[] {
   const steps: Step[] = [];
   for (const event of trail) {
     if (steps.length === MOST_NARROWINGS) break;
@@ -92,13 +100,13 @@ export function narrowingSteps(scene: Scene, trail: readonly TrailEvent[]): Step
     if (sameScalar(before.value, after.value)) continue;
     const range = rangeWords(after.value);
     if (kind === "compared") {
-      steps.push(stepAt(scene, at, "check", `after this comparison it is ${range}, on this path`));
+      steps.push(stepAt(scene, at, "check", `on this path ${subject} is ${range} after this comparison`));
     } else if (kind === "copied") {
-      const why = before.value.smin < 0n ? ", as what was negative is now a large number" : "";
-      const bits = after.value.umax === BigInt(U32_MAX) ? "only its low 32 bits are" : "only a part of its bits is";
-      steps.push(stepAt(scene, at, "change", `${bits} used from here on: ${range}${why}`));
+      const bits = after.value.umax === BigInt(U32_MAX) ? "only the low 32 bits" : "only a part of the bits";
+      const why = before.value.smin < 0n ? "; a negative number becomes a large one" : "";
+      steps.push(stepAt(scene, at, "change", `${bits} of ${subject} are used from here on: ${range}${why}`));
     } else if (kind === "computed" && isNarrower(after, before)) {
-      steps.push(stepAt(scene, at, "change", `this limits it to ${range}`));
+      steps.push(stepAt(scene, at, "change", `this limits ${subject} to ${range}`));
     }
   }
   return steps;

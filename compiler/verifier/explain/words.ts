@@ -14,9 +14,7 @@ export function rangeWords(value: Scalar): string {
   const { min, max } = rangeOf(value);
   if (min === 0n && max === U64_MAX) return "anything";
   if (value.smin === -(1n << 63n) && value.umax === U64_MAX) {
-    return value.smax === (1n << 63n) - 1n
-      ? "anything"
-      : `anything up to ${numberWords(value.smax)}, negative numbers too`;
+    return value.smax === (1n << 63n) - 1n ? "anything" : `${numberWords(value.smax)} or less (also negative)`;
   }
   return `${numberWords(min)} … ${numberWords(max)}`;
 }
@@ -75,8 +73,9 @@ export function holdsWords(reg: RegState): string {
     case REG.PACKET_END:
       return "the packet's end (`data_end`)";
     case REG.MEM:
-      if (reg.type & FLAG.RINGBUF) return `a pointer to a ring buffer record${orNull}`;
-      if (reg.type & FLAG.PERF) return `a pointer to a perf buffer record${orNull}`;
+      if (reg.type & FLAG.RINGBUF)
+        return `a pointer to a ring buffer record of ${plural(reg.memSize, "byte")}${orNull}`;
+      if (reg.type & FLAG.PERF) return `a pointer to a perf buffer record of ${plural(reg.memSize, "byte")}${orNull}`;
       return `a pointer to ${plural(reg.memSize, "byte")} of memory${orNull}`;
     case REG.FUNC:
       return "a function";

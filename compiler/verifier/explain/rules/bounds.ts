@@ -126,14 +126,15 @@ function outsidePacket(scene: Scene, register: number): Account | null {
     reg.range < 0
       ? "on this path the packet is known to be too short"
       : known === 0
-        ? `no comparison with \`data_end\` on this path says that they exist`
-        : `only ${plural(known, "byte")} ${from} ${known === 1 ? "is" : "are"} known to exist`;
+        ? `nothing on this path says that ${size === 1 ? "it exists" : "they exist"}: no comparison with \`data_end\` does`
+        : `this path has only checked that ${known === 1 ? "the first byte exists" : `the first ${known} bytes exist`}`;
   const last = BigInt(off + size - 1);
+  const accessed = `${bytesWords(BigInt(off), last)} ${from}`;
   return {
     kind: "packet-bounds",
-    headline: `${name === null ? "this access" : `the access through ${quoted(name)}`} needs ${bytesWords(BigInt(off), last)} ${from}; ${proven}`,
+    headline: `${accessed} ${size === 1 ? "is" : "are"} accessed${name === null ? "" : ` through ${quoted(name)}`}, but ${proven}`,
     steps,
-    fault: `${verb} ${bytesWords(BigInt(off), last)} ${from}`,
+    fault: `${verb} ${accessed}`,
     limits: [
       { what: `bytes ${from} known to exist`, allowed: between(off + size, 0xffff), found: between(known, known) },
     ],
@@ -150,7 +151,7 @@ function checkSteps(scene: Scene, _register: number, reg: RegState, trail: reado
     const text =
       range < 0
         ? "on this path the comparison found that the packet ends before"
-        : `this comparison proves that ${plural(range, "byte")} of it ${range === 1 ? "is" : "are"} there, and no more`;
+        : `this comparison proves that ${range === 1 ? "1 byte is" : `${range} bytes are`} there, and no more`;
     return [stepAt(scene, own.at, "check", text)];
   }
   const { path, env } = scene;

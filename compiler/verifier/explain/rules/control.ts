@@ -120,7 +120,8 @@ function stackDepth(scene: Scene, bytes: number, limit: number = LIMITS.stackByt
     const { start, stackBytes } = env.subprograms[index]!;
     return stepBeside(start, "origin", `${nameOf(scene, index)} has ${plural(stackBytes, "byte")} of local variables`);
   });
-  for (const { callSite } of chain) if (callSite >= 0) steps.push(stepBeside(callSite, "call", "it makes this call"));
+  for (const { index, callSite } of chain)
+    if (callSite >= 0) steps.push(stepBeside(callSite, "call", `${nameOf(scene, index)} is called on top of that`));
   const last = chain.at(-1)!.index;
   const own = `${nameOf(scene, last)} has ${plural(env.subprograms[last]!.stackBytes, "byte")}${chain.length > 1 ? " more" : ""}`;
   return {
