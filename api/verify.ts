@@ -81,15 +81,11 @@ function verifyProgram(program: Program, logLevel: number): ProgramVerdict {
     processed: result.processedInsns,
     log: logLevel === 0 ? "" : result.log,
   };
-  if (result.verdict === "accepted")
-    return { ...shared, verdict: "accepted", ...NO_FAILURE };
+  if (result.verdict === "accepted") return { ...shared, verdict: "accepted", ...NO_FAILURE };
   return { ...shared, verdict: result.verdict, ...describeFailure(describeMissing(result.error, program), program) };
 }
 
-function describeFailure(
-  error: BpfError,
-  program: Program | null,
-): Pick<ProgramVerdict, keyof typeof NO_FAILURE> {
+function describeFailure(error: BpfError, program: Program | null): Pick<ProgramVerdict, keyof typeof NO_FAILURE> {
   const insnIndex = error.where.insnIndex ?? null;
   const line = program !== null && insnIndex !== null ? sourceLineAt(program, insnIndex) : null;
   return {
