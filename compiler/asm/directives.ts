@@ -10,7 +10,7 @@
  *     ; map: locked hash key=4 value=value max=16      value of a struct declared before
  *     ; map: tables array_of_maps key=4 value=4 max=2 inner=counts     a map declared before is the template
  *
- * Other directives (`; test:` …) are left to who owns them; `; prog:`, `; struct:` and `; map:` are reserved.
+ * Other directives (`; test:` …) are left to who owns them; `; prog:`, `; struct:`, `; function:` and `; map:` are reserved.
  */
 import { fromHex } from "../../base/index.ts";
 import {
@@ -47,9 +47,13 @@ export function readDirectives(text: string, file?: string): ProgramDirectives {
   const maps: MapSpec[] = [];
   const types = new TextTypes();
   text.split(/\r\n|\n|\r/).forEach((raw, lineIndex) => {
-    const match = /^\s*(?:;|\/\/|#)\s*(prog|map|struct):\s*(.*)$/.exec(raw);
+    const match = /^\s*(?:;|\/\/|#)\s*(prog|map|struct|function):\s*(.*)$/.exec(raw);
     if (match === null) return;
     const source = { line: lineIndex + 1, text: raw, file };
+    if (match[1] === "function") {
+      types.declareFunction(source, match[2]!);
+      return;
+    }
     if (match[1] === "struct") {
       types.declare(source, match[2]!);
       return;

@@ -5,6 +5,13 @@
  *     ; struct: node { u64 key; bpf_list_node link; }
  *     ; struct: list packed { u32 id; bpf_spin_lock lock; bpf_list_head nodes contains node.link; node kptr *spare; u8 pad[4]; }
  *
+ * And what its functions take, where that is not numbers; tags behind a parameter are its `arg:` tags, words behind all of
+ * them are tags of the function:
+ *
+ *     ; function: prog() exception_callback:handler
+ *     ; function: check(task_struct *task trusted nullable, value *found nonnull, u64 n)
+ *     ; function: void done(void *memory arena)
+ *
  * Members lie as a C compiler lays them out. Types are u8 … s64, structs declared before, those that the kernel knows by
  * name (bpf_spin_lock …), or any other name behind a pointer: a struct without members. A word before the `*` is a type tag.
  */
@@ -23,18 +30,36 @@ interface Layout {
 /** `TYPE [TAG] [*] NAME [[COUNT]] [contains STRUCT.MEMBER]` */
 const MEMBER = /^(\w+)(?:(?:\s+(\w+))?\s*(\*)\s*|\s+)(\w+)(?:\s*\[(\d{1,6})\])?(?:\s+contains\s+(\w+)\.(\w+))?$/;
 const STRUCT = /^(\w+)(\s+packed)?\s*\{(.*)\}\s*$/;
+/** `[RESULT] NAME(PARAMETERS) TAGS` */
+const FUNCTION = /^(?:(\w+)\s*(\*)?\s+)?(\w+)\(([^)]*)\)\s*(.*)$/;
+/** `TYPE [*] NAME TAGS` */
+const PARAMETER = /^(\w+)(?:\s*(\*)\s*|\s+)(\w+)((?:\s+\w+)*)$/;
 const GLOBAL_PARAMETERS = 5;
+
+interface DeclaredFunction {
+  readonly source: SourceText;
+  readonly returns: { readonly type: string; readonly isPointer: boolean } | null;
+  readonly parameters: readonly DeclaredParameter[];
+  readonly tags: readonly string[];
+}
+interface DeclaredParameter {
+  readonly type: string;
+  readonly isPointer: boolean;
+  readonly name: string;
+  readonly tags: readonly string[];
+}
 
 export class TextTypes {
   readonly #writer = new BtfWriter();
   readonly #layouts = new Map<string, Layout>();
   readonly #declared = new Set<string>();
+  readonly #functions = new Map<string, DeclaredFunction>();
   /** int, which indices and keys are */
   readonly intId = this.#writer.int("int", 4, true);
   readonly #longId = this.#writer.int("long", 8, true);
 
   get isEmpty(): boolean {
-    return this.#declared.size === 0;
+    return this.#declared.size === 0 && this.#functions.size === 0;
   }
 
   /** Reads what stands behind `; struct:`. */
@@ -73,6 +98,23 @@ export class TextTypes {
     this.#declared.add(name!);
   }
 
+  /** Reads what stands behind `; function:`. */
+  declareFunction(source: SourceText, text: string): void {
+    const match = FUNCTION.exec(text);
+    if (match === null) throw syntaxError(source, "a function is NAME(TYPE PARAMETER, …)");
+    const [, type, star, name, list, tags] = match;
+    const parts = list!.split(",").map((part) => part.trim());
+    const parameters = parts
+      .filter((part) => part !== "")
+      .map((part): DeclaredParameter => {
+        const found = PARAMETER.exec(part);
+        if (found === null) throw syntaxError(source, `cannot read parameter ${JSON.stringify(part)}`);
+        return { type: found[1]!, isPointer: found[2] !== undefined, name: found[3]!, tags: wordsOf(found[4]!) };
+      });
+    const returns = type === undefined ? null : { type, isPointer: star !== undefined };
+    this.#functions.set(name!, { source, returns, parameters, tags: wordsOf(tags!) });
+  }
+
   /** A struct that is declared, null where there is none of the name. */
   find(name: string): Layout | null {
     return this.#declared.has(name) ? this.#layouts.get(name)! : null;
@@ -86,12 +128,30 @@ export class TextTypes {
   /** The BTF, with types for `functions`: global ones but the first take five numbers, the others nothing. */
   finish(functions: readonly ProgramFunction[]): { readonly btf: Btf; readonly functions: readonly ProgramFunction[] } {
     const typed = functions.map((known) => {
+      const declared = this.#functions.get(known.name);
+      if (declared !== undefined) return { ...known, type: this.#writeFunction(known, declared) };
       const count = known.linkage === "global" && known.insnIndex > 0 ? GLOBAL_PARAMETERS : 0;
       const parameters = Array.from({ length: count }, () => ({ name: "a", type: this.#longId }));
       const prototype = this.#writer.prototype(this.intId, parameters);
       return { ...known, type: this.#writer.func(known.name.replace(/\W/g, "_"), prototype, known.linkage) };
     });
     return { btf: new Btf(this.#writer.bytes()), functions: typed };
+  }
+
+  #writeFunction({ name, linkage }: ProgramFunction, declared: DeclaredFunction): number {
+    const { source, returns, parameters, tags } = declared;
+    const typeOf = (type: string, isPointer: boolean): number =>
+      type === "void" && !isPointer ? 0 : this.#memberType(source, type, undefined, isPointer, null).id;
+    const written = parameters.map(({ name: shown, type, isPointer }) => ({
+      name: shown,
+      type: typeOf(type, isPointer),
+    }));
+    const result = returns === null ? this.intId : typeOf(returns.type, returns.isPointer);
+    const id = this.#writer.func(name, this.#writer.prototype(result, written), linkage);
+    for (const tag of tags) this.#writer.declTag(tag, id, -1);
+    for (const [index, parameter] of parameters.entries())
+      for (const tag of parameter.tags) this.#writer.declTag(`arg:${tag}`, id, index);
+    return id;
   }
 
   #memberType(
@@ -102,6 +162,7 @@ export class TextTypes {
     count: number | null,
   ): Layout {
     let layout = this.#layouts.get(name) ?? this.#number(name) ?? this.#special(name);
+    if (isPointer && name === "void") layout = { id: 0, sizeBytes: 0, alignBytes: 1 };
     if (isPointer) {
       layout ??= this.#opaque(name);
       const target = tag === undefined ? layout.id : this.#writer.typeTag(tag, layout.id);
@@ -136,3 +197,5 @@ export class TextTypes {
     return layout;
   }
 }
+
+const wordsOf = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");

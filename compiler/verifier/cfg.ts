@@ -9,10 +9,18 @@ import { ownKfunc } from "../../spec/kfuncs.ts";
 import { LIMITS } from "../../spec/limits.ts";
 import { type Insn, isWideImmediate } from "../asm/instruction.ts";
 import type { Env, Subprogram } from "./env.ts";
+import { findExceptionCallback } from "./exception-callback.ts";
 import { reject, unsupported } from "./failure.ts";
 import { declareKernelFunction, hasFlag, kernelFunctionOf } from "./kernel-function.ts";
 
 export const TAIL_CALL = 12;
+const TIMER_SET_CALLBACK = 170;
+/** Functions that set a callback which runs later. Kernel: is_async_callback_calling_kfunc() */
+const SETS_CALLBACK: ReadonlySet<string> = new Set([
+  "bpf_wq_set_callback_impl",
+  "bpf_task_work_schedule_signal_impl",
+  "bpf_task_work_schedule_resume_impl",
+]);
 
 const isCall = (insn: Insn): boolean => insn.opcode === (CLASS.JMP | JMP.CALL);
 export const isSubprogramCall = (insn: Insn): boolean => isCall(insn) && insn.src === PSEUDO_CALL.SUBPROG;
@@ -25,7 +33,9 @@ export const isLegacyPacketAccess = (insn: Insn): boolean =>
   (insn.opcode & 7) === CLASS.LD && ((insn.opcode & 0xe0) === MODE.ABS || (insn.opcode & 0xe0) === MODE.IND);
 /** Kernel: is_sync_callback_calling_insn(). */
 export const callsCallback = (insn: Insn): boolean =>
-  isHelperCall(insn) && (helperById(insn.imm)?.args.some((arg) => arg.is === "func") ?? false);
+  isHelperCall(insn) &&
+  insn.imm !== TIMER_SET_CALLBACK &&
+  (helperById(insn.imm)?.args.some((arg) => arg.is === "func") ?? false);
 const isJumpClass = (insn: Insn): boolean => (insn.opcode & 7) === CLASS.JMP || (insn.opcode & 7) === CLASS.JMP32;
 
 /** Distance of an unconditional jump, in slots from the next one. */
@@ -44,9 +54,14 @@ export function findSubprograms(env: Env): void {
     if (starts.length >= LIMITS.subprograms) reject(env, "E2BIG", "too many subprograms");
     starts.push(start);
   }
+  const exceptionCallback = findExceptionCallback(env);
+  if (exceptionCallback !== null && !starts.includes(exceptionCallback)) starts.push(exceptionCallback);
   starts.sort((a, b) => a - b);
+  env.exceptionCallback = exceptionCallback === null ? -1 : starts.indexOf(exceptionCallback);
   env.subprograms = starts.map((start, index) => makeSubprogram(env, start, starts[index + 1] ?? env.insns.length));
   for (const [index, start] of starts.entries()) env.subprogramAt.set(start, index);
+  const handler = env.subprograms[env.exceptionCallback];
+  if (handler) handler.isCallback = handler.isDeferred = true;
   if (env.log.tracesAll) for (const [index, start] of starts.entries()) env.log.line(`func#${index} @${start}`);
 }
 
@@ -100,7 +115,9 @@ const BRANCH = 2;
 /** Depth-first walk over the instructions, in the kernel's order. Kernel: check_cfg(). */
 export function checkControlFlow(env: Env): void {
   const walk = new Walk(env);
-  walk.run();
+  walk.run(0);
+  // Nothing calls it.
+  if (env.exceptionCallback > 0) walk.run(env.subprograms[env.exceptionCallback]!.start);
   for (let i = 0; i < env.insns.length; i++) {
     if (walk.marks[i] !== EXPLORED) reject(env, "EINVAL", `unreachable insn ${i}`);
     if (!isWideImmediate(env.insns[i]!)) continue;
@@ -112,15 +129,17 @@ export function checkControlFlow(env: Env): void {
 class Walk {
   readonly env: Env;
   readonly marks: Uint8Array;
-  readonly stack: number[] = [0];
+  readonly stack: number[] = [];
 
   constructor(env: Env) {
     this.env = env;
     this.marks = new Uint8Array(env.insns.length);
   }
 
-  run(): void {
-    this.marks[0] = DISCOVERED;
+  run(start: number): void {
+    if (this.marks[start] === EXPLORED) return;
+    this.marks[start] = DISCOVERED;
+    this.stack.push(start);
     while (this.stack.length > 0) {
       const slot = this.stack.at(-1)!;
       if (this.visit(slot)) continue;
@@ -164,9 +183,14 @@ class Walk {
     if (helper?.changesPacket) this.env.subprogramOf(slot).changesPacket = true;
     if (helper?.sleepable) this.env.subprogramOf(slot).mightSleep = true;
     if (isKernelCall(insn)) this.noteKernelCall(slot, insn);
-    if (!callsCallback(insn)) return;
-    notes.callsCallback[slot] = 1;
-    notes.forceCheckpoint[slot] = 1;
+    // States are compared before each new one sets the callback once more.
+    if (isHelperCall(insn) && insn.imm === TIMER_SET_CALLBACK) notes.prunePoint[slot] = 1;
+    if (callsCallback(insn)) this.noteCallback(slot);
+  }
+
+  noteCallback(slot: number): void {
+    this.env.notes.callsCallback[slot] = 1;
+    this.env.notes.forceCheckpoint[slot] = 1;
     this.markTarget(slot);
   }
 
@@ -177,6 +201,8 @@ class Walk {
     if (target?.name === "bpf_xdp_pull_data") this.env.subprogramOf(slot).changesPacket = true;
     if (target === null) return;
     if (hasFlag(target, "sleepable")) this.env.subprogramOf(slot).mightSleep = true;
+    if (target.name === "bpf_rbtree_add_impl") this.noteCallback(slot);
+    if (SETS_CALLBACK.has(target.name)) notes.prunePoint[slot] = 1;
     if (!hasFlag(target, "iterNext")) return;
     notes.prunePoint[slot] = 1;
     notes.forceCheckpoint[slot] = 1;

@@ -5,6 +5,7 @@
 import { dynptrReg } from "./dynptr-slots.ts";
 import type { Env } from "./env.ts";
 import { explore } from "./explore.ts";
+import { reject } from "./failure.ts";
 import { SccVisits } from "./loops.ts";
 import { type Parameter, parametersOf } from "./prototype.ts";
 import { FLAG, knownReg, pointerReg, REG, type RegState, UNKNOWN, ZERO } from "./register.ts";
@@ -14,6 +15,7 @@ import { newFrame } from "./subprogram-call.ts";
 export function exploreProgram(env: Env): void {
   const isRaw = env.program.type === "raw";
   exploreFunction(env, 0, isRaw ? rawArguments(env) : [pointerReg(REG.CTX)]);
+  if (env.exceptionCallback >= 0) env.subprograms[env.exceptionCallback]!.called = true;
   const verified = new Set<number>();
   // A global function may be called by another one only.
   for (let found = true; found; ) {
@@ -24,6 +26,9 @@ export function exploreProgram(env: Env): void {
       found = true;
       if (env.log.traces) env.log.line(`Validating ${subprogram.name}() func#${index}...`);
       const parameters = parametersOf(env, subprogram)!;
+      if (index === env.exceptionCallback && (parameters.length !== 1 || parameters[0]!.kind !== "scalar")) {
+        reject(env, "EINVAL", "exception cb only supports single integer argument");
+      }
       exploreFunction(
         env,
         index,

@@ -19,10 +19,16 @@ export function checkExit(env: Env): Step {
     return "returned";
   }
   checkNoLeak(env, "BPF_EXIT instruction in main prog");
-  if (env.state.frame.isDeferred) checkDeferredResult(env);
-  else if (env.state.frame.subprogram > 0) checkGlobalResult(env);
-  else checkResult(env);
+  checkProgramResult(env, 0);
   return "ended";
+}
+
+/** `register` is what the program leaves behind: r0, or r1 of an exception that nothing handles. */
+export function checkProgramResult(env: Env, register: number): void {
+  const { isDeferred, subprogram } = env.state.frames[0]!;
+  if (isDeferred) checkDeferredResult(env, register);
+  else if (subprogram > 0 && subprogram !== env.exceptionCallback) checkGlobalResult(env, register);
+  else checkResult(env, register);
 }
 
 /** Leaves the current frame; env.insnIndex is where the caller goes on. Kernel: prepare_func_exit(). */
@@ -50,24 +56,25 @@ export function returnToCaller(env: Env): void {
 function checkCallbackResult(env: Env, result: RegState, range: ReturnRange): void {
   if (result.type !== REG.SCALAR) reject(env, "EACCES", "R0 not a scalar value");
   requestPrecision(env, 0);
-  requireWithin(env, result, range, "At callback return");
+  requireWithin(env, result, range, { when: "At callback return", register: 0 });
 }
 
 /** Kernel: check_return_code(). */
-function checkResult(env: Env): void {
+function checkResult(env: Env, register: number): void {
   const { hook } = env;
   // Who fills a function that returns nothing returns nothing.
   if (hook?.returns === 0 && (hook.kind === "member" || (hook.kind === "lsm" && hook.mayReturn === null))) return;
-  requireReadable(env, 0);
+  requireReadable(env, register);
   const range = hook?.mayReturn === undefined ? rangeOfType(env) : hook.mayReturn;
   if (range === null) return;
-  const result = env.register(0);
+  const result = env.register(register);
   if (result.type !== REG.SCALAR) {
-    reject(env, "EINVAL", `At program exit the register R0 is not a known value (${typeName(result.type)})`);
+    reject(env, "EINVAL", `At program exit the register R${register} is not a known value (${typeName(result.type)})`);
   }
-  requestPrecision(env, 0);
-  if (hook?.kind === "lsm" && env.attachType === "lsm_mac") requireWithin32(env, result, range);
-  else requireWithin(env, result, range, "At program exit");
+  requestPrecision(env, register);
+  const where = { when: "At program exit", register };
+  if (hook?.kind === "lsm" && env.attachType === "lsm_mac") requireWithin32(env, result, range, where);
+  else requireWithin(env, result, range, where);
 }
 
 function rangeOfType({ type, attachType }: Env): ReturnRange | null {
@@ -76,39 +83,57 @@ function rangeOfType({ type, attachType }: Env): ReturnRange | null {
 }
 
 /** A security hook returns an int: its upper half does not count. */
-function requireWithin32(env: Env, result: RegState, range: ReturnRange): void {
+function requireWithin32(env: Env, result: RegState, range: ReturnRange, where: ResultPlace): void {
   const { s32min, s32max } = result.value;
-  if (s32min < range.min || s32max > range.max) requireWithin(env, result, range, "At program exit");
+  if (s32min < range.min || s32max > range.max) requireWithin(env, result, range, where);
 }
 
-/** A callback that runs later returns 0, to nobody. */
-function checkDeferredResult(env: Env): void {
-  requireReadable(env, 0);
-  const result = env.register(0);
+/** A callback that runs later. */
+function checkDeferredResult(env: Env, register: number): void {
+  requireReadable(env, register);
+  const result = env.register(register);
   if (result.type !== REG.SCALAR) {
-    reject(env, "EINVAL", `At async callback return the register R0 is not a known value (${typeName(result.type)})`);
+    reject(
+      env,
+      "EINVAL",
+      `At async callback return the register R${register} is not a known value (${typeName(result.type)})`,
+    );
   }
-  requestPrecision(env, 0);
-  requireWithin(env, result, { min: 0, max: 0 }, "At async callback return");
+  requestPrecision(env, register);
+  requireWithin(env, result, env.state.frame.callbackReturns, { when: "At async callback return", register });
 }
 
 /** A global function verified on its own. Kernel: check_global_subprog_return_code(). */
-function checkGlobalResult(env: Env): void {
-  requireReadable(env, 0);
-  const result = env.register(0);
+function checkGlobalResult(env: Env, register: number): void {
+  requireReadable(env, register);
+  const result = env.register(register);
   if (result.type === REG.SCALAR) return;
-  reject(env, "EINVAL", `At subprogram exit the register R0 is not a scalar value (${typeName(result.type)})`);
+  reject(
+    env,
+    "EINVAL",
+    `At subprogram exit the register R${register} is not a scalar value (${typeName(result.type)})`,
+  );
 }
 
 const S64_MIN = -(1n << 63n);
 const S64_MAX = (1n << 63n) - 1n;
 
-function requireWithin(env: Env, result: RegState, range: ReturnRange, when: string): void {
+/** For the message. */
+interface ResultPlace {
+  readonly when: string;
+  readonly register: number;
+}
+
+function requireWithin(env: Env, result: RegState, range: ReturnRange, { when, register }: ResultPlace): void {
   const { smin, smax } = result.value;
   if (smin >= BigInt(range.min) && smax <= BigInt(range.max)) return;
   let known = "";
   if (smin > S64_MIN) known += ` smin=${smin}`;
   if (smax < S64_MAX) known += ` smax=${smax}`;
   if (known === "") known = " unknown scalar value";
-  reject(env, "EINVAL", `${when} the register R0 has${known} should have been in [${range.min}, ${range.max}]`);
+  reject(
+    env,
+    "EINVAL",
+    `${when} the register R${register} has${known} should have been in [${range.min}, ${range.max}]`,
+  );
 }

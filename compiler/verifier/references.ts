@@ -22,16 +22,16 @@ export function releaseReference(env: Env, id: number): boolean {
 }
 
 /**
- * `what` leaves the program: nothing may be held, and no section be open. A subprogram may hold what its caller gives back.
- * Kernel: check_resource_leak()
+ * `what` leaves the program: nothing may be held, and no section be open. A subprogram may hold what its caller gives back,
+ * unless it never returns there. Kernel: check_resource_leak()
  */
-export function checkNoLeak(env: Env, what: string): void {
+export function checkNoLeak(env: Env, what: string, from: "main" | "anywhere" = "main"): void {
   const { state } = env;
   const refuse = (section: string): never =>
     reject(env, "EINVAL", `${what} cannot be used inside ${section}-ed region`);
   if (state.locks > 0) refuse("bpf_spin_lock");
   const pointers = state.references.filter(({ kind }) => kind === "pointer");
-  if (state.frames.length === 1 && pointers.length > 0) {
+  if ((from === "anywhere" || state.frames.length === 1) && pointers.length > 0) {
     const held = pointers.map(({ id, insnIndex }) => `Unreleased reference id=${id} alloc_insn=${insnIndex}`);
     reject(env, "EINVAL", ...held, `${what} would lead to reference leak`);
   }

@@ -4,9 +4,10 @@
  */
 import { LIMITS } from "../../spec/limits.ts";
 import type { ProgramTypeName } from "../../spec/program-types.ts";
-import { isFunctionPointer, isSubprogramCall } from "./cfg.ts";
+import { isFunctionPointer, isKernelCall, isSubprogramCall } from "./cfg.ts";
 import type { Env, Subprogram } from "./env.ts";
 import { reject } from "./failure.ts";
+import { kernelFunctionOf } from "./kernel-function.ts";
 
 /** Frames are multiples of this. Kernel: round_up_stack_depth(), with a JIT. */
 const FRAME_STEP = 16;
@@ -22,7 +23,7 @@ export function checkStackDepth(env: Env): void {
   const hasPrivateStack = PRIVATE_STACK.has(env.program.type) && !hasTailCall;
   const walk: Walk = { env, hasPrivateStack, seen: new Set() };
   for (const [index, subprogram] of env.subprograms.entries()) {
-    if (index === 0 || subprogram.isDeferred) visit(walk, { index, depth: 0, calls: 1 });
+    if (index === 0 || subprogram.isDeferred) visit(walk, { index, depth: 0, calls: 1, inCallback: false });
   }
 }
 
@@ -38,17 +39,24 @@ interface Chain {
   /** bytes of the frames above */
   readonly depth: number;
   readonly calls: number;
+  /** a function above is a callback */
+  readonly inCallback: boolean;
 }
 
 function visit(walk: Walk, chain: Chain): void {
-  const key = `${chain.index} ${chain.depth} ${chain.calls}`;
+  const key = `${chain.index} ${chain.depth} ${chain.calls} ${chain.inCallback}`;
   if (walk.seen.has(key)) return;
   walk.seen.add(key);
   const { env } = walk;
   const subprogram = env.subprograms[chain.index]!;
   const depth = checkedDepth(walk, chain, subprogram);
+  const inCallback = chain.inCallback || subprogram.isCallback || subprogram.isDeferred;
   for (let slot = subprogram.start; slot < subprogram.end; slot++) {
     const insn = env.insns[slot]!;
+    if (inCallback && isKernelCall(insn) && kernelFunctionOf(env, insn)?.name === "bpf_throw") {
+      const where = `(insn ${slot}) cannot be called from callback subprog ${chain.index}`;
+      reject(env, "EINVAL", `bpf_throw kfunc ${where}`);
+    }
     if (!isSubprogramCall(insn) && !isFunctionPointer(insn)) continue;
     if (chain.calls >= LIMITS.callFrames) {
       reject(env, "E2BIG", `the call stack of ${chain.calls} frames is too deep !`);
@@ -59,7 +67,8 @@ function visit(walk: Walk, chain: Chain): void {
       // It runs on its own, unless it is called as well.
       if (!isSubprogramCall(insn)) continue;
     }
-    visit(walk, { index, depth, calls: chain.calls + 1 });
+    if (index === env.exceptionCallback) reject(env, "EINVAL", `insn ${slot} cannot call exception cb directly`);
+    visit(walk, { index, depth, calls: chain.calls + 1, inCallback });
   }
 }
 

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { toHex } from "../../../base/index.ts";
 import { encodeInsns } from "../../../compiler/asm/index.ts";
 import type { Program } from "../../../compiler/index.ts";
+import type { Btf } from "../../../compiler/object/btf/btf.ts";
 import { ATTACH_TYPES, errnoName, type MapSpec, mapTypeByName, programType } from "../../../spec/index.ts";
 
 export interface KernelVerdict {
@@ -77,7 +78,7 @@ function directives(program: Program, logLevel: number): string {
   if (program.attachBtf) lines.push(`btf ${program.attachBtf.id}`);
   if (program.sleepable) lines.push("flags 16");
   const { btf } = program;
-  const isDescribed = btf && program.maps.some((map) => map.btf);
+  const isDescribed = btf && isLoadable(program, btf);
   if (isDescribed) lines.push(`types ${toHex(btf.bytes)}`);
   for (const map of program.maps) {
     const describe = ({ btf: types }: MapSpec): void => {
@@ -104,6 +105,12 @@ function directives(program: Program, logLevel: number): string {
   }
   lines.push(`insns ${toHex(encodeInsns(program.insns))}`, "load", "");
   return lines.join("\n");
+}
+
+/** As it is: of a text program. The sections of data in an object's BTF have no sizes yet. */
+function isLoadable({ functions }: Program, btf: Btf): boolean {
+  for (const _ of btf.idsOf("datasec")) return false;
+  return functions.every(({ type }) => type !== undefined);
 }
 
 const NOISE =
