@@ -17,7 +17,7 @@ import {
   type ProgramManifest,
 } from "../spec/index.ts";
 import { importsOf } from "./instance.ts";
-import { type BpfMap, createMap, IdleMap, ProgArrayMap } from "./maps/index.ts";
+import { type BpfMap, createMap, IdleMap, ProgArrayMap, RingbufMap } from "./maps/index.ts";
 import { LinkedObject } from "./object.ts";
 import { LinkedProgram, type ProgramHome } from "./program.ts";
 import type { BatchFunction } from "./world.ts";
@@ -71,11 +71,16 @@ export async function linkObject(
     const used = new Set(manifest.programs.flatMap((program) => program.maps));
     const maps = manifest.maps.map((spec, index) => {
       const reused = options.reuse?.[spec.name];
-      if (reused !== undefined) return requireSame(reused, spec);
+      const largestRecordBytes = largestRecord(manifest, index);
+      if (reused !== undefined) {
+        requireSame(reused, spec);
+        if (reused instanceof RingbufMap) reused.fitRecords(largestRecordBytes);
+        return reused;
+      }
       const isIdle = !used.has(index) && mapTypeByName(spec.type)?.storage === null;
       const map = isIdle
         ? new IdleMap(world, spec)
-        : createMap(world, spec, { strictRing: options.strictRings?.includes(spec.name) });
+        : createMap(world, spec, { strictRing: options.strictRings?.includes(spec.name), largestRecordBytes });
       own.push(map);
       if (map instanceof ProgArrayMap) home.progArrays.add(map);
       return map;
@@ -140,6 +145,13 @@ function isKnownImport(from: string, name: string, maps: number): boolean {
     default:
       return false;
   }
+}
+
+/** Bytes of the largest record that the object's programs write to a map; undefined: not known. */
+function largestRecord(manifest: Manifest, map: number): number | undefined {
+  const sizes = manifest.programs.flatMap(({ records }) => records.filter((record) => record.map === map));
+  if (sizes.length === 0 || sizes.some(({ sizeBytes }) => sizeBytes === null)) return undefined;
+  return Math.max(...sizes.map(({ sizeBytes }) => sizeBytes!));
 }
 
 /** Kernel and libbpf: bpf_map__reuse_fd(), bpf_map_meta_equal(). */

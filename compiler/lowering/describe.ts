@@ -11,6 +11,8 @@ export function describeProgram(program: LowerableProgram): ProgramManifest {
   const helpers = new Set<string>();
   const maps = new Set<number>();
   const records = new Map<string, ProgramManifest["records"][number]>();
+  /** a record is written to a map that is not known: to any of them */
+  let isAnywhere = false;
   forEachReached(program, facts, (insnIndex) => {
     const insn = program.insns[insnIndex]!;
     const map = mapOf(program, insnIndex);
@@ -18,9 +20,14 @@ export function describeProgram(program: LowerableProgram): ProgramManifest {
     const name = helperName(insn);
     if (name === null) return;
     helpers.add(name);
+    if (!writesRecord(name)) return;
     const record = recordOf(name, facts?.insns[insnIndex] ?? null);
-    if (record !== null) records.set(`${record.map} ${record.sizeBytes}`, record);
+    if (record === null) isAnywhere = true;
+    else records.set(`${record.map} ${record.sizeBytes}`, record);
   });
+  if (isAnywhere)
+    for (const map of maps)
+      if (RECORD_MAPS.has(program.maps[map]!.type)) records.set(`${map} null`, { map, sizeBytes: null, type: null });
   const passed = argumentBytes(program);
   return {
     name: program.name,
@@ -53,11 +60,17 @@ const RECORD_SIZE: Readonly<Record<string, number>> = {
   bpf_perf_event_output: 5,
 };
 
-/** The struct's name is not known here: the verifier tracks memory, not C types. */
+const RECORD_MAPS: ReadonlySet<string> = new Set(["ringbuf", "perf_event_array"]);
+
+/** Whatever is not known to write none may write one of any size. */
+const writesRecord = (name: string): boolean =>
+  RECORD_SIZE[name] !== undefined || (name.startsWith("bpf_ringbuf_") && !/_(query|submit|discard)/.test(name));
+
+/** Null where the map is not known. The struct's name never is: the verifier tracks memory, not C types. */
 function recordOf(name: string, facts: InsnFacts | null): ProgramManifest["records"][number] | null {
   const register = RECORD_SIZE[name];
-  if (register === undefined || facts === null || facts.map === null) return null;
-  const size = facts.constants[register - 1] ?? null;
+  if (facts === null || facts.map === null) return null;
+  const size = register === undefined ? null : (facts.constants[register - 1] ?? null);
   return { map: facts.map, sizeBytes: size === null ? null : Number(size), type: null };
 }
 

@@ -16,35 +16,39 @@ export interface RingbufOptions {
 const WORDS = MAP_PRIVATE.ringbuf;
 
 export class RingbufMap extends KeylessMap {
-  /** addresses of the RINGs: one, or one a lane */
-  readonly rings: readonly number[];
-  readonly #tailBytes: number;
+  /** addresses of the RINGs: one, or one a lane. They change when the tail does: fitRecords(). */
+  rings: readonly number[] = [];
+  readonly #lanes: number;
+  #tailBytes = 0;
 
   constructor(origin: MapOrigin, options: RingbufOptions = {}) {
     super(origin, "ringbuf");
     const { world, spec } = origin;
     const { arena } = world;
-    const bytes = spec.maxEntries;
-    const largest = Math.ceil(((options.largestRecordBytes ?? bytes) + RING.headerBytes) / 8) * 8;
-    this.#tailBytes = Math.min(bytes, largest);
     const isShared = options.strictRing === true && arena.lanes > 1;
-    const count = isShared ? 1 : arena.lanes;
-    const stride = Math.ceil((RING.data + bytes + this.#tailBytes) / PAGE_BYTES) * PAGE_BYTES;
-    const first = this.own(arena.allocate(count * stride, PAGE_BYTES));
-    this.rings = Array.from({ length: count }, (_, index) => first + index * stride);
-    const lanes = this.own(arena.allocate(4 * arena.lanes));
-    for (let lane = 0; lane < arena.lanes; lane++)
-      arena.view.setUint32(lanes + 4 * lane, this.rings[lane % count]!, true);
-    this.#word("lanes", lanes);
-    this.#word("bytes", bytes);
-    this.#word("tailBytes", this.#tailBytes);
-    this.#word("rings", count);
-    this.#word("ring", first);
-    this.#word("ringStride", stride);
+    this.#lanes = this.own(arena.allocate(4 * arena.lanes));
+    this.#word("lanes", this.#lanes);
+    this.#word("bytes", spec.maxEntries);
+    this.#word("rings", isShared ? 1 : arena.lanes);
+    this.#place(tailFor(spec.maxEntries, options.largestRecordBytes), []);
     for (const ring of this.rings) {
       arena.view.setUint32(ring + RING.map, this.address, true);
       arena.view.setUint32(ring + RING.shared, isShared ? 1 : 0, true);
     }
+  }
+
+  /**
+   * Makes room for records of so many bytes (undefined: not known) where the map was made for smaller ones, for another
+   * object that writes to it. No program may run.
+   */
+  fitRecords(largestRecordBytes: number | undefined): void {
+    this.requireOpen();
+    const tailBytes = tailFor(this.maxEntries, largestRecordBytes);
+    if (tailBytes <= this.#tailBytes) return;
+    this.world.settle?.();
+    const old = this.rings;
+    this.#place(tailBytes, old);
+    this.disown(old[0]!);
   }
 
   /** The first ring: the only one, where there are no lanes or all share it. */
@@ -97,7 +101,28 @@ export class RingbufMap extends KeylessMap {
     return this.rings.reduce((sum, ring) => sum + readU64(this.world.arena, ring + word), 0n);
   }
 
+  /** Lays the rings out anew, with what is in the old ones. */
+  #place(tailBytes: number, old: readonly number[]): void {
+    const { arena } = this.world;
+    const bytes = RING.data + this.maxEntries + this.#tailBytes;
+    const count = this.get(MAP.private + WORDS.rings);
+    const stride = Math.ceil((RING.data + this.maxEntries + tailBytes) / PAGE_BYTES) * PAGE_BYTES;
+    const first = this.own(arena.allocate(count * stride, PAGE_BYTES));
+    this.rings = Array.from({ length: count }, (_, index) => first + index * stride);
+    for (const [index, ring] of old.entries()) arena.bytes.copyWithin(this.rings[index]!, ring, ring + bytes);
+    for (let lane = 0; lane < arena.lanes; lane++)
+      arena.view.setUint32(this.#lanes + 4 * lane, this.rings[lane % count]!, true);
+    this.#tailBytes = tailBytes;
+    this.#word("tailBytes", tailBytes);
+    this.#word("ring", first);
+    this.#word("ringStride", stride);
+  }
+
   #word(name: keyof typeof WORDS, value: number): void {
     this.set(MAP.private + WORDS[name], value);
   }
 }
+
+/** As long as the largest record with its header, at most the ring. */
+const tailFor = (ringBytes: number, largestRecordBytes = ringBytes): number =>
+  Math.min(ringBytes, Math.ceil((largestRecordBytes + RING.headerBytes) / 8) * 8);

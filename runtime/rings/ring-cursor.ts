@@ -7,7 +7,7 @@ import type { RecordCallback } from "./reader.ts";
 
 export class RingCursor {
   readonly #map: RingbufMap;
-  readonly #ring: number;
+  readonly #index: number;
   /** what producers know of the reader; the rest counts from there, in small integers */
   #start: number;
   #read = 0;
@@ -15,10 +15,11 @@ export class RingCursor {
   /** of the next record in the data area */
   #offset: number;
 
-  constructor(map: RingbufMap, ring: number) {
+  /** `index` of RingbufMap.rings, whose address may change. */
+  constructor(map: RingbufMap, index: number) {
     this.#map = map;
-    this.#ring = ring;
-    this.#start = readPosition(map.world.arena, ring + RING.consumer);
+    this.#index = index;
+    this.#start = readPosition(map.world.arena, this.#ring + RING.consumer);
     this.#offset = this.#start % map.maxEntries;
   }
 
@@ -76,6 +77,10 @@ export class RingCursor {
     const bytes = ((word & ~RING.discard) + RING.headerBytes + 7) & ~7;
     this.#read += bytes;
     this.#offset = (this.#offset + bytes) & (this.#map.maxEntries - 1);
+  }
+
+  get #ring(): number {
+    return this.#map.rings[this.#index]!;
   }
 
   get #header(): number {

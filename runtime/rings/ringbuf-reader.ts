@@ -24,7 +24,7 @@ export class RingbufReader extends RecordReader {
     // one ring is in order of reservation, which is what can be had
     this.#ordered = options.ordered === true && map.rings.length > 1;
     if (this.#ordered) map.keepTimes();
-    this.#cursors = map.rings.map((ring) => new RingCursor(map, ring));
+    this.#cursors = map.rings.map((_ring, index) => new RingCursor(map, index));
     this.#reported = map.dropped;
   }
 

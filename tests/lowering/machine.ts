@@ -47,6 +47,7 @@ export class Machine {
           throw new Fault(code, insnIndex);
         },
         now: () => {},
+        contended: () => {},
         task_struct: () => 0,
         read_foreign: () => -14,
       },
