@@ -40,6 +40,7 @@ export {
   type KernelValue,
   type Link,
   type LinkedProgram,
+  type LinkInfo,
   type MemoryAt,
   openPerfData,
   openSink,

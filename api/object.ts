@@ -2,8 +2,9 @@
  * An object that is loaded: its programs, its maps typed by BTF, its records, and running a source through it. What
  * `bpfjit run` does, it does through this.
  */
-import { UsageError } from "../base/index.ts";
+import { AttachError, UsageError } from "../base/index.ts";
 import type {
+  AttachOptions,
   EventSource,
   Link,
   LinkedObject,
@@ -14,7 +15,7 @@ import type {
   RecordSink,
   Runtime,
 } from "../runtime/index.ts";
-import { hookOfProgram, type Manifest } from "../spec/index.ts";
+import { type HookKind, hookOfProgram, type Manifest } from "../spec/index.ts";
 import { TypedMap } from "./map.ts";
 import { type OutputMap, RecordOutput } from "./output.ts";
 import { TypedReader } from "./reader.ts";
@@ -48,6 +49,9 @@ export interface RunSummary extends PumpSummary {
   readonly seconds: number;
   readonly eventsPerSecond: number;
 }
+
+/** Kernel: bpf_raw_tracepoint_open(), which keeps 127 bytes of a name. */
+const LONGEST_NAME = 127;
 
 interface Reading {
   readonly reader: RecordReader;
@@ -105,15 +109,23 @@ export class ObjectReading {
   }
 }
 
+interface LoadedOptions {
+  readonly ownsRuntime: boolean;
+  /** null: the target's tracepoints are not known, which is the default */
+  readonly hasRawTracepoint?: (name: string) => boolean | null;
+}
+
 export class LoadedObject {
   readonly runtime: Runtime;
   readonly programs: Readonly<Record<string, LinkedProgram>>;
   readonly maps: Readonly<Record<string, TypedMap>>;
   readonly #linked: LinkedObject;
   readonly #ownsRuntime: boolean;
+  readonly #hasRawTracepoint: LoadedOptions["hasRawTracepoint"];
 
-  constructor(linked: LinkedObject, runtime: Runtime, options: { readonly ownsRuntime: boolean }) {
+  constructor(linked: LinkedObject, runtime: Runtime, options: LoadedOptions) {
     this.#linked = linked;
+    this.#hasRawTracepoint = options.hasRawTracepoint;
     this.runtime = runtime;
     this.#ownsRuntime = options.ownsRuntime;
     this.programs = linked.programs;
@@ -155,6 +167,53 @@ export class LoadedObject {
         const { attachTarget } = program.manifest;
         const named = hookOfProgram(program.manifest) !== null && attachTarget !== null && attachTarget !== "";
         if (named && program.links.length === 0) links.push(program.attach());
+      }
+      return links;
+    } catch (error) {
+      for (const link of links) link.detach();
+      throw error;
+    }
+  }
+
+  /**
+   * Attaches a raw tracepoint program to the tracepoint of that name, whatever its section says. Throws AttachError: ENOENT
+   * where the target has no such tracepoint, EINVAL where the program reads more arguments than it has, or is a typed one,
+   * which names its tracepoint when it is loaded. Kernel: BPF_RAW_TRACEPOINT_OPEN.
+   */
+  openRawTracepoint(name: string, program: LinkedProgram, options: AttachOptions = {}): Link {
+    const where = { program: program.name };
+    if (program.manifest.type === "tracing") {
+      throw new AttachError("ATTACH_TYPE", `program ${program.name} names its tracepoint in its section`, { where });
+    }
+    // The kernel cuts longer names, and then does not find them.
+    if (this.#hasRawTracepoint?.(name) === false || name.length > LONGEST_NAME) {
+      throw new AttachError("ATTACH_TARGET", `the target has no raw tracepoint ${name}`, { where });
+    }
+    return program.attach({ ...options, hook: this.runtime.hooks.get("raw_tracepoint", name) });
+  }
+
+  /**
+   * Attaches a program to several hooks of one kind, with a cookie each where `cookies` has them. All or none: a failure
+   * detaches those before. Kernel: kprobe and uprobe multi links.
+   */
+  attachMulti(
+    program: LinkedProgram,
+    kind: HookKind,
+    names: readonly string[],
+    options: { readonly cookies?: readonly bigint[] } = {},
+  ): Link[] {
+    const { cookies } = options;
+    const where = { program: program.name };
+    if (names.length === 0)
+      throw new AttachError("ATTACH_TARGET", "there is no hook to attach to", { where, errno: "EINVAL" });
+    if (cookies !== undefined && cookies.length !== names.length) {
+      const message = `${cookies.length} cookies for ${names.length} hooks`;
+      throw new AttachError("ATTACH_FAILED", message, { where });
+    }
+    const links: Link[] = [];
+    try {
+      for (const [index, name] of names.entries()) {
+        links.push(program.attach({ hook: this.runtime.hooks.get(kind, name), cookie: cookies?.[index] }));
       }
       return links;
     } catch (error) {

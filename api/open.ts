@@ -160,7 +160,10 @@ export class OpenObject {
         if (map.pinName === null || options.pins === undefined || options.pins.has(map.pinName)) continue;
         options.pins.set(map.pinName, linked.maps[map.name]!);
       }
-      return new LoadedObject(linked, home, { ownsRuntime: own !== null });
+      return new LoadedObject(linked, home, {
+        ownsRuntime: own !== null,
+        hasRawTracepoint: (name) => this.#source.hasRawTracepoint(name),
+      });
     } catch (error) {
       own?.close();
       this.#isLoaded = false;

@@ -25,6 +25,8 @@ export interface ObjectSource {
   readonly license: string;
   readonly maps: readonly MapSpec[];
   readonly programs: readonly ProgramInfo[];
+  /** Whether the target has a raw tracepoint of that name; null: nothing is known of the target's. */
+  hasRawTracepoint(name: string): boolean | null;
   /** Verifies and compiles the programs that are to be loaded. Throws what stops the first of them. */
   compile(edits: Edits): Promise<CompiledObject>;
 }
@@ -46,6 +48,14 @@ export class ObjectFile implements ObjectSource {
     this.#optimize = optimize;
     this.#object = readObject(bytes, options);
     this.programs = this.#object.programs.map(infoOf);
+  }
+
+  hasRawTracepoint(name: string): boolean | null {
+    const { targetBtf = null, modules = [] } = this.#options;
+    if (targetBtf === null && modules.length === 0) return null;
+    const typedef = `btf_trace_${name}`;
+    if (targetBtf?.findByName(typedef, "typedef") != null) return true;
+    return modules.some(({ btf }) => btf.findOwnByName(typedef, "typedef") !== null);
   }
 
   get name(): string {

@@ -1,5 +1,6 @@
-export type { AttachOptions, FireOptions, Hook, Link } from "./hooks.ts";
+export type { FireOptions, Hook } from "./hook.ts";
 export { KernelObject, KernelObjects, type KernelTypes, type KernelValue } from "./kernel/index.ts";
+export type { AttachOptions, Link, LinkInfo } from "./link.ts";
 export * from "./maps/index.ts";
 export type { MemoryAt } from "./memory.ts";
 export { LinkedObject } from "./object.ts";
@@ -14,7 +15,6 @@ export * from "./sources/index.ts";
 export type { TaskInfo } from "./task.ts";
 export type { TestRunInput, TestRunResult } from "./test-run/context.ts";
 export type { ArgumentValue, ArgumentValues, Tracepoint } from "./tracepoints.ts";
-export { Crew, type CrewRun, type WorkerLoss } from "./workers/crew.ts";
 export {
   formatEntries,
   formatValue,
@@ -25,3 +25,4 @@ export {
   viewOf,
   writeValue,
 } from "./values/index.ts";
+export { Crew, type CrewRun, type WorkerLoss } from "./workers/crew.ts";

@@ -13,7 +13,7 @@ import {
   type TracepointArguments,
   type TracepointDefinition,
 } from "../spec/index.ts";
-import type { FireOptions, Hook } from "./hooks.ts";
+import type { FireOptions, Hook } from "./hook.ts";
 import type { KernelObject } from "./kernel/index.ts";
 import type { World } from "./world.ts";
 

@@ -17,6 +17,8 @@ export const RUNTIME = {
   atomicLock: 0,
   /** workers besides the main one: where it is 0 nobody else runs, and locks are not taken */
   threads: 4,
+  /** 1: the time of every run is measured (LINK.ns); then no hook hands a stretch of events to a compiled loop */
+  timed: 8,
   bytes: 64,
 } as const;
 
@@ -143,7 +145,9 @@ export const LINK = {
   cookie: 8,
   runs: 16,
   misses: 24,
-  bytes: 32,
+  /** of the runs that were measured */
+  ns: 32,
+  bytes: 40,
 } as const;
 
 /** One a map. Words from `private` on belong to the storage (wasm/ and runtime/maps agree on them in spec/library.ts). */

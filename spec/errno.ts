@@ -23,6 +23,7 @@ export const ERRNO = {
   ENOSYS: 38,
   ELOOP: 40,
   ENODATA: 61,
+  ENOLINK: 67,
   EPROTO: 71,
   EOVERFLOW: 75,
   EMSGSIZE: 90,

@@ -22,6 +22,8 @@ export interface HookSpec {
   readonly namePrefix?: Readonly<Record<string, string>>;
   /** arguments: the result of the function stands behind them */
   readonly result?: true;
+  /** another program may take the place of one that is attached. Kernel: bpf_link_ops.update_prog */
+  readonly updatable?: true;
 }
 
 const SYSCALL_WRAPPER = "__x64_sys_";
@@ -83,8 +85,8 @@ export const HOOKS = [
     result: true,
   },
   { kind: "socket_filter", context: "packet", programs: ["socket_filter"], sections: ["socket"] },
-  { kind: "sched_cls", context: "packet", programs: ["sched_cls"], sections: [] },
-  { kind: "xdp", context: "packet", programs: ["xdp"], sections: [] },
+  { kind: "sched_cls", context: "packet", programs: ["sched_cls"], sections: [], updatable: true },
+  { kind: "xdp", context: "packet", programs: ["xdp"], sections: [], updatable: true },
   { kind: "raw", context: "memory", programs: ["raw"], sections: [] },
 ] as const satisfies readonly HookSpec[];
 

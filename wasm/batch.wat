@@ -127,9 +127,27 @@
       (i32.store offset={CPU.tailCalls} (local.get $cpu) (i32.const 0))
       (i64.store offset={LINK.runs} (local.get $link)
         (i64.add (i64.load offset={LINK.runs} (local.get $link)) (i64.const 1)))
-      (drop
-        (call_indirect $table (type $program)
-          (local.get $ctx)
-          (i32.load offset={LINK.program} (local.get $link))))
+      (if (i32.load (i32.const {RUNTIME_TIMED}))
+        (then (call $run_timed (local.get $link) (local.get $ctx)))
+        (else
+          (drop
+            (call_indirect $table (type $program)
+              (local.get $ctx)
+              (i32.load offset={LINK.program} (local.get $link))))))
       (local.set $link (i32.add (local.get $link) (i32.const {LINK.bytes})))
       (br $next))))
+
+;; The clock is the host's, so what is measured includes two calls into it.
+(func $run_timed (param $link i32) (param $ctx i32)
+  (local $started i64)
+  (call $host_now)
+  (local.set $started (i64.load offset={WORKER.result} (global.get $worker)))
+  (drop
+    (call_indirect $table (type $program)
+      (local.get $ctx)
+      (i32.load offset={LINK.program} (local.get $link))))
+  (call $host_now)
+  (i64.store offset={LINK.ns} (local.get $link)
+    (i64.add
+      (i64.load offset={LINK.ns} (local.get $link))
+      (i64.sub (i64.load offset={WORKER.result} (global.get $worker)) (local.get $started)))))

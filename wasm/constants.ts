@@ -85,6 +85,7 @@ const CONSTANTS: Readonly<Record<string, Constant | Words>> = {
   STORAGE: STORAGE_ID,
   ATOMIC: isa.ATOMIC,
   RUNTIME_ATOMIC_LOCK: NULL_GUARD_BYTES + RUNTIME.atomicLock,
+  RUNTIME_TIMED: NULL_GUARD_BYTES + RUNTIME.timed,
   RUNTIME_THREADS: NULL_GUARD_BYTES + RUNTIME.threads,
   // a map's private words, as offsets in its descriptor
   ARRAY: inDescriptor(MAP_PRIVATE.array),

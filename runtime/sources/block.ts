@@ -4,7 +4,6 @@
  */
 import { ERRNO } from "../../spec/index.ts";
 
-const ENOLINK = 67;
 const EREMOTEIO = 121;
 const EBADE = 52;
 const EILSEQ = 84;
@@ -16,7 +15,7 @@ const STATUS: ReadonlyMap<number, number> = new Map([
   [-ERRNO.EOPNOTSUPP, 1],
   [-ERRNO.ETIMEDOUT, 2],
   [-ERRNO.ENOSPC, 3],
-  [-ENOLINK, 4],
+  [-ERRNO.ENOLINK, 4],
   [-EREMOTEIO, 5],
   [-EBADE, 6],
   [-ERRNO.ENODATA, 7],

@@ -49,7 +49,7 @@ const text = (view: DataView, offset: number, most = 64): string => {
   const end = bytes.indexOf(0);
   return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
 };
-const slotsOf = (value: unknown): number[] => [...(value as { slots: ArrayLike<number> }).slots].map(Number);
+const slotsOf = (value: unknown): number[] => [...(value as { slots: Iterable<number> }).slots].map(Number);
 const only = (slots: readonly number[], counts: Readonly<Record<number, number>>): void =>
   expect(Object.fromEntries([...slots.entries()].filter(([, count]) => count > 0))).toEqual(counts);
 const MS = 1_000_000n;

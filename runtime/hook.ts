@@ -1,0 +1,234 @@
+/**
+ * A hook: a place that runs programs. Its HOOK record in the arena names the LINK records of what is attached, in order of
+ * attachment, and the batch driver of the library walks them. Programs come in through the interface `Attachable`, so that
+ * this file knows nothing of objects.
+ */
+import { AttachError } from "../base/index.ts";
+import {
+  type AttachTypeName,
+  EVENT,
+  HOOK,
+  type HookKind,
+  hookSpec,
+  LINK,
+  type ProgramManifest,
+  type ProgramTypeName,
+  takesProgram,
+} from "../spec/index.ts";
+import type { Device } from "./device.ts";
+import { writeEvent } from "./event.ts";
+import { type Attachable, type AttachOptions, Link, type LinkPins } from "./link.ts";
+import { GivenMemory, type MemoryAt } from "./memory.ts";
+import { type Payload, payloadBytes } from "./payload.ts";
+import { Room } from "./room.ts";
+import type { TaskInfo } from "./task.ts";
+import { contextPreparation } from "./test-run/index.ts";
+import type { World } from "./world.ts";
+
+export interface FireOptions {
+  /** virtual CPU, default 0 */
+  readonly cpu?: number | undefined;
+  /** ns; default: the machine's clock */
+  readonly timeNs?: bigint | undefined;
+  /** default: pid 0 */
+  readonly task?: TaskInfo | undefined;
+  /** what probe reads find at addresses outside the arena: strings of the user's, usually; texts end in a zero byte */
+  readonly memory?: readonly MemoryAt[] | undefined;
+}
+
+/** What the hooks of a runtime share. */
+export interface HookHome {
+  readonly world: World;
+  readonly devices: readonly Device[];
+  readonly pins: LinkPins;
+  /** the time of every run is measured */
+  readonly timed: boolean;
+}
+
+export class Hook {
+  readonly kind: HookKind;
+  /** `sched/sched_switch` of a tracepoint, `sched_switch` of a raw tracepoint */
+  readonly name: string;
+  /** of the HOOK record */
+  readonly address: number;
+  /** bytes of ctx that its events bring at least, null: not known. Programs that read more cannot be attached. */
+  ctxBytes: number | null = null;
+  readonly #home: HookHome;
+  readonly #world: World;
+  readonly #devices: readonly Device[];
+  #links: readonly Link[] = [];
+  /** of the LINK records */
+  #records = 0;
+
+  /** of the runtime's links */
+  readonly pins: LinkPins;
+
+  constructor(home: HookHome, kind: HookKind, name: string) {
+    const { world, devices } = home;
+    this.#home = home;
+    this.pins = home.pins;
+    this.#world = world;
+    this.#devices = devices;
+    this.kind = kind;
+    this.name = name;
+    this.address = world.arena.allocate(HOOK.bytes * world.arena.lanes);
+  }
+
+  /** In order of attachment, which is the order in which they run. */
+  get links(): readonly Link[] {
+    return this.#links;
+  }
+
+  /** A failed attach leaves nothing behind. The same program may be attached more than once. */
+  attach(program: Attachable, options: AttachOptions = {}): Link {
+    this.requireFit(program);
+    const link = new Link(this, program, BigInt.asUintN(64, options.cookie ?? 0n), this.#world.arena.takeId());
+    this.#setLinks([...this.#links, link]);
+    return link;
+  }
+
+  /** After a link's program, or how runs are driven, changed. */
+  refresh(): void {
+    this.#setLinks(this.#links);
+  }
+
+  /** Link.detach() calls it. */
+  remove(link: Link): void {
+    this.#setLinks(this.#links.filter((other) => other !== link));
+  }
+
+  /** A word of a link's record, as a number. */
+  counter(link: Link, word: number): number {
+    const index = this.#links.indexOf(link);
+    if (index < 0) return 0;
+    const { arena } = this.#world;
+    this.#world.countRuns();
+    let sum = 0;
+    for (let lane = 0; lane < arena.lanes; lane++) {
+      const record = this.#records + lane * laneBytes(this.#links.length) + index * LINK.bytes;
+      sum += Number(arena.view.getBigUint64(record + word, true));
+    }
+    return sum;
+  }
+
+  /**
+   * Runs the attached programs once. `given` is the ctx (bytes, arguments in order, registers by name) or the packet. Return
+   * values are not kept, as in the kernel's tracepoints.
+   */
+  fire(given: Payload, options: FireOptions = {}): void {
+    const world = this.#world;
+    const widths = this.#links.find(({ program }) => program.manifest.argumentBytes)?.program.manifest.argumentBytes;
+    const payload = payloadBytes(this.kind, given, widths);
+    const room = new Room(world, this.#devices);
+    try {
+      const { context: ctx, programs } = hookSpec(this.kind);
+      const [type, attachType = null] = programs[0]!.split("/") as [ProgramTypeName, AttachTypeName?];
+      const hasData = ctx === "packet" || ctx === "memory";
+      const context = contextPreparation(type)(
+        room,
+        { type, attachType, ctxBytes: this.#ctxBytesRead() },
+        hasData ? { dataIn: payload } : { ctxIn: payload },
+      );
+      const event = room.allocate(EVENT.bytes);
+      const task = options.task === undefined ? world.idleTask : world.makeTask(options.task);
+      try {
+        writeEvent(world.view, event, {
+          ctx: context.address,
+          cpu: world.arena.cpu(options.cpu ?? 0),
+          task,
+          hook: this.address,
+          ctxBytes: payload.length,
+          timeNs: options.timeNs,
+        });
+        this.#run(event, options.memory);
+      } finally {
+        if (task !== world.idleTask) world.arena.free(task);
+      }
+    } finally {
+      room.release();
+    }
+  }
+
+  #run(event: number, memory: readonly MemoryAt[] | undefined): void {
+    const world = this.#world;
+    const outer = world.foreign;
+    if (memory !== undefined) world.foreign = new GivenMemory(world, memory);
+    try {
+      world.runEvents(event, 1);
+    } finally {
+      world.foreign = outer;
+    }
+  }
+
+  /** What the attached programs read of the ctx at most. */
+  #ctxBytesRead(): number {
+    return Math.max(0, ...this.#links.map(({ program }) => program.manifest.ctxBytes ?? 0));
+  }
+
+  /** Throws AttachError where a program cannot be attached here. */
+  requireFit({ manifest, closed }: Attachable): void {
+    const where = { program: manifest.name };
+    if (closed) throw new AttachError("ATTACH_FAILED", `program ${manifest.name} is closed`, { where, errno: "EBADF" });
+    if (!takesProgram(hookSpec(this.kind), manifest.type, manifest.attachType)) {
+      throw new AttachError(
+        "ATTACH_TYPE",
+        `program ${manifest.name} of type ${manifest.type} does not fit ${this.kind} ${this.name}`,
+        { where },
+      );
+    }
+    // Kernel: perf_event_attach_bpf_prog() against trace_event_get_offsets(), bpf_probe_register()
+    const read = manifest.ctxBytes ?? 0;
+    const has = this.ctxBytes ?? passedBytes(manifest);
+    if (has !== null && read > has) {
+      throw new AttachError(
+        "ATTACH_TYPE",
+        `program ${manifest.name} reads ${read} bytes of ctx, events of ${this.name} have ${has}`,
+        { where, errno: this.kind === "tracepoint" ? "EACCES" : "EINVAL" },
+      );
+    }
+  }
+
+  /**
+   * Makes new records for `links`, keeping the counters of those that stay. The old ones may be walked by a run under
+   * way, whose callback attaches or detaches: they are freed when it is over. Each lane of workers has records of its own,
+   * so that no two count in the same cache line, and its HOOK behind the first.
+   */
+  #setLinks(links: readonly Link[]): void {
+    const world = this.#world;
+    world.settle();
+    const bytes = laneBytes(links.length);
+    const { lanes } = world.arena;
+    const records = links.length === 0 ? 0 : world.arena.allocate(lanes * bytes, 64);
+    const { view } = world;
+    links.forEach((link, index) => {
+      for (let lane = 0; lane < lanes; lane++) {
+        const record = records + lane * bytes + index * LINK.bytes;
+        view.setUint32(record + LINK.program, link.program.tableIndex, true);
+        view.setUint32(record + LINK.id, link.id, true);
+        view.setBigUint64(record + LINK.cookie, link.cookie, true);
+      }
+      const record = records + index * LINK.bytes;
+      for (const word of [LINK.runs, LINK.misses, LINK.ns]) {
+        view.setBigUint64(record + word, BigInt(this.counter(link, word)), true);
+      }
+    });
+    const compiled = links.length === 1 && !this.#home.timed ? links[0]!.program.batchIndex + 1 : 0;
+    const old = this.#records;
+    this.#records = records;
+    this.#links = links;
+    for (let lane = 0; lane < lanes; lane++) {
+      const hook = this.address + lane * HOOK.bytes;
+      view.setUint32(hook + HOOK.links, records === 0 ? 0 : records + lane * bytes, true);
+      view.setUint32(hook + HOOK.linkCount, links.length, true);
+      view.setUint32(hook + HOOK.batch, compiled, true);
+    }
+    world.whenIdle(() => world.arena.free(old));
+  }
+}
+
+/** Bytes of the arguments that the hook passes, as the target's BTF says; null: it does not. */
+const passedBytes = ({ argumentBytes, type }: ProgramManifest): number | null =>
+  argumentBytes === undefined || type === "tracing" ? null : argumentBytes.length * 8;
+
+/** Of so many LINK records. */
+const laneBytes = (links: number): number => Math.ceil((links * LINK.bytes) / 64) * 64;
