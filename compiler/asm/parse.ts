@@ -46,6 +46,8 @@ export interface ParseOptions {
   readonly kernelFunction?: Names["kernelFunction"];
   /** BTF id of a variable of the target's kernel, for `btf[…]`; absent: only numbers stand there */
   readonly kernelVariable?: Names["kernelVariable"];
+  /** BTF id of a struct that the text declares, for `type[…]` */
+  readonly struct?: Names["struct"];
   /** for messages */
   readonly file?: string;
 }
@@ -67,6 +69,7 @@ export function parseAssembly(text: string, options: ParseOptions = {}): Assembl
     maps: options.maps ?? [],
     kernelFunction: options.kernelFunction ?? (() => null),
     kernelVariable: options.kernelVariable ?? (() => null),
+    struct: options.struct ?? (() => null),
   };
   let slots = 0;
   text.split(/\r\n|\n|\r/).forEach((raw, lineIndex) => {

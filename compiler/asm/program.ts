@@ -31,6 +31,7 @@ export function assembleProgram(text: string, options: AssembleOptions = {}): As
   const assembly = parseAssembly(text, {
     maps: directives.maps.map((map) => map.name),
     kernelFunction: (name) => options.targetBtf?.findByName(name, "func") ?? null,
+    struct: (name) => directives.types?.find(name)?.id ?? null,
     kernelVariable: (name) => options.targetBtf?.findByName(name, "var") ?? null,
     ...(options.file === undefined ? {} : { file: options.file }),
   });

@@ -61,6 +61,8 @@ export interface Names {
   /** BTF id of a kernel function in the target; null where it is not known */
   readonly kernelFunction: (name: KernelFunctionName) => number | null;
   readonly kernelVariable: (name: string) => number | null;
+  /** BTF id of a struct that the text declares */
+  readonly struct: (name: string) => number | null;
 }
 
 /** Throws ASM_SYNTAX through the cursor. */
@@ -330,6 +332,8 @@ function parseNamed(cursor: Cursor, target: Register, name: string, names: Names
       return parseAddressSpaceCast(cursor, target);
     case "func":
       return parseFunctionPointer(cursor, target);
+    case "type":
+      return parseTypeId(cursor, target, names);
     case "map":
     case "map_idx":
     case "btf":
@@ -337,6 +341,17 @@ function parseNamed(cursor: Cursor, target: Register, name: string, names: Names
     default:
       return cursor.fail(`${JSON.stringify(name)} is no value`);
   }
+}
+
+/** `r1 = type[node]`: the number of a struct in the program's BTF. */
+function parseTypeId(cursor: Cursor, target: Register, names: Names): Statement {
+  cursor.expect("[");
+  const name = cursor.word("a struct");
+  cursor.expect("]");
+  const imm = names.struct(name);
+  if (imm === null) cursor.fail(`no struct ${name}`);
+  const kind = target.narrow ? isa.CLASS.ALU : isa.CLASS.ALU64;
+  return plain(slot(kind | isa.ALU.MOV | isa.SRC.K, { dst: target.number, imm }));
 }
 
 function parseSwap(cursor: Cursor, target: Register, kind: string, bits: number): Statement {

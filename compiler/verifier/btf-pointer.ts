@@ -12,6 +12,7 @@ import { reject, unsupported } from "./failure.ts";
 import { checkStructWrite } from "./hook-struct-ops.ts";
 import { isGpl } from "./license.ts";
 import type { Access } from "./memory.ts";
+import { checkObjectAccess } from "./objects.ts";
 import { FLAG, pointerReg, REG, type RegState, UNKNOWN } from "./register.ts";
 import { constantOf } from "./scalar.ts";
 import { maskText } from "./scalar-text.ts";
@@ -40,6 +41,7 @@ export function checkBtfAccess(env: Env, access: Access, reg: RegState, off: num
     checkStructWrite(env, structOps, { btf, type: reg.btfType }, at, access.size);
     return UNKNOWN;
   }
+  if (isOwn) checkObjectAccess(env, reg, at, access.size);
   const found = walkStruct(env, btf, reg.btfType, at, access.size, { flexibleArrays: !isOwn });
   // What an object of the program's own holds are numbers to it.
   if (isOwn) return UNKNOWN;

@@ -31,7 +31,7 @@ export function checkForEach(env: Env, call: CallArguments): void {
   const map = call.map!;
   if (!WALKABLE.has(map.type)) reject(env, "ENOTSUPP", "callback function not allowed for map");
   const [, mapPointer, , context] = env.registers;
-  pushCallback(env, call, (callee) => {
+  pushCallback(env, call.subprogram, (callee) => {
     callee.registers[1] = mapPointer!;
     const key = pointerReg(REG.MAP_KEY);
     const value = pointerReg(REG.MAP_VALUE);
@@ -55,7 +55,7 @@ export function checkLoop(env: Env, call: CallArguments): void {
     return;
   }
   const context = env.register(3);
-  pushCallback(env, call, (callee) => {
+  pushCallback(env, call.subprogram, (callee) => {
     callee.registers[1] = UNKNOWN;
     callee.registers[2] = context;
   });
@@ -65,7 +65,7 @@ export function checkLoop(env: Env, call: CallArguments): void {
 export function checkFindVma(env: Env, call: CallArguments): void {
   const [, task, , , context] = env.registers;
   const area = kernelStruct(env, "vm_area_struct") ?? unsupported("a kernel without struct vm_area_struct");
-  pushCallback(env, call, (callee) => {
+  pushCallback(env, call.subprogram, (callee) => {
     callee.registers[1] = task!;
     callee.registers[2] = btfPointer(env, area.btf, area.type, 0);
     callee.registers[3] = context!;
@@ -75,7 +75,7 @@ export function checkFindVma(env: Env, call: CallArguments): void {
 /** callback(dynptr, ctx): the dynptr cannot be changed. */
 export function checkDrain(env: Env, call: CallArguments): void {
   const context = env.register(3);
-  pushCallback(env, call, (callee) => {
+  pushCallback(env, call.subprogram, (callee) => {
     callee.registers[1] = dynptrReg("local", env.newId());
     callee.registers[2] = context;
   });
@@ -96,13 +96,13 @@ function noteInlining(env: Env, call: CallArguments): void {
 }
 
 /** The path into the callback is put off; the current one goes on as if the loop were over. */
-function pushCallback(env: Env, call: CallArguments, setArguments: (callee: Frame) => void): void {
-  const subprogram = env.subprograms[call.subprogram]!;
+export function pushCallback(env: Env, index: number, setArguments: (callee: Frame) => void): void {
+  const subprogram = env.subprograms[index]!;
   const caller = env.state.frame;
   subprogram.isCallback = true;
   env.facts.callback(env.insnIndex, subprogram.start);
   const state = pushPath(env, subprogram.start, env.insnIndex);
-  const callee = enterFrame(env, state, env.insnIndex, call.subprogram);
+  const callee = enterFrame(env, state, env.insnIndex, index);
   setArguments(callee);
   callee.inCallback = true;
   callee.callbackReturns = { min: 0, max: 1 };

@@ -222,7 +222,7 @@ function requireType(env: Env, call: CallArguments, arg: ArgSpec, register: numb
   if (isExchanged && type & FLAG.ALLOC) type &= ~(FLAG.ALLOC | FLAG.PERCPU);
   if (types.includes(type)) {
     if (isExchanged) {
-      if (mayBeNull(reg.type)) reject(env, "EACCES", `Possibly NULL pointer passed to helper arg${register}`);
+      if (mayBeNull(reg.type)) refuseNull(env, register, reg);
       checkExchanged(env, call, register, reg);
       return;
     }
@@ -230,6 +230,12 @@ function requireType(env: Env, call: CallArguments, arg: ArgSpec, register: numb
     return;
   }
   reject(env, "EACCES", `R${register} type=${typeName(reg.type)} expected=${names.join(", ")}`);
+}
+
+/** The kernel did not foresee objects of the program's own there. */
+function refuseNull(env: Env, register: number, { type }: RegState): never {
+  if (type & FLAG.ALLOC) reject(env, "EFAULT", "verifier bug: invalid PTR_TO_BTF_ID register for type match");
+  reject(env, "EACCES", `Possibly NULL pointer passed to helper arg${register}`);
 }
 
 const NEAR_TYPES: readonly number[] = [

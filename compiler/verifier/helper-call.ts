@@ -4,6 +4,7 @@ import { PSEUDO_CALL } from "../../spec/isa.ts";
 import { type Callee, ownKfunc } from "../../spec/kfuncs.ts";
 import type { Insn } from "../asm/instruction.ts";
 import { hasHelper, isAudience, worksAt } from "./audience.ts";
+import { maySleep } from "./btf-match.ts";
 import { clearCallerSaved } from "./call-registers.ts";
 import { checkDrain, checkFindVma, checkForEach, checkLoop } from "./callback.ts";
 import { TAIL_CALL } from "./cfg.ts";
@@ -24,7 +25,7 @@ import { constantOf } from "./scalar.ts";
 import { refuseInSection } from "./sections.ts";
 import { clobberBytes } from "./stack-write.ts";
 import { tailCallReturns } from "./tail-call.ts";
-import { pushTimerCallback } from "./timers.ts";
+import { NOTHING, pushMapCallback } from "./timers.ts";
 
 export function checkHelperCall(env: Env, insn: Insn): Step {
   const helper = insn.src === PSEUDO_CALL.KFUNC ? requireKfunc(insn) : requireHelper(env, insn.imm);
@@ -70,7 +71,7 @@ function requireHelper(env: Env, id: number): NamedHelper {
     reject(env, "EINVAL", "cannot call GPL-restricted function from non-GPL compatible program");
   }
   if (!worksAt(env, helper.name)) reject(env, "EINVAL", "helper call is not allowed in probe");
-  if (helper.sleepable && !env.program.sleepable) {
+  if (helper.sleepable && !maySleep(env)) {
     reject(env, "EINVAL", "helper call might sleep in a non-sleepable prog");
   }
   if (helper.sleepable) refuseInSection(env, helper);
@@ -110,7 +111,7 @@ function checkSpecial(env: Env, call: CallArguments): void {
       checkLoop(env, call);
       return;
     case "bpf_timer_set_callback":
-      pushTimerCallback(env, call.subprogram, env.register(1));
+      pushMapCallback(env, call.subprogram, env.register(1), { sleepable: false, returns: NOTHING });
       return;
     case "bpf_find_vma":
       checkFindVma(env, call);

@@ -5,6 +5,7 @@
 
 import { LIMITS } from "../../spec/limits.ts";
 import type { MapSpec } from "../../spec/map-types.ts";
+import type { SpecialField } from "../../spec/special-fields.ts";
 import type { BtfParameter } from "../object/btf/types.ts";
 import {
   isNoCastAlias,
@@ -21,6 +22,7 @@ import { checkKernelDynptr } from "./dynptr-functions.ts";
 import type { Env } from "./env.ts";
 import { Rejection, reject, unsupported } from "./failure.ts";
 import { requireConstantString } from "./format.ts";
+import { checkNode, checkRoot } from "./graph.ts";
 import { checkHelperMemory } from "./helper-memory.ts";
 import { checkIteratorArgument, type IteratorPlace } from "./iterators.ts";
 import { hasFlag, type KernelFunction } from "./kernel-function.ts";
@@ -33,12 +35,15 @@ import {
   pointedType,
   pointerKind,
 } from "./kernel-parameter.ts";
+import { checkLock } from "./locks.ts";
 import { notNull } from "./nullness.ts";
+import { checkCounted, checkGivenBack } from "./objects.ts";
 import { requestPrecision } from "./precision.ts";
 import { baseType, FLAG, mayBeNull, REG, type RegState, typeName } from "./register.ts";
 import { constantOf, isConstant } from "./scalar.ts";
 import { maskText } from "./scalar-text.ts";
 import { checkIrqFlag } from "./sections.ts";
+import { requireFieldOfMap } from "./timers.ts";
 
 /** What is known of a call when its arguments are checked. Kernel: struct bpf_kfunc_call_arg_meta. */
 export class KernelCall {
@@ -54,6 +59,12 @@ export class KernelCall {
   referenceId = 0;
   /** register whose reference is given back, 0: none */
   releaseRegister = 0;
+  /** the list or tree */
+  root: SpecialField | null = null;
+  /** type of the object that another reference is taken to */
+  object: TypeRef | null = null;
+  /** the result is not null, whatever the function says */
+  isCertain = false;
   /** the callback, -1: none */
   subprogram = -1;
   /** the last of the dynptrs that exist already */
@@ -134,6 +145,11 @@ function noteMap(env: Env, call: KernelCall, register: number, reg: RegState): v
   // What other pointers keep in the map's place is told apart later.
   const isOther = reg.btf !== null || reg.memSize !== 0 || reg.range !== 0 || reg.subprogram !== 0;
   if (reg.map === null && !isOther) reject(env, "EINVAL", `pointer in R${register} isn't map pointer`);
+  if (call.map !== null && (call.map !== reg.map || call.mapUid !== reg.mapUid)) {
+    const what = call.map.fields?.some((field) => field.kind === "taskWork") ? "bpf_task_work" : "workqueue";
+    const uids = `map_uid=${call.mapUid} doesn't match map pointer in R${register} map_uid=${reg.mapUid}`;
+    reject(env, "EINVAL", `${what} pointer in R${register - 1} ${uids}`);
+  }
   call.map = reg.map;
   call.mapUid = reg.mapUid;
 }
@@ -226,26 +242,49 @@ function checkKind(env: Env, call: KernelCall, kind: PointerKind, index: number)
       call.dynptr = checkKernelDynptr(env, call.target, index, call.dynptr);
       break;
     case "allocated":
-      unsupported(`allocated objects as arguments of kernel functions (${name})`);
+      checkGivenBack(env, call, index);
       break;
     case "refcounted":
-      unsupported(`refcounted objects as arguments of kernel functions (${name})`);
+      checkCounted(env, call, index);
       break;
     case "list head":
-    case "list node":
-      unsupported(`lists as arguments of kernel functions (${name})`);
+      checkRoot(env, call, index, "listHead");
       break;
     case "tree root":
+      checkRoot(env, call, index, "rbRoot");
+      break;
+    case "list node":
+      checkNode(env, call, index, "listHead");
+      break;
     case "tree node":
-      unsupported(`trees as arguments of kernel functions (${name})`);
+      checkNode(env, call, index, "rbRoot");
       break;
     case "workqueue":
+      checkWork(env, call, index, "workqueue");
+      break;
     case "task work":
-      unsupported(`deferred work as argument of kernel functions (${name})`);
+      checkWork(env, call, index, "taskWork");
       break;
     case "resilient lock":
-      unsupported(`locks as arguments of kernel functions (${name})`);
+      checkResilientLock(env, call, index);
   }
+}
+
+/** Work that is done later, in a map's value. */
+function checkWork(env: Env, call: KernelCall, index: number, kind: "workqueue" | "taskWork"): void {
+  const reg = env.register(index + 1);
+  if (reg.type !== REG.MAP_VALUE) reject(env, "EINVAL", `arg#${index} doesn't point to a map value`);
+  call.map = requireFieldOfMap(env, index + 1, reg, kind);
+  call.mapUid = reg.mapUid;
+}
+
+function checkResilientLock(env: Env, { target: { name } }: KernelCall, index: number): void {
+  const { type } = env.register(index + 1);
+  if (type !== REG.MAP_VALUE && type !== (REG.BTF | FLAG.ALLOC)) {
+    reject(env, "EINVAL", `arg#${index} doesn't point to map value or allocated object`);
+  }
+  const kind = name.includes("irq") ? "resilientIrqLock" : "resilientLock";
+  checkLock(env, index + 1, kind, name.includes("unlock") ? "unlock" : "lock");
 }
 
 const UNSAFE = FLAG.MAYBE_NULL | FLAG.RDONLY | FLAG.UNTRUSTED | FLAG.PERCPU | FLAG.USER;

@@ -137,7 +137,7 @@ function memoryKind(env: Env, target: KernelFunction, index: number, pointed: Bt
 const MOST_NESTING = 3;
 
 /** A struct of numbers, arrays of them and such structs. Kernel: __btf_type_is_scalar_struct() */
-function isScalarStruct(env: Env, btf: Btf, type: BtfType, depth: number): boolean {
+export function isScalarStruct(env: Env, btf: Btf, type: BtfType, depth: number): boolean {
   if (!isStruct(type) || (type.kind !== "struct" && type.kind !== "union")) return false;
   for (const member of type.members) {
     const inner = btf.resolve(member.type);

@@ -3,29 +3,38 @@ import type { BtfType } from "../object/btf/types.ts";
 import { dynptrSlice } from "./dynptr-functions.ts";
 import type { Env } from "./env.ts";
 import { reject, unsupported } from "./failure.ts";
+import { nodeResult } from "./graph.ts";
 import { iteratorOf } from "./iterators.ts";
 import type { KernelCall } from "./kernel-arguments.ts";
 import { hasFlag } from "./kernel-function.ts";
 import { isScalarType, kindText } from "./kernel-parameter.ts";
+import { newObject, sharedObject } from "./objects.ts";
 import { acquireReference } from "./references.ts";
-import { FLAG, NOT_INIT, pointerReg, REG, type Reg, type RegState, UNKNOWN } from "./register.ts";
+import { FLAG, NOT_INIT, pointerReg, REG, type Reg, type RegState, UNKNOWN, ZERO } from "./register.ts";
+import { mayHoldLock } from "./value-fields.ts";
 
 export function kernelResult(env: Env, call: KernelCall): RegState {
   const { target } = call;
   const type = target.btf.resolve(target.returns);
-  if (type.kind !== "ptr") return isScalarType(type) ? UNKNOWN : NOT_INIT;
+  if (type.kind !== "ptr") return isScalarType(type) ? numberResult(call) : NOT_INIT;
   const pointer = resultPointer(env, call, target.btf.skipModifiers(type.type));
   if (pointer === null) return UNKNOWN;
-  if (hasFlag(target, "retNull")) {
+  const mayBeNull = hasFlag(target, "retNull") && !call.isCertain;
+  if (mayBeNull) {
     pointer.type |= FLAG.MAYBE_NULL;
     pointer.id = env.newId();
   }
   if (hasFlag(target, "acquire")) {
     pointer.refId = acquireReference(env);
-    if (hasFlag(target, "retNull")) pointer.id = pointer.refId;
+    if (mayBeNull) pointer.id = pointer.refId;
   }
+  if (pointer.id === 0 && mayHoldLock(env, pointer)) pointer.id = env.newId();
   return pointer;
 }
+
+/** Where a resilient lock is taken, the path on which it could not be was put off. */
+const numberResult = ({ target: { name } }: KernelCall): RegState =>
+  name === "bpf_res_spin_lock" || name === "bpf_res_spin_lock_irqsave" ? ZERO : UNKNOWN;
 
 /** null: a number, since what it points to is not told. */
 function resultPointer(env: Env, call: KernelCall, pointed: number): Reg | null {
@@ -50,19 +59,20 @@ function specialResult(env: Env, call: KernelCall): Reg | undefined {
       return dynptrSlice(env, target, call.dynptr!, call.constant!);
     case "bpf_obj_new_impl":
     case "bpf_percpu_obj_new_impl":
+      return newObject(env, call);
     case "bpf_refcount_acquire_impl":
-      return unsupported(`results of ${target.name}`);
+      return sharedObject(call);
     case "bpf_list_pop_front":
     case "bpf_list_pop_back":
+    case "bpf_rbtree_remove":
+      return nodeResult(env, call, true);
     case "bpf_list_front":
     case "bpf_list_back":
-      return unsupported(`results of ${target.name}`);
-    case "bpf_rbtree_remove":
     case "bpf_rbtree_first":
     case "bpf_rbtree_root":
     case "bpf_rbtree_left":
     case "bpf_rbtree_right":
-      return unsupported(`results of ${target.name}`);
+      return nodeResult(env, call, false);
     default:
       return undefined;
   }

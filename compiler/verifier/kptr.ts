@@ -99,7 +99,6 @@ function requireFitting(env: Env, field: SpecialField, reg: RegState, register: 
     ? OWN_FLAGS | (field.kind === "percpuKptr" ? FLAG.PERCPU : 0)
     : KERNEL_FLAGS | (isPlain ? FLAG.UNTRUSTED : 0);
   if (reg.type & ~BASE_BITS & ~allowed) refuse();
-  if ((field.kind === "percpuKptr") !== ((reg.type & FLAG.PERCPU) !== 0)) refuse();
   name = reg.btf!.nameOf(reg.btfType);
   requireNearPointer(env, register, reg);
   const options = { strict: !isPlain, flexibleArrays: !isAllocated(reg) };

@@ -8,6 +8,7 @@ import { specialField } from "../../spec/special-fields.ts";
 import type { Insn } from "../asm/instruction.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
+import { kernelFunctionOf } from "./kernel-function.ts";
 import { baseType, FLAG, REG, type RegState, UNKNOWN } from "./register.ts";
 import { constantOf } from "./scalar.ts";
 import { mapRegisters, type Reference, type State } from "./state.ts";
@@ -21,9 +22,18 @@ const isLock = (reference: Reference): boolean =>
 /** The lock taken last, undefined where none is held. Kernel: active_lock_id, active_lock_ptr */
 export const lastLock = (state: State): Reference | undefined => state.references.findLast(isLock);
 
+/** Whether the path is in the callback that compares nodes of a tree. Kernel: in_rbtree_lock_required_cb() */
+export const isInLess = (env: Env): boolean =>
+  env.state.frames.some((frame) => {
+    if (!frame.inCallback) return false;
+    const target = kernelFunctionOf(env, env.insns[frame.callSite]!);
+    return target?.name.startsWith("bpf_rbtree_") === true;
+  });
+
 /** Takes or gives back the lock that `register` points to. */
 export function checkLock(env: Env, register: number, kind: LockKind, does: "lock" | "unlock"): void {
   const reg = env.register(register);
+  if (isInLess(env)) reject(env, "EACCES", `can't ${kind === "spinLock" ? "" : "res_"}spin_{lock,unlock} in rbtree cb`);
   const { owner, name } = requireLock(env, register, reg, kind);
   if (does === "lock") take(env, { kind, id: reg.id, insnIndex: env.insnIndex, owner });
   else giveBack(env, { kind, id: reg.id, insnIndex: env.insnIndex, owner }, name);
@@ -66,6 +76,15 @@ function take(env: Env, lock: Reference): void {
   }
   state.references = [...state.references, lock];
   state.locks++;
+}
+
+/** Whether the lock of the value or object that `reg` points into is held. Kernel: check_reg_allocation_locked() */
+export function holdsLockOf(env: Env, reg: RegState): "held" | "another" | "none" {
+  const { state } = env;
+  if (state.locks === 0) return "none";
+  const owner = reg.type === REG.MAP_VALUE ? reg.map : reg.btf;
+  const isHeld = state.references.some((held) => isLock(held) && held.id === reg.id && held.owner === owner);
+  return isHeld ? "held" : "another";
 }
 
 function giveBack(env: Env, lock: Reference, name: string): void {

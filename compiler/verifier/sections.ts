@@ -104,11 +104,15 @@ const ALL_IRQ_FLAG = Array.from({ length: SLOT_BYTES }, (_, byte) => byte).reduc
 
 /** The place on the stack where a function saves whether interrupts were on, or takes it from. */
 export function checkIrqFlag(env: Env, name: string, register: number): void {
-  if (name.includes("save")) saveIrq(env, register);
-  else restoreIrq(env, register);
+  const kind = name.includes("spin_") ? "lockIrq" : "irq";
+  if (name.includes("save")) saveIrq(env, register, kind);
+  else restoreIrq(env, register, kind);
 }
 
-function saveIrq(env: Env, register: number): void {
+type IrqKind = "irq" | "lockIrq";
+const IRQ_NAMES = { irq: "native", lockIrq: "lock" } as const;
+
+function saveIrq(env: Env, register: number, kind: IrqKind): void {
   const reg = env.register(register);
   const before = objectPlace(env, reg, "irq_flag", 1);
   if (before === "misplaced" || (before !== "unused" && holdsFlag(before))) {
@@ -126,7 +130,7 @@ function saveIrq(env: Env, register: number): void {
   const { frame, slot } = objectPlace(env, reg, "irq_flag", 1) as ObjectPlace;
   const { state } = env;
   const id = env.newId();
-  const reference: Reference = { kind: "irq", id, insnIndex: env.insnIndex };
+  const reference: Reference = { kind, id, insnIndex: env.insnIndex };
   state.references = [...state.references, reference];
   state.irqId = id;
   const flag = pointerReg(REG.STACK);
@@ -142,7 +146,7 @@ function holdsFlag({ frame, slot }: ObjectPlace): boolean {
 }
 
 /** In the reverse order of the saves. Kernel: release_irq_state() */
-function restoreIrq(env: Env, register: number): void {
+function restoreIrq(env: Env, register: number, kind: IrqKind): void {
   const place = objectPlace(env, env.register(register), "irq_flag", 1);
   if (place === "misplaced" || place === "unused" || place.frame.slot(place.slot).kinds !== ALL_IRQ_FLAG) {
     reject(env, "EINVAL", `expected an initialized irq flag as arg#${register - 1}`);
@@ -150,13 +154,18 @@ function restoreIrq(env: Env, register: number): void {
   const { frame, slot } = place;
   const { state } = env;
   const { refId } = frame.slot(slot).reg;
+  const saved = state.references.find((one) => one.id === refId && (one.kind === "irq" || one.kind === "lockIrq"));
+  if (saved !== undefined && saved.kind !== kind) {
+    const names = `${IRQ_NAMES[saved.kind as IrqKind]} kfuncs cannot be restored with ${IRQ_NAMES[kind]}`;
+    reject(env, "EINVAL", `irq flag acquired by ${names} kfuncs`);
+  }
   if (refId !== state.irqId) {
     const held = state.references.find(({ id }) => id === state.irqId);
     const expected = `expected id=${state.irqId} acquired at insn_idx=${held?.insnIndex ?? 0}`;
     reject(env, "EACCES", `cannot restore irq state out of order, ${expected}`);
   }
-  state.references = state.references.filter(({ id }) => id !== refId);
-  state.irqId = state.references.findLast(({ kind }) => kind === "irq" || kind === "resilientIrqLock")?.id ?? 0;
+  state.references = state.references.filter((one) => one !== saved);
+  state.irqId = state.references.findLast((one) => one.kind === "irq" || one.kind === "lockIrq")?.id ?? 0;
   env.stackLiveness.readRange(frame, -(slot + 1) * SLOT_BYTES, -slot * SLOT_BYTES);
   frame.setSlot(slot, EMPTY_SLOT);
   env.stackLiveness.written(frame, slot);

@@ -38,7 +38,7 @@ export const slotIndexOf = (offset: number): number => (-offset - 1) >> 3;
  * Kernel: struct bpf_reference_state.
  */
 export interface Reference {
-  readonly kind: "pointer" | "irq" | "spinLock" | "resilientLock" | "resilientIrqLock";
+  readonly kind: "pointer" | "irq" | "lockIrq" | "spinLock" | "resilientLock" | "resilientIrqLock";
   readonly id: number;
   readonly insnIndex: number;
   /** locks: the map or object type that the lock lies in */
@@ -125,6 +125,8 @@ export class State {
   branches = 1;
   /** a checkpoint that new states are not compared with any more */
   evicted = false;
+  /** a checkpoint whose scalars are all precise */
+  allPrecise = false;
   insnIndex = 0;
   firstIndex = 0;
   lastIndex = -1;

@@ -10,7 +10,7 @@ import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
 import { pointerReg, REG, type RegState } from "./register.ts";
 import { constantOf } from "./scalar.ts";
-import { type Frame, State } from "./state.ts";
+import { type Frame, type ReturnRange, State } from "./state.ts";
 import { newFrame } from "./subprogram-call.ts";
 import { findField } from "./value-fields.ts";
 
@@ -32,8 +32,17 @@ export function requireFieldOfMap(env: Env, register: number, reg: RegState, kin
   return map;
 }
 
+/** What the callback of a timer, or of a work queue, returns. */
+export const NOTHING: ReturnRange = { min: 0, max: 0 };
+
+interface Deferral {
+  /** whatever the program may */
+  readonly sleepable: boolean;
+  readonly returns: ReturnRange;
+}
+
 /** A path that begins in the callback, in a state that owes nothing to the caller's. */
-export function pushDeferred(env: Env, index: number, sleepable: boolean, setArguments: (frame: Frame) => void): void {
+function pushDeferred(env: Env, index: number, { sleepable, returns }: Deferral): Frame {
   const subprogram = env.subprograms[index]!;
   subprogram.isCallback = true;
   subprogram.isDeferred = true;
@@ -47,19 +56,19 @@ export function pushDeferred(env: Env, index: number, sleepable: boolean, setArg
   if (env.pending.length > LIMITS.pendingJumps) {
     reject(env, "E2BIG", `The sequence of ${env.pending.length} jumps is too complex for async cb.`);
   }
-  setArguments(frame);
   frame.isDeferred = true;
+  frame.callbackReturns = returns;
   frame.deferredDepth = env.state.frame.deferredDepth + 1;
+  return frame;
 }
 
-/** callback(map, key, value) of a timer that lies in a value of `map`. */
-export function pushTimerCallback(env: Env, index: number, { map, mapUid }: RegState): void {
-  pushDeferred(env, index, false, (frame) => {
-    for (const [i, type] of [REG.MAP_PTR, REG.MAP_KEY, REG.MAP_VALUE].entries()) {
-      const argument = pointerReg(type);
-      argument.map = map;
-      argument.mapUid = mapUid;
-      frame.registers[i + 1] = argument;
-    }
-  });
+/** callback(map, key, value) of what lies in the value that `reg` points into. */
+export function pushMapCallback(env: Env, index: number, { map, mapUid }: RegState, deferral: Deferral): void {
+  const frame = pushDeferred(env, index, deferral);
+  for (const [i, type] of [REG.MAP_PTR, REG.MAP_KEY, REG.MAP_VALUE].entries()) {
+    const argument = pointerReg(type);
+    argument.map = map;
+    argument.mapUid = mapUid;
+    frame.registers[i + 1] = argument;
+  }
 }
