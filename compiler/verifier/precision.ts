@@ -160,8 +160,10 @@ export function forceAllPrecise(env: Env, start: State): void {
   if (env.log.tracesAll) {
     env.log.line(`mark_precise: frame${start.frameIndex}: falling back to forcing all scalars precise`);
   }
-  for (let state = start.parent; state !== null; state = state.parent) {
+  // What was forced before stays so, and so does all before it: a loop that cannot be followed takes no quadratic time.
+  for (let state = start.parent; state !== null && !state.allPrecise; state = state.parent) {
     for (const frame of state.frames) forceFramePrecise(env, frame);
+    state.allPrecise = true;
   }
 }
 

@@ -21,7 +21,7 @@ export const OUTCOMES = [
   /** an exception that no caller expects */
   "bug",
   "unsupported",
-  /** the kernel gives up with an inconsistency of its own */
+  /** the kernel gives up with an inconsistency of its own, or takes too long */
   "kernel bug",
   /** the same verdict, but another errno or message */
   "errno",
@@ -85,6 +85,7 @@ export function compare(ours: OurJudgement, kernel: Judgement): Comparison {
 function outcomeOf(ours: OurJudgement, kernel: Judgement): Outcome {
   if (ours.bug !== null) return "bug";
   if (ours.unsupported !== null) return "unsupported";
+  if (kernel.errno === "EAGAIN") return "kernel bug";
   if (kernel.message?.startsWith("verifier bug:") && ours.message !== kernel.message) return "kernel bug";
   if (ours.errno === null) {
     if (kernel.errno !== null) return "false accept";

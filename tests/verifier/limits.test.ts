@@ -95,6 +95,15 @@ describe("time and memory", () => {
     });
     expect(Math.min(...times)).toBeLessThan(1000);
   });
+  test("a million instructions that no precision can be followed through", { timeout: 60_000 }, () => {
+    // The kernel takes minutes for this one: it marks all states before each time around.
+    const lines = ["r6 = r1", "r9 = 0", "again:", "call bpf_get_prandom_u32", "r0 = *(u32 *)skb[r0 + 34]", "r9 += 1"];
+    const jumps = ["if w0 <= 8 goto +1", "r0 = 7", "if r9 < r0 goto again", ...END];
+    const text = ["; prog: socket_filter license=GPL", ...lines, ...jumps].join("\n");
+    const result = verify(assembleProgram(text).program);
+    expect(result.verdict).toBe("rejected");
+    expect(result.processedInsns).toBe(1_000_001);
+  });
   test("a million instructions in bounded memory", { timeout: 60_000 }, () => {
     const before = process.memoryUsage().rss;
     verify(program(wideStates(1_000_000)));
