@@ -2,13 +2,14 @@
  * Where exploration begins: the program with its context (or memory, if raw), then each global function that it calls,
  * with anything that its prototype lets a caller pass. Kernel: do_check_main(), do_check_subprogs().
  */
+import { btfPointer } from "./btf-pointer.ts";
 import { dynptrReg } from "./dynptr-slots.ts";
 import type { Env } from "./env.ts";
 import { explore } from "./explore.ts";
 import { reject } from "./failure.ts";
 import { SccVisits } from "./loops.ts";
 import { type Parameter, parametersOf } from "./prototype.ts";
-import { FLAG, knownReg, pointerReg, REG, type RegState, UNKNOWN, ZERO } from "./register.ts";
+import { edit, FLAG, knownReg, pointerReg, REG, type RegState, UNKNOWN, ZERO } from "./register.ts";
 import { State } from "./state.ts";
 import { newFrame } from "./subprogram-call.ts";
 
@@ -80,5 +81,23 @@ function argument(env: Env, parameter: Parameter): RegState {
       if (parameter.mayBeNull) memory.id = env.newId();
       return memory;
     }
+    case "trusted":
+      return withNewId(env, btfPointer(env, parameter.btf, parameter.type, trustedFlags(parameter)));
+    case "untrusted": {
+      const { at } = parameter;
+      if (at === null) return pointerReg(REG.MEM | FLAG.RDONLY | FLAG.UNTRUSTED);
+      return withNewId(env, btfPointer(env, at.btf, at.type, FLAG.UNTRUSTED));
+    }
+    case "arena":
+      return UNKNOWN;
   }
+}
+
+const trustedFlags = ({ mayBeNull }: { readonly mayBeNull: boolean }): number =>
+  FLAG.TRUSTED | (mayBeNull ? FLAG.MAYBE_NULL : 0);
+
+function withNewId(env: Env, pointer: RegState): RegState {
+  const result = edit(pointer);
+  result.id = env.newId();
+  return result;
 }

@@ -4,8 +4,9 @@
  */
 import type { ArgSpec } from "../../spec/helpers.ts";
 import type { Btf } from "../object/btf/btf.ts";
-import { matchesType } from "./btf-match.ts";
+import { matchesType, type TypeRef } from "./btf-match.ts";
 import { btfPointer, requireStruct } from "./btf-pointer.ts";
+import { requireNearPointer, requireUnmodified } from "./ctx.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
 import type { CallArguments } from "./helper-arguments.ts";
@@ -44,6 +45,26 @@ export function requireKernelType(env: Env, call: CallArguments, arg: ArgSpec, r
   if (matchesType(env, { btf: reg.btf!, type: reg.btfType }, reg.off, wanted, options)) return;
   const have = reg.btf!.nameOf(reg.btfType);
   reject(env, "EACCES", `R${register} is of type ${have} but ${name} is expected`);
+}
+
+/** A pointer that a global function takes for one to a struct that is alive. Kernel: btf_check_func_arg_match() */
+export function requireTrustedStruct(
+  env: Env,
+  register: number,
+  wanted: TypeRef & { readonly mayBeNull: boolean },
+): void {
+  const reg = env.register(register);
+  const type = wanted.mayBeNull ? reg.type & ~FLAG.MAYBE_NULL : reg.type;
+  if (!BTF_TYPES.includes(type)) {
+    reject(env, "EACCES", `R${register} type=${typeName(reg.type)} expected=${BTF_TYPES.map(typeName).join(", ")}`);
+  }
+  const options = { strict: false, flexibleArrays: true };
+  if (!matchesType(env, { btf: reg.btf!, type: reg.btfType }, reg.off, wanted, options)) {
+    const have = reg.btf!.nameOf(reg.btfType);
+    reject(env, "EACCES", `R${register} is of type ${have} but ${wanted.btf.nameOf(wanted.type)} is expected`);
+  }
+  if (BTF_TYPES.includes(reg.type)) requireNearPointer(env, register, reg);
+  else requireUnmodified(env, register, reg);
 }
 
 /** A CPU's copy of the variable that the first argument names: a struct, or plain memory of its size. */

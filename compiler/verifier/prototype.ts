@@ -3,6 +3,10 @@
  * Kernel: btf_prepare_func_args(), in kernel/bpf/btf.c.
  */
 import type { Btf } from "../object/btf/btf.ts";
+import { essentialName } from "../object/btf/names.ts";
+import type { BtfType } from "../object/btf/types.ts";
+import type { TypeRef } from "./btf-match.ts";
+import { isContext, requireContext } from "./context-type.ts";
 import type { Env, Subprogram } from "./env.ts";
 import { reject, unsupported } from "./failure.ts";
 
@@ -10,7 +14,12 @@ export type Parameter =
   | { readonly kind: "scalar" }
   | { readonly kind: "ctx" }
   | { readonly kind: "dynptr" }
-  | { readonly kind: "memory"; readonly bytes: number; readonly mayBeNull: boolean };
+  | { readonly kind: "memory"; readonly bytes: number; readonly mayBeNull: boolean }
+  /** a pointer to a struct of the kernel that is alive */
+  | ({ readonly kind: "trusted"; readonly mayBeNull: boolean } & TypeRef)
+  /** any value, read with care: as the struct of the kernel, or as plain memory */
+  | { readonly kind: "untrusted"; readonly at: TypeRef | null }
+  | { readonly kind: "arena" };
 
 const MOST_PARAMETERS = 5;
 
@@ -50,6 +59,8 @@ function tagsOf(btf: Btf, func: number): string[][] {
   return tags;
 }
 
+const TAGS: ReadonlySet<string> = new Set(["ctx", "trusted", "untrusted", "nonnull", "nullable", "arena"]);
+
 function readParameter(
   env: Env,
   btf: Btf,
@@ -58,28 +69,68 @@ function readParameter(
   id: number,
   tags: readonly string[] = [],
 ): Parameter {
+  const refuse = (message: string): never => reject(env, "EINVAL", `arg#${index} ${message}`);
+  if (tags.some((tag) => !TAGS.has(tag))) {
+    reject(env, "EOPNOTSUPP", `arg#${index} has unsupported set of tags`);
+  }
   const type = btf.resolve(id);
-  if (type.kind === "int" || type.kind === "enum" || type.kind === "enum64") {
-    if (tags.length > 0) reject(env, "EINVAL", `arg#${index} has pointer tag, but is not a pointer type`);
-    return { kind: "scalar" };
-  }
   if (type.kind !== "ptr") {
-    reject(env, "EINVAL", `Arg#${index} type ${type.kind.toUpperCase()} in ${name}() is not supported yet.`);
+    if (tags.length > 0) refuse("has pointer tag, but is not a pointer type");
+    if (type.kind === "int" || type.kind === "enum" || type.kind === "enum64") return { kind: "scalar" };
+    return reject(env, "EINVAL", `Arg#${index} type ${type.kind.toUpperCase()} in ${name}() is not supported yet.`);
   }
+  const isAlone = tags.every((tag) => tag === tags[0]);
   const target = btf.resolve(type.type);
-  if (tags.includes("ctx") || (target.kind === "struct" && target.name === env.ctx.name)) return { kind: "ctx" };
-  // The kernel takes pointers to whole numbers for the context there.
-  if (env.hook !== null && target.kind === "int") unsupported("pointers to numbers as arguments of global functions");
+  if (tags.includes("ctx") || isContext(env, btf, type.type)) {
+    if (tags.some((tag) => tag !== "ctx")) refuse("has invalid combination of tags");
+    if (tags.length > 0) requireContext(env, btf, type.type, index);
+    return { kind: "ctx" };
+  }
   if (target.name === "bpf_dynptr" && (target.kind === "struct" || target.kind === "fwd")) {
-    if (tags.length > 0) reject(env, "EINVAL", `arg#${index} has invalid combination of tags`);
+    if (tags.length > 0) refuse("has invalid combination of tags");
     return { kind: "dynptr" };
   }
-  const other = tags.find((tag) => tag !== "nonnull");
-  if (other !== undefined) unsupported(`arguments tagged ${other}`);
+  if (tags.includes("trusted")) {
+    if (tags.includes("nonnull")) refuse("has invalid combination of tags");
+    return { kind: "trusted", ...kernelTypeLike(env, btf, type.type, index), mayBeNull: tags.includes("nullable") };
+  }
+  if (tags.includes("untrusted")) {
+    if (!isAlone) refuse("untrusted cannot be combined with any other tags");
+    return readUntrusted(env, btf, type.type, index);
+  }
+  if (tags.includes("arena")) {
+    if (!isAlone) refuse("arena cannot be combined with any other tags");
+    return { kind: "arena" };
+  }
+  if (tags.includes("nullable")) refuse("has invalid combination of tags");
   const bytes = btf.sizeOf(btf.skipModifiers(type.type));
   if (bytes === null) {
-    const kind = target.kind === "void" ? "UNKNOWN" : target.kind.toUpperCase();
-    reject(env, "EINVAL", `arg#${index} reference type('${kind} ${target.name}') size cannot be determined: -22`);
+    return refuse(`reference type('${kindName(target)} ${target.name}') size cannot be determined: -22`);
   }
   return { kind: "memory", bytes, mayBeNull: !tags.includes("nonnull") };
+}
+
+/** As the kernel's messages name kinds of types. */
+const kindName = ({ kind }: BtfType): string => (kind === "void" ? "UNKNOWN" : kind.toUpperCase());
+
+/** Memory that is read with care: numbers of any length, or a struct of the kernel. */
+function readUntrusted(env: Env, btf: Btf, pointed: number, index: number): Parameter {
+  const target = btf.resolve(pointed);
+  const isPrimitive = ["void", "int", "enum", "enum64", "float", "ptr"].includes(target.kind);
+  if (isPrimitive) return { kind: "untrusted", at: null };
+  return { kind: "untrusted", at: kernelTypeLike(env, btf, pointed, index) };
+}
+
+/** The kernel's type of the same name and kind. Kernel: btf_get_ptr_to_btf_id() */
+function kernelTypeLike(env: Env, btf: Btf, pointed: number, index: number): TypeRef {
+  const kernel = env.program.targetBtf ?? unsupported("arguments with kernel types without a kernel's BTF");
+  const target = btf.resolve(pointed);
+  const name = essentialName(target.name);
+  const found = [...kernel.ownCandidates(name)].filter(
+    (id) => kernel.kindOf(id) === target.kind && kernel.nameOf(id) === name,
+  );
+  if (found.length === 1) return { btf: kernel, type: found[0]! };
+  const who = `arg#${index} reference type('${kindName(target)} ${target.name}')`;
+  if (found.length > 1) return reject(env, "ESRCH", `${who} is ambiguous`);
+  return reject(env, "ENOENT", `${who} has no matches`);
 }

@@ -1,4 +1,5 @@
 /** Calls of subprograms: their body is explored with the caller's arguments. Kernel: check_func_call(), setup_func_entry(). */
+import type { ErrnoName } from "../../spec/errno.ts";
 import { LIMITS } from "../../spec/limits.ts";
 import type { Insn } from "../asm/instruction.ts";
 import { clearCallerSaved } from "./call-registers.ts";
@@ -6,6 +7,7 @@ import { requireUnmodified } from "./ctx.ts";
 import { checkDynptr } from "./dynptr.ts";
 import type { Env } from "./env.ts";
 import { Rejection, reject } from "./failure.ts";
+import { requireTrustedStruct } from "./helper-btf.ts";
 import { checkHelperMemory } from "./helper-memory.ts";
 import { notNull } from "./nullness.ts";
 import { forgetPackets } from "./packet.ts";
@@ -18,7 +20,7 @@ import { Frame, type State } from "./state.ts";
 
 export function checkSubprogramCall(env: Env, insn: Insn): void {
   const subprogram = env.subprogramAt.get(env.insnIndex + insn.imm + 1)!;
-  const parameters = parametersOf(env, env.subprograms[subprogram]!);
+  const parameters = parametersForCall(env, subprogram);
   if (parameters !== null) {
     callGlobal(env, subprogram, parameters);
     return;
@@ -33,6 +35,20 @@ export function checkSubprogramCall(env: Env, insn: Insn): void {
   }
 }
 
+/** A prototype that no call fits is a fault of the call. */
+function parametersForCall(env: Env, index: number): readonly Parameter[] | null {
+  try {
+    return parametersOf(env, env.subprograms[index]!);
+  } catch (error) {
+    if (!(error instanceof Rejection)) throw error;
+    return refuseCall(env, index, error.errno);
+  }
+}
+
+function refuseCall(env: Env, index: number, errno: ErrnoName): never {
+  return reject(env, errno, `Caller passes invalid args into func#${index} ('${env.subprograms[index]!.name}')`);
+}
+
 /** A global function is verified on its own: here only its arguments matter, and its result may be anything. */
 function callGlobal(env: Env, index: number, parameters: readonly Parameter[]): void {
   const callee = env.subprograms[index]!;
@@ -41,11 +57,13 @@ function callGlobal(env: Env, index: number, parameters: readonly Parameter[]): 
     reject(env, "EINVAL", "global function calls are not allowed while holding a lock,", advice);
   }
   if (callee.mightSleep) refuseGlobalInSection(env);
-  try {
-    for (const [i, parameter] of parameters.entries()) checkPassed(env, i, parameter);
-  } catch (error) {
-    if (!(error instanceof Rejection)) throw error;
-    reject(env, "EINVAL", `Caller passes invalid args into func#${index} ('${callee.name}')`);
+  for (const [i, parameter] of parameters.entries()) {
+    try {
+      checkPassed(env, i, parameter);
+    } catch (error) {
+      if (!(error instanceof Rejection)) throw error;
+      refuseCall(env, index, parameter.kind === "memory" ? "EINVAL" : error.errno);
+    }
   }
   if (env.log.traces) env.log.line(`Func#${index} ('${callee.name}') is global and assumed valid.`);
   if (callee.changesPacket) forgetPackets(env.state);
@@ -73,6 +91,18 @@ function checkPassed(env: Env, index: number, parameter: Parameter): void {
       return;
     case "memory":
       checkPassedMemory(env, register, reg, parameter);
+      return;
+    case "trusted":
+      if (!parameter.mayBeNull || reg.type !== REG.SCALAR || !isZero(reg.value)) {
+        requireTrustedStruct(env, register, parameter);
+      }
+      return;
+    case "untrusted":
+      return;
+    case "arena":
+      if (reg.type !== REG.ARENA && reg.type !== REG.SCALAR) {
+        reject(env, "EINVAL", `R${register} is not a pointer to arena or scalar.`);
+      }
   }
 }
 
