@@ -44,6 +44,7 @@ import { constantOf, isConstant } from "./scalar.ts";
 import { maskText } from "./scalar-text.ts";
 import { checkIrqFlag } from "./sections.ts";
 import { requireFieldOfMap } from "./timers.ts";
+import { findField } from "./value-fields.ts";
 
 /** What is known of a call when its arguments are checked. Kernel: struct bpf_kfunc_call_arg_meta. */
 export class KernelCall {
@@ -146,9 +147,11 @@ function noteMap(env: Env, call: KernelCall, register: number, reg: RegState): v
   const isOther = reg.btf !== null || reg.memSize !== 0 || reg.range !== 0 || reg.subprogram !== 0;
   if (reg.map === null && !isOther) reject(env, "EINVAL", `pointer in R${register} isn't map pointer`);
   if (call.map !== null && (call.map !== reg.map || call.mapUid !== reg.mapUid)) {
-    const what = call.map.fields?.some((field) => field.kind === "taskWork") ? "bpf_task_work" : "workqueue";
-    const uids = `map_uid=${call.mapUid} doesn't match map pointer in R${register} map_uid=${reg.mapUid}`;
-    reject(env, "EINVAL", `${what} pointer in R${register - 1} ${uids}`);
+    const [what, first] = findField(reg.map?.fields ?? [], "taskWork")
+      ? (["bpf_task_work", 2] as const)
+      : (["workqueue", 1] as const);
+    const uids = `map_uid=${call.mapUid} doesn't match map pointer in R${first + 1} map_uid=${reg.mapUid}`;
+    reject(env, "EINVAL", `${what} pointer in R${first} ${uids}`);
   }
   call.map = reg.map;
   call.mapUid = reg.mapUid;
@@ -227,7 +230,7 @@ function checkKind(env: Env, call: KernelCall, kind: PointerKind, index: number)
       checkSizedMemory(env, call, index);
       break;
     case "callback":
-      if (reg.type !== REG.FUNC) reject(env, "EINVAL", `arg#${index} expected pointer to func`);
+      if (reg.type !== REG.FUNC) reject(env, "EINVAL", `arg${index} expected pointer to func`);
       call.subprogram = reg.subprogram;
       break;
     case "constant string":
