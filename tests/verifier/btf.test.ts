@@ -11,7 +11,7 @@ import { Btf } from "../../compiler/object/btf/btf.ts";
 import { verify } from "../../compiler/verifier/index.ts";
 import { oracleProblem } from "../kernel/oracle.ts";
 import { Random } from "../random/rng.ts";
-import { argumentPrograms, tracepointIds, walkProgram } from "./btf-programs.ts";
+import { argumentPrograms, callProgram, tracepointIds, walkProgram } from "./btf-programs.ts";
 import { kernelVerdicts } from "./kernel/kernel.ts";
 
 const VMLINUX = "/sys/kernel/btf/vmlinux";
@@ -58,5 +58,12 @@ describe.skipIf(problem !== null)(`kernel types, live${problem === null ? "" : `
     const { differences, accepted } = compare(programs);
     expect(differences).toEqual([]);
     expect(accepted / count).toBeGreaterThan(0.1);
+  });
+
+  test(`helpers with what walks find, seeds from ${firstSeed}`, { timeout: 120_000 }, () => {
+    const programs = Array.from({ length: count }, (_, index) => callProgram(btf, ids, new Random(firstSeed + index)));
+    const { differences, accepted } = compare(programs);
+    expect(differences).toEqual([]);
+    expect(accepted / count).toBeGreaterThan(0.05);
   });
 });
