@@ -317,6 +317,16 @@ export const FAULTS = {
       "give each its own variable, and pass that variable's address",
     ],
   },
+  exception: {
+    title: "exception used wrongly",
+    meaning:
+      "bpf_throw() ends the whole program; what it returns then may be decided by one exception callback of the main program: a global function that " +
+      "takes one number, and that nobody calls.",
+    remedies: [
+      "throw outside of callbacks, and with nothing held that must be given back",
+      "name the callback with `__exception_cb(handler)` (bpf_experimental.h) at the main program only",
+    ],
+  },
   "global-function": {
     title: "global function used against its signature",
     meaning:

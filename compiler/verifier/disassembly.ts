@@ -41,6 +41,8 @@ const memoryText = (insn: Insn, base: number, sign = "u"): string => `*${address
 const addressText = (insn: Insn, base: number, sign = "u"): string =>
   `(${sign}${SIZES[insn.opcode & 0x18]} *)(r${base} ${signed(insn.off)})`;
 
+const unknownText = (insn: Insn): string => `BUG_${insn.opcode.toString(16)}`;
+
 function aluText(insn: Insn): string {
   const operation = insn.opcode & 0xf0;
   const wide = (insn.opcode & 7) === CLASS.ALU64;
@@ -50,6 +52,10 @@ function aluText(insn: Insn): string {
     return `r${insn.dst} = ${swap}${insn.imm} r${insn.dst}`;
   }
   if (operation === ALU.NEG) return `${letter}${insn.dst} = -${letter}${insn.dst}`;
+  if (ALU_SYMBOL[operation] === undefined) return unknownText(insn);
+  if (operation === ALU.MOV && wide && insn.off === 1 && insn.opcode & SRC.X) {
+    return `r${insn.dst} = addr_space_cast(r${insn.src}, ${insn.imm >>> 16}, ${insn.imm & 0xffff})`;
+  }
   const isSigned = insn.off === 1 && (operation === ALU.DIV || operation === ALU.MOD);
   const symbol = `${isSigned ? "s" : ""}${ALU_SYMBOL[operation]}`;
   if (!(insn.opcode & SRC.X)) return `${letter}${insn.dst} ${symbol} ${insn.imm}`;
@@ -79,7 +85,7 @@ function atomicText(insn: Insn): string {
   }
   const operation = insn.imm & ~ATOMIC.FETCH;
   const name = ATOMIC_NAMES[operation];
-  if (name === undefined) return `BUG_${insn.opcode.toString(16)}`;
+  if (name === undefined) return unknownText(insn);
   if (insn.imm & ATOMIC.FETCH) return `r${insn.src} = atomic${wide}_fetch_${name}(${address}, r${insn.src})`;
   return `lock *${address} ${ALU_SYMBOL[operation]} r${insn.src}`;
 }
@@ -104,6 +110,7 @@ function jumpText(env: Env, insn: Insn): string {
     case JMP.JCOND:
       return `may_goto pc${signed(insn.off)}`;
   }
+  if (JMP_SYMBOL[insn.opcode & 0xf0] === undefined) return unknownText(insn);
   const right = insn.opcode & SRC.X ? `${letter}${insn.src}` : `0x${(insn.imm >>> 0).toString(16)}`;
   return `if ${letter}${insn.dst} ${JMP_SYMBOL[insn.opcode & 0xf0]} ${right} goto pc${signed(insn.off)}`;
 }

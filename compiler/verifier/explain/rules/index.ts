@@ -7,8 +7,8 @@ import { CONTEXT_RULES } from "./context.ts";
 import { CONTROL_RULES } from "./control.ts";
 import { EXIT_RULES } from "./exits.ts";
 import { FORM_RULES } from "./form.ts";
-import { OBJECT_RULES } from "./objects.ts";
 import { accountOfOther } from "./other.ts";
+import { PHRASE_RULES } from "./phrased.ts";
 import { POINTER_RULES } from "./pointers.ts";
 
 const RULES = [
@@ -20,7 +20,7 @@ const RULES = [
   ...ARITHMETIC_RULES,
   ...FORM_RULES,
   ...EXIT_RULES,
-  ...OBJECT_RULES,
+  ...PHRASE_RULES,
 ];
 
 export function accountOf(scene: Scene): Account {

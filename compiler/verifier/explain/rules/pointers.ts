@@ -16,8 +16,8 @@ export const POINTER_RULES: readonly Rule[] = [
     explain: (scene, [, r]) => maybeNull(scene, Number(r)),
   },
   {
-    message: /^Possibly NULL pointer passed to (?:\w+ )?arg#?(\d+)/,
-    explain: (scene, [, r]) => maybeNull(scene, Number(r) + 1) ?? isVoid(scene, Number(r) + 1),
+    message: /^Possibly NULL pointer passed to (?:(\w+) )?arg#?(\d+)/,
+    explain: (scene, [, what, arg]) => passedNull(scene, Number(arg) + (what === "helper" ? 0 : 1)),
   },
   { message: /^R(\d+) type=\S*or_null\S* expected=/, explain: (scene, [, r]) => maybeNull(scene, Number(r)) },
   {
@@ -63,6 +63,10 @@ function maybeNull(scene: Scene, register: number): Account | null {
     limits: [{ what: "pointer", allowed: ["not NULL"], found: ["a pointer or NULL"] }],
   };
 }
+
+/** Helpers count their arguments from 1, kernel functions from 0. */
+const passedNull = (scene: Scene, register: number): Account | null =>
+  maybeNull(scene, register) ?? isVoid(scene, register);
 
 /** A number by now that was a pointer: into a packet that may have moved, to what was released, or NULL. */
 export function isVoid(scene: Scene, register: number): Account | null {

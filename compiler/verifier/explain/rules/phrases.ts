@@ -1,21 +1,17 @@
 /**
- * What the kernel manages for the program: locks and sections, dynptrs and iterators, fields of map values; and other rules
- * of which the kernel's message says enough once it is put into words. A row a message.
+ * Rules of which the kernel's message says enough once it is put into words: locks and sections, dynptrs and iterators, fields
+ * that the kernel manages, and single ones of the other kinds. A row a message; the first that fits holds.
  */
 import type { FaultKind } from "../../../../spec/faults.ts";
-import type { Account, Rule, Scene, Step } from "../scene.ts";
-import { registerOf, stepAt, trailOfRegister } from "../scene.ts";
-import { originSteps } from "../steps.ts";
-import { calleeName, holdsWords } from "../words.ts";
 
-interface Row {
+export interface Phrase {
   readonly kind: FaultKind;
   readonly message: RegExp;
   /** the headline; $1, $2, … stand for what the message says there */
   readonly says: string;
 }
 
-const ROWS: readonly Row[] = [
+export const PHRASES: readonly Phrase[] = [
   {
     kind: "protected-section",
     message: /^(.+?) cannot be used inside (\S+)-ed region$/,
@@ -28,12 +24,12 @@ const ROWS: readonly Row[] = [
   },
   {
     kind: "protected-section",
-    message: /^bpf_spin_unlock of different lock$/,
+    message: /^bpf_(?:res_)?spin_unlock\w* of different lock$/,
     says: "the lock that is given back is not the one that was taken",
   },
   {
     kind: "protected-section",
-    message: /^bpf_spin_unlock without taking a lock$/,
+    message: /^bpf_(?:res_)?spin_unlock\w* without taking a lock$/,
     says: "a lock is given back that was not taken on this path",
   },
   {
@@ -79,7 +75,8 @@ const ROWS: readonly Row[] = [
   },
   {
     kind: "special-field",
-    message: /kptr|bpf_spin_lock|bpf_timer|timer pointer|bpf_wq/,
+    message:
+      /kptr|bpf_(?:res_)?spin_lock|bpf_timer|timer pointer|bpf_wq|bpf_task_work|bpf_list_|list_head|bpf_rb_|bpf_rbtree|bpf_refcount/,
     says: "a special field of a map value is not used as it must be: $&",
   },
   {
@@ -186,42 +183,84 @@ const ROWS: readonly Row[] = [
       /^invalid may_goto|^at the time of BPF_LD_ABS|^addr_space_cast|^cannot use BPF_LD_|^callback function not static$|^use static function instead$/,
     says: "$&",
   },
+  {
+    kind: "kernel-struct-access",
+    message: /^R\d+ is (\S+) (?:invalid negative access|access percpu memory): off=(-?\d+)/,
+    says: "`struct $1` cannot be read at offset $2 like this",
+  },
+  {
+    kind: "memory-bounds",
+    message: /^R\d+ invalid (rdonly|rdwr) buffer access: off=(-?\d+), size=(\d+)$/,
+    says: "the buffer has no $3 bytes at offset $2",
+  },
+  {
+    kind: "program-setup",
+    message: /^attach_btf_id |^Attaching |^Tracing programs/,
+    says: "the program cannot be attached to this: $&",
+  },
+  {
+    kind: "malformed-program",
+    message: /BTF for kernel function|^kernel btf_id|^pseudo btf_id|BTF object FD/,
+    says: "the kernel's BTF has nothing that this instruction could mean: $&",
+  },
+  {
+    kind: "exception",
+    message: /exception c(?:b|allback)|^bpf_throw/,
+    says: "an exception is not used as it must be: $&",
+  },
+  {
+    kind: "kernel-struct-access",
+    message: /^write access at off|^no write support to|^only read from /,
+    says: "this part of a kernel struct cannot be accessed like this: $&",
+  },
+  {
+    kind: "memory-bounds",
+    message: /invalid tracepoint buffer access|invalid variable buffer offset/,
+    says: "the buffer of the tracepoint is accessed at an offset that is not known, or negative",
+  },
+  {
+    kind: "missing-null-check",
+    message: /^Possibly NULL pointer passed to /,
+    says: "an argument of this call may be NULL, and no check on this path rules that out",
+  },
+  {
+    kind: "wrong-argument-type",
+    message: /^(\w+)\(\) may write into memory pointed by R\d+ type=(\S+)$/,
+    says: "$1() may write into the memory that it is given, and this memory may only be read",
+  },
+  {
+    kind: "wrong-argument-type",
+    message: /type ID argument|^(\w+) is no iterator$/,
+    says: "an argument is not what this call wants: $&",
+  },
+  {
+    kind: "helper-not-allowed",
+    message: /^helper call is not allowed in probe$/,
+    says: "this helper may not be called by a program that is attached to this function",
+  },
+  {
+    kind: "helper-not-allowed",
+    message: /^a non-sleepable BPF program context$/,
+    says: "this call may sleep, and the program may not",
+  },
+  {
+    kind: "gpl-only",
+    message: /^(?:LSM|struct ops) programs must have a GPL compatible license$/,
+    says: "programs of this type must be under a GPL-compatible licence",
+  },
+  {
+    kind: "program-setup",
+    message: /^attach to |is not (?:sleepable|modifiable)$|^BPF_LSM_CGROUP|cannot attach as|^a program of a structure/,
+    says: "the program cannot be attached to this: $&",
+  },
+  {
+    kind: "malformed-program",
+    message: /^ldimm64 insn specifies/,
+    says: "the kernel's BTF has nothing that this instruction could mean: $&",
+  },
+  {
+    kind: "protected-section",
+    message: /^Acquiring the same lock again|^bpf_(?:res_)?spin_unlock\w* cannot be out of order$/,
+    says: "locks must be given back in reverse order, and none may be taken twice: $&",
+  },
 ];
-
-export const OBJECT_RULES: readonly Rule[] = ROWS.map(({ kind, message, says }) => ({
-  message,
-  explain: (scene, match) => account(scene, kind, words(scene, match, says)),
-}));
-
-function words(scene: Scene, match: RegExpExecArray, says: string): string {
-  return says.replace(/\$(\d|&)/g, (_all, which: string) =>
-    which === "&" ? scene.message : (match[Number(which)] ?? ""),
-  );
-}
-
-/** With where the register came from that the message names, and where what is still held was taken. */
-function account(scene: Scene, kind: FaultKind, headline: string): Account {
-  const register = /\bR(\d+)\b/.exec(scene.message)?.[1];
-  const isKnown = register !== undefined && scene.path.length > 0;
-  const callee = calleeName(scene.env, scene.insnIndex);
-  const held = isKnown ? `, where r${register} is ${holdsWords(registerOf(scene, Number(register)))}` : "";
-  return {
-    kind,
-    headline,
-    steps: [
-      ...(isKnown ? originSteps(scene, trailOfRegister(scene, Number(register))) : []),
-      ...(kind === "protected-section" ? sectionSteps(scene) : []),
-    ],
-    fault: callee === null ? `this is refused${held}` : `${callee}() is called here${held}`,
-  };
-}
-
-/** Where the sections began that the path is in. */
-function sectionSteps(scene: Scene): Step[] {
-  const held = scene.path.at(-1)?.references.filter(({ kind }) => kind !== "pointer") ?? [];
-  return held.flatMap(({ insnIndex }) => {
-    const at = scene.path.findLastIndex((visit) => visit.insnIndex === insnIndex);
-    const callee = calleeName(scene.env, insnIndex) ?? "this";
-    return at < 0 ? [] : [stepAt(scene, at, "call", `${callee}() begins the section that the program is still in`)];
-  });
-}
