@@ -1,6 +1,8 @@
 /** Opens and loads in one go, for objects that need nothing changed in between. api/open.ts does the work. */
 import type { CompiledObject } from "../spec/index.ts";
 import type { LoadedObject } from "./object.ts";
+import { isPrebuilt, loadPrebuilt } from "./prebuilt.ts";
+import { readSource } from "./source.ts";
 import { type OpenLoadOptions, type OpenObject, type OpenOptions, openObject } from "./open.ts";
 
 export interface CompileOptions extends OpenOptions {
@@ -11,16 +13,18 @@ export interface CompileOptions extends OpenOptions {
 export interface LoadOptions extends CompileOptions, OpenLoadOptions {}
 
 /**
- * Loads an object: a path, a file URL or its bytes. Throws what stops it: UsageError (unreadable), ObjectError (malformed),
+ * Loads an object: a path, a file URL or its bytes. One that was compiled ahead of time (`bpfjit build`) is linked as it is,
+ * for the target that it was built for. Throws what stops it: UsageError (unreadable), ObjectError (malformed),
  * VerifierError (a program is rejected), UnsupportedError, MapError.
  */
 export async function load(source: string | URL | Uint8Array, options: LoadOptions = {}): Promise<LoadedObject> {
-  const { runtime, runtimeOptions, reuse, pins, ...opening } = options;
+  const { runtime, runtimeOptions, reuse, strictRings, pins, ...opening } = options;
   const object = await openSelected(source, opening);
   return object.load({
     ...(runtime && { runtime }),
     ...(runtimeOptions && { runtimeOptions }),
     ...(reuse && { reuse }),
+    ...(strictRings && { strictRings }),
     ...(pins && { pins }),
   });
 }

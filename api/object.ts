@@ -38,6 +38,8 @@ export interface RunOptions {
   readonly onProgress?: (progress: PumpProgress) => void;
   /** struct of the records, by map */
   readonly types?: Readonly<Record<string, string>>;
+  /** CPUs run side by side although their programs share maps: see PumpOptions */
+  readonly concurrent?: boolean;
   /** ends the run after the batch under way */
   readonly signal?: AbortSignal;
 }
@@ -261,6 +263,7 @@ export class LoadedObject {
       const summary = await this.runtime.run(source, {
         onProgress,
         signal,
+        concurrent: options.concurrent,
         ...(reading !== null && { drain: () => reading.drain() }),
         ...(reading !== null && output && { afterEvent: (event) => reading.drainAfter(event), readers: [output] }),
       });
@@ -292,11 +295,18 @@ export class LoadedObject {
     let output: RecordOutput | null = null;
     const opened = maps.map(({ name, type, raw }, index) => {
       const typing = new RecordTyping(raw, this.manifest.types, options.types?.[name]);
+      // a ring of each worker: the others have one of each CPU, whose order does not depend on workers
+      const ordered = type === "ringbuf" && this.runtime.crew !== null;
       const onLost = (count: bigint, cpu: number | null): void => {
         options.onLost?.(name, count, cpu);
         output?.lost(index, count, cpu);
       };
-      return { name, type, typing, reader: openRecordReader(raw, this.runtime.cpus, { onLost }) };
+      return {
+        name,
+        type,
+        typing,
+        reader: openRecordReader(raw, this.runtime.cpus, { onLost, ordered }),
+      };
     });
     try {
       output = this.#beginOutput(options.output, opened);

@@ -29,6 +29,8 @@ export interface OpenLoadOptions {
   readonly runtimeOptions?: RuntimeOptions;
   /** maps that exist already, by the name that the object gives them */
   readonly reuse?: Readonly<Record<string, BpfMap>>;
+  /** ring buffers that all workers write to in the order in which they reserve; the others have a ring for each worker */
+  readonly strictRings?: readonly string[];
   /**
    * Maps that are pinned, by pin name: one that is there is taken, one that is not is put there. A map lives as long as
    * the object that made it. Without it pin names mean nothing.
@@ -155,7 +157,10 @@ export class OpenObject {
       const compiled = await this.compile();
       own = runtime === null ? createRuntime(options.runtimeOptions) : null;
       const home = runtime ?? own!;
-      const linked = await home.link(compiled, { reuse: { ...this.#reused(options), ...options.reuse } });
+      const linked = await home.link(compiled, {
+        reuse: { ...this.#reused(options), ...options.reuse },
+        strictRings: options.strictRings,
+      });
       for (const map of Object.values(this.maps)) {
         if (map.pinName === null || options.pins === undefined || options.pins.has(map.pinName)) continue;
         options.pins.set(map.pinName, linked.maps[map.name]!);

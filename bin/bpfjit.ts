@@ -38,6 +38,8 @@ function buildProgram(): Command {
     .option("--map <name>", "print only this map at the end (may be repeated)", collect)
     .option("--no-maps", "do not print maps at the end")
     .option("--opt <level>", "optimisation of the compiled code, 0 to 3", "2")
+    .option("--workers <count>", "threads for the capture's CPUs, where programs do not share maps between them", "0")
+    .option("--concurrent", "CPUs run side by side although programs share maps: results may depend on timing")
     .action(async (object, options) => (await import("./commands/run.ts")).run(object, options));
 
   withSink(withTarget(command("test-run <object>", "run one program on one input, as bpftool prog run does")))
@@ -59,6 +61,12 @@ function buildProgram(): Command {
     .option("--no-verify", "do not verify: every access is checked at run time instead")
     .option("--batch", "one JSON object a line in and out")
     .action(async (memory, options) => (await import("./commands/exec.ts")).exec(memory, options));
+
+  withTarget(command("build <object>", "compile ahead of time: a .wasm that run, test-run and bpfjit/runtime take"))
+    .requiredOption("-o, --output <file>", "where to write it")
+    .option("-p, --prog <name>", "only this program (may be repeated)", collect)
+    .option("--opt <level>", "optimisation of the compiled code, 0 to 3", "2")
+    .action(async (object, options) => (await import("./commands/build.ts")).build(object, options));
 
   withTarget(command("inspect <object>", "what is in an object, and what it became"), "--btf-file <file>")
     .option("-p, --prog <name>", "only this program")

@@ -20,6 +20,7 @@ import { importsOf } from "./instance.ts";
 import { type BpfMap, createMap, IdleMap, ProgArrayMap, RingbufMap } from "./maps/index.ts";
 import { LinkedObject } from "./object.ts";
 import { LinkedProgram, type ProgramHome } from "./program.ts";
+import type { InstallMessage } from "./workers/protocol.ts";
 import type { BatchFunction } from "./world.ts";
 
 export interface LinkOptions {
@@ -98,12 +99,13 @@ export async function linkObject(
       const slots = { main: world.install(program.name, main), batch: world.install(program.name, batch) };
       installed.push(new LinkedProgram(home, program, slots, batch as BatchFunction));
     }
-    await home.crew?.install(installation, {
+    const message: InstallMessage = {
       kind: "install",
       module,
       maps: maps.map(({ address, valuesAddress }) => ({ address, valuesAddress })),
       programs: installed.map(({ name, tableIndex, batchIndex }) => ({ name, main: tableIndex, batch: batchIndex })),
-    });
+    };
+    await home.crew?.install(installation, message, maps);
     fillProgArrays(manifest, maps, installed);
     return new LinkedObject({ manifest, programs: installed, maps, onClose: undo });
   } catch (error) {

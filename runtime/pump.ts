@@ -32,6 +32,11 @@ export interface PumpOptions {
    * before the next one. Every event is then a call of its own into Wasm, which is slower.
    */
   readonly afterEvent?: ((event: number) => boolean) | undefined;
+  /**
+   * CPUs run side by side although their programs share maps, as on a live machine. What comes out then depends on timing where
+   * the order of events of different CPUs matters. Default: only where it cannot be seen.
+   */
+  readonly concurrent?: boolean | undefined;
   /** called after each batch */
   readonly onProgress?: ((progress: PumpProgress) => void) | undefined;
   /** ends the run after the event under way; the summary then says so */
@@ -69,7 +74,7 @@ export async function pump(
   const onAbort = (): void => abort.abort(options.signal?.reason);
   if (options.signal?.aborted === true) onAbort();
   options.signal?.addEventListener("abort", onAbort);
-  const run = new Run({ world, crew }, source, options, abort.signal);
+  const run = new Run({ world, hooks, crew }, source, options, abort.signal);
   try {
     requireCpus(source, world);
     const wanted = hooks.wanted();
@@ -90,13 +95,14 @@ class Run {
   events = 0;
   readonly #world: World;
   readonly #crew: Crew | null;
+  readonly #hooks: Hooks;
   readonly #source: EventSource;
   readonly #options: PumpOptions;
   readonly #signal: AbortSignal;
   #lastTurn = monotonicNs();
 
   constructor(
-    { world, crew }: { readonly world: World; readonly crew: Crew | null },
+    { world, hooks, crew }: { readonly world: World; readonly hooks: Hooks; readonly crew: Crew | null },
     source: EventSource,
     options: PumpOptions,
     signal: AbortSignal,
@@ -104,6 +110,7 @@ class Run {
     this.#world = world;
     // whoever wants to know the event behind each record gets one after the other
     this.#crew = options.afterEvent === undefined ? crew : null;
+    this.#hooks = hooks;
     this.#source = source;
     this.#options = options;
     this.#signal = signal;
@@ -135,7 +142,7 @@ class Run {
 
   async #runBatch(batch: EventBatch): Promise<void> {
     let { address, count } = batch;
-    if (this.#crew !== null) {
+    if (this.#crew !== null && (this.#options.concurrent === true || this.#crew.isIndependent(this.#hooks))) {
       const hasReaders = this.#options.drain !== undefined || (this.#options.readers ?? []).length > 0;
       const relieve = hasReaders ? () => this.#relieve() : undefined;
       this.events += await this.#crew.run(address, count, { relieve, signal: this.#signal, foreign: this.#source });

@@ -27,6 +27,8 @@ interface RunOptions extends CommonOptions, TargetArguments, SinkArguments {
   /** false with --no-maps */
   readonly maps: boolean;
   readonly opt: string;
+  readonly workers: string;
+  readonly concurrent?: boolean;
 }
 
 export async function run(path: string, options: RunOptions): Promise<void> {
@@ -41,6 +43,8 @@ export async function run(path: string, options: RunOptions): Promise<void> {
     optimize,
     runtimeOptions: {
       cpus: source.cpus,
+      workers: parseCount(options.workers, "--workers", 0, 256),
+      onWorkerLoss: ({ worker }) => note(`worker ${worker} died: another has taken its place`),
       trace: (line) => {
         if (options.json) printJson({ type: "trace", line });
         else if (isPiped(options)) note(line);
@@ -65,6 +69,7 @@ export async function run(path: string, options: RunOptions): Promise<void> {
     const summary = await object.run(source, {
       types,
       signal: stop.signal,
+      concurrent: options.concurrent === true,
       // what goes to a file is not printed
       ...(output !== null
         ? { output }

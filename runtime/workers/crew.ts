@@ -6,6 +6,7 @@
 import { FaultError, MapError } from "../../base/index.ts";
 import { CPU, EVENT, HOOK, NULL_GUARD_BYTES, RUNTIME } from "../../spec/index.ts";
 import { libraryModule } from "../library.ts";
+import type { BpfMap } from "../maps/map.ts";
 import type { ForeignMemory, World } from "../world.ts";
 import { Member } from "./member.ts";
 import { type InstallMessage, REQUEST } from "./protocol.ts";
@@ -41,6 +42,15 @@ export interface CrewRun {
   /** how often the events are run, for measurements; default once */
   readonly times?: number | undefined;
 }
+
+/** A hook, as far as its programs go. */
+interface HookPrograms {
+  readonly links: readonly { readonly program: { readonly tableIndex: number } }[];
+}
+
+/** Of a map that is neither a value for each CPU nor a buffer that is only written to nor constant. */
+const isSharedByCpus = ({ spec }: BpfMap): boolean =>
+  !["percpu_array", "ringbuf", "perf_event_array"].includes(spec.type) && !spec.frozen;
 
 /** A worker that dies so often in a row before any event of its has begun will not get further. */
 const MOST_DEATHS = 10;
@@ -97,6 +107,8 @@ export class Crew {
   /** what a new thread must install */
   readonly #installed = new Map<number, InstallMessage>();
   readonly #losses: WorkerLoss[] = [];
+  /** main functions in the table of programs whose runs on one CPU may matter to runs on another */
+  readonly #sharing = new Set<number>();
   /** a lane's copies of the events that are its: address, and how many fit */
   readonly #queues: { address: number; capacity: number }[];
   #started: Promise<void> | null = null;
@@ -142,9 +154,10 @@ export class Crew {
     return this.#started;
   }
 
-  /** Puts an object's programs into the table of every worker, now and of those to come. */
-  async install(key: number, message: InstallMessage): Promise<void> {
+  /** Puts an object's programs into the table of every worker, now and of those to come. `maps` are those it uses. */
+  async install(key: number, message: InstallMessage, maps: readonly BpfMap[]): Promise<void> {
     this.#installed.set(key, message);
+    if (maps.some(isSharedByCpus)) for (const { main } of message.programs) this.#sharing.add(main);
     if (this.#started === null) return;
     await this.start();
     await this.#inTurn(async () => {
@@ -162,7 +175,17 @@ export class Crew {
     if (message === undefined) return;
     this.#installed.delete(key);
     const indices = message.programs.flatMap(({ main, batch }) => [main, batch]);
+    for (const { main } of message.programs) this.#sharing.delete(main);
     for (const member of this.#members) member.send({ kind: "uninstall", indices });
+  }
+
+  /**
+   * Nothing that the programs attached to these hooks do on one CPU can be seen on another, so that CPUs may run ahead of each
+   * other without anything coming out differently.
+   */
+  isIndependent(hooks: Iterable<HookPrograms>): boolean {
+    for (const { links } of hooks) if (links.some(({ program }) => this.#sharing.has(program.tableIndex))) return false;
+    return true;
   }
 
   /**

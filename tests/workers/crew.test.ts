@@ -42,7 +42,7 @@ describe("workers", () => {
       await using runtime = createRuntime({ cpus: CPUS, workers });
       const object = await runtime.link(compiled);
       const link = object.programs.count!.attach();
-      const { events: ran } = await runtime.run(source(5000));
+      const { events: ran } = await runtime.run(source(5000), { concurrent: true });
       const maps = ["total", "own", "keys", "seen"].map((name) =>
         [...object.maps[name]!.entries()].map(({ key, value }) => [hex(key), hex(value)]).sort(),
       );
@@ -133,16 +133,45 @@ describe("workers", () => {
     const compiled = await compile(COUNT);
     const first = await runtime.link(compiled);
     first.programs.count!.attach();
-    const running = runtime.run(source(3000));
+    const running = runtime.run(source(3000), { concurrent: true });
     const second = await runtime.link(compiled);
     second.programs.count!.attach();
     await running;
     first.close();
-    await runtime.run(source(1000));
+    await runtime.run(source(1000), { concurrent: true });
     const total = second.maps.total!.lookup(new Uint8Array(4)) as Uint8Array;
     const counted = Number(Buffer.from(total).readBigUInt64LE());
     expect(counted).toBeGreaterThanOrEqual(1000);
     expect(counted).toBeLessThanOrEqual(4000);
+  });
+
+  it("run events in their order where programs on one CPU see what those on another did", async () => {
+    // keeps the largest sequence number so far, and counts events that come behind a later one
+    const compiled = await compile(`
+; prog: tracepoint name=order target=test/event section=tp/test/event
+; map: state array key=4 value=16 max=1
+  r2 = *(u32 *)(r1 + 12)
+  r1 = map[state][0] ll
+  r3 = *(u64 *)(r1 + 0)
+  if r2 >= r3 goto later
+  r3 = *(u64 *)(r1 + 8)
+  r3 += 1
+  *(u64 *)(r1 + 8) = r3
+  goto out
+later:
+  *(u64 *)(r1 + 0) = r2
+out:
+  r0 = 0
+  exit
+`);
+    for (const workers of [0, 1, 2]) {
+      await using runtime = createRuntime({ cpus: CPUS, workers });
+      const object = await runtime.link(compiled);
+      object.programs.order!.attach();
+      await runtime.run(source(4000));
+      const state = Buffer.from(object.maps.state!.lookup(new Uint8Array(4)) as Uint8Array);
+      expect([state.readBigUInt64LE(0), state.readBigUInt64LE(8)]).toEqual([3999n, 0n]);
+    }
   });
 
   it("hand on what a program breaks off with, and go on", async () => {
