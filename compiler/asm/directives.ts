@@ -138,7 +138,7 @@ function readMap(fields: Fields, declared: readonly MapSpec[], types: TextTypes)
     innerMaps: [],
     pinned: false,
     numaNode: null,
-    extra: 0n,
+    extra: BigInt(fields.number("extra", 0xffff_ffff) ?? 0),
   };
   fields.end();
   if (initial !== null && initial.length !== map.valueSize) fields.fail("initial= must be as long as value=");

@@ -8,7 +8,7 @@ import { requireReadable, requireWritable } from "./operands.ts";
 import { pushPath } from "./paths.ts";
 import { adjustPointer } from "./pointer-arithmetic.ts";
 import { requestPrecision } from "./precision.ts";
-import { edit, knownReg, LINK, REG, type RegState, scalarReg, UNKNOWN, withoutId, withValue } from "./register.ts";
+import { edit, knownReg, LINK, REG, Reg, type RegState, scalarReg, UNKNOWN, withoutId, withValue } from "./register.ts";
 import { bitWidth, constantOf, type Scalar, UNKNOWN_SCALAR } from "./scalar.ts";
 import { alu, forkMask } from "./scalar-alu.ts";
 import { coerceToSizeSigned, keepBytes, moveLow, moveLowSigned, swapBytes } from "./scalar-size.ts";
@@ -78,7 +78,10 @@ function checkMoveFields(env: Env, insn: Insn): void {
     if (insn.imm !== 1 && insn.imm !== 1 << 16) {
       reject(env, "EINVAL", "addr_space_cast insn can only convert between address space 1 and 0");
     }
-    reject(env, "EINVAL", "addr_space_cast insn can only be used in a program that has an associated arena");
+    if (env.arena === null) {
+      reject(env, "EINVAL", "addr_space_cast insn can only be used in a program that has an associated arena");
+    }
+    return;
   }
   const widths = is64(insn) ? [0, 8, 16, 32] : [0, 8, 16];
   if (!widths.includes(insn.off) || insn.imm !== 0) reject(env, "EINVAL", "BPF_MOV uses reserved fields");
@@ -87,6 +90,7 @@ function checkMoveFields(env: Env, insn: Insn): void {
 /** What a move from a register leaves in the destination; an exact copy shares the source's id. */
 function moved(env: Env, insn: Insn): RegState {
   const wide = is64(insn);
+  if (wide && insn.imm !== 0) return insn.imm === 1 ? ARENA_POINTER : UNKNOWN;
   const source = env.register(insn.src);
   if (source.type !== REG.SCALAR) {
     if (wide && insn.off === 0) return source;
@@ -128,6 +132,10 @@ function checkBinaryFields(env: Env, insn: Insn, operation: number): void {
 
 function compute(env: Env, insn: Insn, operation: number): void {
   const destination = env.register(insn.dst);
+  if (destination.type === REG.ARENA || (fromRegister(insn) && env.register(insn.src).type === REG.ARENA)) {
+    env.setRegister(insn.dst, ARENA_POINTER);
+    return;
+  }
   if (!fromRegister(insn)) {
     const source = knownReg(BigInt.asUintN(64, BigInt(insn.imm)));
     if (destination.type === REG.SCALAR) computeScalar(env, insn, operation, destination, source);
@@ -151,6 +159,9 @@ function compute(env: Env, insn: Insn, operation: number): void {
     computeScalar(env, insn, operation, env.register(insn.dst), env.register(insn.src));
   }
 }
+
+/** Whatever is done to a pointer into the arena, it points into the arena: each access is cut to its size. */
+const ARENA_POINTER: RegState = new Reg(REG.ARENA, UNKNOWN_SCALAR);
 
 function computeScalar(env: Env, insn: Insn, operation: number, destination: RegState, source: RegState): void {
   const in32Bits = !is64(insn);

@@ -22,6 +22,13 @@ const READ_MODIFY_WRITE: ReadonlySet<number> = new Set([
   ATOMIC.CMPXCHG,
 ]);
 
+/** x86 makes loops of them, which cannot be resumed after a fault. Kernel: bpf_jit_supports_insn() */
+const NOT_IN_ARENA: ReadonlySet<number> = new Set([
+  ATOMIC.AND | ATOMIC.FETCH,
+  ATOMIC.OR | ATOMIC.FETCH,
+  ATOMIC.XOR | ATOMIC.FETCH,
+]);
+
 export function checkAtomic(env: Env, insn: Insn): void {
   if (READ_MODIFY_WRITE.has(insn.imm)) checkReadModifyWrite(env, insn);
   else if (insn.imm === ATOMIC.LOAD_ACQ) checkLoadAcquire(env, insn);
@@ -39,6 +46,9 @@ function checkReadModifyWrite(env: Env, insn: Insn): void {
   requireReadable(env, insn.dst);
   if (insn.imm === ATOMIC.CMPXCHG) requireReadable(env, 0);
   requireAtomicType(env, insn.dst, env.register(insn.dst).type, "stores into");
+  if (env.register(insn.dst).type === REG.ARENA && NOT_IN_ARENA.has(insn.imm)) {
+    reject(env, "EACCES", `BPF_ATOMIC stores into R${insn.dst} arena is not allowed`);
+  }
   const access = { address: insn.dst, off: insn.off, size: SIZE_BYTES[size]!, strict: true, signed: false };
   const loaded = insn.imm & ATOMIC.FETCH ? loadedByAtomic(insn) : -1;
   if (loaded >= 0) requireWritable(env, loaded);

@@ -123,8 +123,14 @@ function useMap(env: Env, index: number, used: Set<number>): void {
   ) {
     reject(env, "EBUSY", "only one cgroup storage of each type is allowed");
   }
-  if (map.type === "arena") unsupported("arena maps");
+  if (map.type === "arena") useArena(env, map);
   if (map.type === "insn_array") unsupported("instruction array maps");
+}
+
+/** The kernel must know where user space maps it; who loads an object maps it before its programs are verified. */
+function useArena(env: Env, map: MapSpec): void {
+  if (env.arena !== null) reject(env, "EBUSY", "Only one arena per program");
+  env.arena = map;
 }
 
 /** Special fields of the map's value that the program's type may not have to do with. Kernel: check_map_prog_compatibility() */
@@ -151,10 +157,17 @@ const IS_TRACING: ReadonlySet<ProgramTypeName> = new Set<ProgramTypeName>([
   "raw_tracepoint_writable",
 ]);
 
+/** An arena's entries are pages. */
+const PAGE_BYTES = 4096;
+
 /** Kernel: map_direct_value_addr() of arrays: one element, offset inside it. */
 function checkValueAddress(env: Env, index: number, offset: number): void {
   const map = env.program.maps[index]!;
   if (offset >= LIMITS.variableOffset) reject(env, "EINVAL", `direct value offset of ${offset} is not allowed`);
+  if (map.type === "arena") {
+    if (offset <= map.maxEntries * PAGE_BYTES) return;
+    reject(env, "ERANGE", `invalid access to map value pointer, value_size=${map.valueSize} off=${offset}`);
+  }
   if (mapTypeByName(map.type)?.name !== "array") {
     reject(env, "EINVAL", "no direct value access support for this map type");
   }

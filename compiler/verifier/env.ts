@@ -84,6 +84,8 @@ export class Env {
   readonly kernelFunctions = new Map<string, KernelFunction>();
   /** special fields of allocated objects, by type in the program's BTF. See value-fields.ts */
   readonly objectFields = new Map<number, readonly SpecialField[] | null>();
+  /** the arena that the program uses */
+  arena: MapSpec | null = null;
   /** index of the subprogram that exceptions end in, -1: none */
   exceptionCallback = -1;
   /** index into `subprograms` by first slot */

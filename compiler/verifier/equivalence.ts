@@ -147,6 +147,8 @@ function coversRegister(old: RegState, reg: RegState, ids: IdMap, strictness: St
         ids.matches(old.id, reg.id) &&
         ids.matches(old.refId, reg.refId)
       );
+    case REG.ARENA:
+      return true;
     case REG.PACKET:
     case REG.PACKET_META:
       if (old.range < 0 || reg.range < 0 ? old.range !== reg.range : old.range > reg.range) return false;

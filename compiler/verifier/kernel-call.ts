@@ -38,7 +38,6 @@ export function checkKernelCall(env: Env, insn: Insn): Step {
   }
   if (putsIn(name)) giveToGraph(env, env.register(2).refId);
   if (name === "bpf_throw") return checkThrow(env);
-  if (hasFlag(target, "arenaRet") || hasFlag(target, "arenaArg2")) unsupported(`arena functions (${name})`);
   clearCallerSaved(env);
   env.setRegister(0, kernelResult(env, call));
   if (name === "bpf_xdp_pull_data") forgetPackets(env.state);

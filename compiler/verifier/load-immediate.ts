@@ -6,7 +6,7 @@ import { reject } from "./failure.ts";
 import { lacksFunctionInfo } from "./function-info.ts";
 import { kernelVariable } from "./kernel-variable.ts";
 import { requireWritable } from "./operands.ts";
-import { knownReg, pointerReg, REG, type RegState } from "./register.ts";
+import { knownReg, pointerReg, REG, type RegState, UNKNOWN } from "./register.ts";
 
 export function checkWideImmediate(env: Env, insn: Insn): void {
   if (insn.off !== 0) reject(env, "EINVAL", "BPF_LD_IMM64 uses reserved fields");
@@ -24,6 +24,8 @@ function loaded(env: Env, insn: Insn): RegState {
     case PSEUDO_LD.FUNC:
       return functionPointer(env, insn);
     case PSEUDO_LD.MAP_VALUE: {
+      // User space's address of it: a number.
+      if (env.maps[insn.imm]!.type === "arena") return UNKNOWN;
       const value = pointerReg(REG.MAP_VALUE);
       value.map = env.maps[insn.imm]!;
       value.off = env.insns[env.insnIndex + 1]!.imm;

@@ -125,6 +125,8 @@ function accessMemory(env: Env, reg: RegState, access: Access): RegState | null 
       if (write) requireWritableMemory(env, access.address, reg);
       checkBufferAccess(env, access.address, reg, off, size);
       return loads ? UNKNOWN : null;
+    case REG.ARENA:
+      return loads ? UNKNOWN : null;
     case REG.MAP_PTR: {
       if (mayBeNull(reg.type)) break;
       const found = checkMapFields(env, access, reg.map!, off);

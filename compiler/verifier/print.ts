@@ -104,6 +104,7 @@ export function registerText(frame: Frame, reg: RegState): string {
   const precise = reg.type === REG.SCALAR && reg.precise ? "P" : "";
   if (reg.type === REG.SCALAR && constant !== null) return precise + signedText(constant);
   let text = precise + typeName(reg.type);
+  if (reg.type === REG.ARENA) return text;
   if (baseType(reg.type) === REG.BTF) text += reg.btf!.nameOf(reg.btfType);
   if (reg.type === REG.STACK) {
     if (frame.index !== reg.frame) text += `[${reg.frame}]`;

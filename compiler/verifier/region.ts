@@ -85,7 +85,7 @@ const PACKET_ALIGNMENT = 2;
 
 /** The stack always wants natural alignment, the rest only where `strict`. Kernel: check_ptr_alignment(). */
 export function checkAlignment(env: Env, reg: RegState, off: number, size: number, strict: boolean): void {
-  if (size === 1 || !(strict || reg.type === REG.STACK)) return;
+  if (size === 1 || reg.type === REG.ARENA || !(strict || reg.type === REG.STACK)) return;
   const packet = isPacketPointer(reg.type);
   // The kernel keeps a scalar's distance to what it is linked to in the same place, and adds it here too.
   const regOff = reg.type === REG.SCALAR ? reg.delta : reg.off;

@@ -31,7 +31,7 @@ const VALUES = {
   moved: (r: number) => [`r${r} = r6`, `r${r} += 8`],
   map: (r: number) => [`r${r} = map[values] ll`],
   value: (r: number) => [`r${r} = r8`],
-  string: (r: number) => [`r${r} = map[.rodata][0] ll`],
+  string: (r: number) => [`r${r} = map[strings][0] ll`],
   task: (r: number) => [`r${r} = r7`],
   inside: (r: number) => [`r${r} = r7`, `r${r} += 8`],
   function: (r: number) => [`r${r} = func callback ll`],
@@ -122,7 +122,7 @@ const nameOf = ({ type, attach, sleepable }: Kind): string =>
 function assemble(btf: Btf, kind: Kind, lines: readonly string[]): Program {
   const head = [
     "; map: values hash key=4 value=64 max=4",
-    "; map: .rodata array key=4 value=8 max=1 flags=128 frozen initial=6162630000000000",
+    "; map: strings array key=4 value=8 max=1 flags=128 frozen initial=6162630000000000",
     `; prog: ${nameOf(kind).replace(/ (\w+)/, (all, word: string) => (word === "sleepable" ? all : ` attach=${word}`))} license=GPL`,
   ];
   return assembleProgram([...head, ...lines].join("\n"), { targetBtf: btf }).program;

@@ -89,6 +89,7 @@ function directives(program: Program, logLevel: number): string {
       lines.push(`inner ${sizesOf(map.inner ?? SMALL_ARRAY)}`);
     }
     describe(map);
+    if (map.extra !== 0n) lines.push(`extra ${map.extra}`);
     const words = [sizesOf(map), map.name.replace(/\W/g, "_")];
     if (map.frozen) words.push("frozen");
     if (map.initial) words.push(toHex(map.initial));

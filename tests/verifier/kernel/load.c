@@ -10,6 +10,7 @@
  *   types HEX                 BTF of the program and of its maps' values
  *   func INSN TYPE            a function by its id in that BTF
  *   described KEY VALUE       ids in that BTF for the map, or template, that follows
+ *   extra N                   map_extra of the map that follows
  *   inner TYPE KEY VALUE ENTRIES FLAGS                        template of the maps of maps that follow
  *   map TYPE KEY VALUE ENTRIES FLAGS NAME [frozen] [HEX]      HEX: value of entry 0
  *   fn INSN NAME static|global ARGS      a function with ARGS integer arguments (BTF func_info)
@@ -49,6 +50,7 @@ static struct {
 	int maps[MOST_MAPS], map_count;
 	union bpf_attr inner;
 	int types, key_type, value_type;
+	unsigned long extra;
 	struct bpf_func_info typed[MOST_FUNCTIONS];
 	int typed_count;
 	struct function functions[MOST_FUNCTIONS];
@@ -149,6 +151,8 @@ static void clear(void)
 static void add_map(char *line)
 {
 	int described = program.value_type;
+	unsigned long extra = program.extra;
+	program.extra = 0;
 	for (int i = 0; i < known_map_count && !described; i++)
 		if (!strcmp(known_maps[i].line, line)) {
 			program.maps[program.map_count++] = known_maps[i].fd;
@@ -167,6 +171,7 @@ static void add_map(char *line)
 	attr.value_size = value;
 	attr.max_entries = entries;
 	attr.map_flags = flags;
+	attr.map_extra = extra;
 	int is_outer = type == BPF_MAP_TYPE_ARRAY_OF_MAPS || type == BPF_MAP_TYPE_HASH_OF_MAPS;
 	int inner = is_outer ? bpf(BPF_MAP_CREATE, &program.inner) : -1;
 	if (is_outer) attr.inner_map_fd = inner;
@@ -316,6 +321,7 @@ int main(void)
 		else if (!strncmp(line, "flags ", 6)) program.flags = atoi(rest);
 		else if (!strncmp(line, "log ", 4)) program.level = atoi(rest);
 		else if (!strncmp(line, "types ", 6)) load_types(rest);
+		else if (!strncmp(line, "extra ", 6)) program.extra = atoll(rest);
 		else if (!strncmp(line, "described ", 10)) sscanf(rest, "%d %d", &program.key_type, &program.value_type);
 		else if (!strncmp(line, "func ", 5) && program.typed_count < MOST_FUNCTIONS) {
 			struct bpf_func_info *function = &program.typed[program.typed_count++];
