@@ -40,6 +40,13 @@ const INDEXED: ReadonlySet<MapTypeName> = new Set<MapTypeName>([
   "cgrp_storage",
 ]);
 
+/** A map of an object whose BTF the kernel does not have. */
+export const withoutTypes = (spec: MapSpec): MapSpec => ({
+  ...spec,
+  inner: spec.inner === null ? null : withoutTypes(spec.inner),
+  btf: null,
+});
+
 export function withFields(
   spec: MapSpec,
   btf: Btf,

@@ -6,10 +6,11 @@
 import { BpfError, ObjectError, UnsupportedError } from "../../base/index.ts";
 import type { CType, MapSpec, ProgramTypeName, SectionSpec } from "../../spec/index.ts";
 import { findSection } from "../../spec/index.ts";
-import type { MissingRelocation, Program } from "../program.ts";
+import type { MissingRelocation, Program, ProgramFunction } from "../program.ts";
 import { findAttachBtf, findAttachMember } from "./attach.ts";
 import { Btf } from "./btf/btf.ts";
 import { type BtfExt, readBtfExt } from "./btf/ext.ts";
+import { isLoadable } from "./btf/fields.ts";
 import { applyCoreRelocations } from "./core/relocate.ts";
 import { ctxType } from "./ctx-type.ts";
 import { readDataSections } from "./datasec.ts";
@@ -20,7 +21,7 @@ import { ExternTable, readExterns } from "./externs.ts";
 import { type FunctionTable, type ObjectFunction, readFunctions } from "./functions.ts";
 import { type Layout, layOut } from "./layout.ts";
 import { type LinkContext, type Linked, linkProgram } from "./link.ts";
-import { withFields } from "./map-fields.ts";
+import { withFields, withoutTypes } from "./map-fields.ts";
 import { dataMap, fillSlots, type MapSources, readMaps } from "./maps.ts";
 import { recordRelocations } from "./relocations.ts";
 import { addStructOps } from "./struct-ops.ts";
@@ -125,7 +126,10 @@ export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObj
   if (isJudged) maps.change(sizeAtRunTime);
   const mapEdits = options.edits?.maps ?? {};
   maps.change((spec) => (Object.hasOwn(mapEdits, spec.name) ? editMap(spec, mapEdits[spec.name]!) : spec));
-  if (btf !== null) maps.change((spec) => withFields(spec, btf, dataSections, kernelTypes(target)));
+  const isKernelType = kernelTypes(target);
+  // What the kernel refuses libbpf loads the object without.
+  const loaded = btf !== null && isLoadable(btf, isKernelType) ? btf : null;
+  maps.change((spec) => (loaded === null ? withoutTypes(spec) : withFields(spec, loaded, dataSections, isKernelType)));
   recordRelocations(layout, functions, {
     mapAt: (offset) => maps.mapAt(offset),
     dataMapOf: (section) => maps.dataMapOf(section),
@@ -138,6 +142,7 @@ export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObj
     maps: maps.all.map((map) => map.spec),
     link: { functions, text: layout.text, externs, configMap, budget: { slots: MOST_SLOTS } },
     debug: new DebugInfo(btf, ext),
+    isTyped: loaded !== null,
     callbacks: exceptionCallbacks(btf, functions),
     types: options.types ?? {},
     edits: options.edits?.programs ?? {},
@@ -229,6 +234,8 @@ interface ProgramContext {
   readonly isJudged: boolean;
   readonly target: Target;
   readonly btf: Btf | null;
+  /** the kernel has the BTF */
+  readonly isTyped: boolean;
   readonly ctxTypeOf: (program: string) => CType | undefined;
 }
 
@@ -266,12 +273,12 @@ function readProgram(fn: ObjectFunction, context: ProgramContext): ProgramOutcom
       sleepable: spec?.sleepable ?? false,
       license: context.license,
       insns: linked.insns,
-      functions: context.debug.functionsOf(linked.parts),
+      functions: functionsOf(context, linked),
       lines: context.debug.linesOf(linked.parts),
       missing: missingOf(linked),
       maps: context.maps,
       memoryBytes: 0,
-      btf: context.btf,
+      btf: context.isTyped ? context.btf : null,
       targetBtf: target.btf,
       ...(modules.length > 0 && { modules }),
     };
@@ -299,6 +306,17 @@ function withMember(program: Program, target: Target): Program {
     return { ...program, attachBtf: findAttachMember(program.name, valueType.name, member.name, target) };
   }
   return program;
+}
+
+/** Without types the kernel tells global functions from others no more. */
+function functionsOf({ debug, isTyped }: ProgramContext, { parts }: Linked): readonly ProgramFunction[] {
+  const functions = debug.functionsOf(parts);
+  if (isTyped) return functions;
+  return functions.map(({ insnIndex, name }, index) => ({
+    insnIndex,
+    name,
+    linkage: index === 0 ? "global" : "static",
+  }));
 }
 
 function missingOf({ parts, missing: calls }: Linked): Map<number, MissingRelocation> {

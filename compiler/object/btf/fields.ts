@@ -89,6 +89,30 @@ export function fieldsOfObject(btf: Btf, id: number, isKernelType: IsKernelType)
   return fields;
 }
 
+/**
+ * Whether the kernel takes the BTF as it is: it looks at every struct that objects could be made of, and refuses all of it
+ * where one cannot be. Kernel: btf_parse_struct_metas(), btf_check_and_fixup_fields().
+ */
+export function isLoadable(btf: Btf, isKernelType: IsKernelType): boolean {
+  if (!hasSpecialTypes(btf)) return true;
+  try {
+    for (const kind of ["struct", "union"] as const) {
+      for (const id of btf.idsOf(kind)) requireTargets(btf, fieldsOfObject(btf, id, isKernelType) ?? [], isKernelType);
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof FieldsError) return false;
+    throw error;
+  }
+}
+
+const TAGS: ReadonlySet<string> = new Set(SPECIAL_FIELDS.flatMap((row) => row.tag ?? []));
+
+function hasSpecialTypes(btf: Btf): boolean {
+  for (const id of btf.idsOf("type_tag")) if (TAGS.has(btf.nameOf(id))) return true;
+  return [...RECORDED].some((name) => btf.findOwnByName(name, "struct") !== null);
+}
+
 /** Structs whose members make a type one that the kernel keeps a record of. Kernel: alloc_obj_fields */
 const RECORDED: ReadonlySet<string> = new Set(
   SPECIAL_FIELDS.flatMap((row) => (row.inObjects && row.struct !== null ? [row.struct] : [])),
@@ -315,6 +339,8 @@ function checkTogether(kinds: ReadonlySet<SpecialFieldKind>): void {
 }
 
 const PAGE_BYTES = 4096;
+const ROOTS: ReadonlySet<SpecialFieldKind> = new Set(["listHead", "rbRoot"]);
+const NODES: ReadonlySet<SpecialFieldKind> = new Set(["listNode", "rbNode"]);
 
 /** The fields, if what heads hold and user space may point to fits them; else throws FieldsError. Kernel: btf_check_and_fixup_fields(). */
 export function requireTargets(
@@ -328,8 +354,13 @@ export function requireTargets(
       if (ofKernel || size === 0) fail("EINVAL", "a uptr to a type of the kernel's");
       if (size > PAGE_BYTES) fail("E2BIG", "a uptr to more than a page");
     }
-    if (kind !== "listHead" && kind !== "rbRoot") continue;
-    if (fieldsOfObject(btf, type!, isKernelType) === null) fail("EFAULT", "a head of what cannot be in a list");
+    if (!ROOTS.has(kind)) continue;
+    const held = fieldsOfObject(btf, type!, isKernelType);
+    if (held === null) return fail("EFAULT", "a head of what cannot be in a list");
+    // Objects that can be held, and hold others that hold others, could hold each other.
+    if (fields.some((field) => NODES.has(field.kind)) && held.some((field) => ROOTS.has(field.kind))) {
+      fail("ELOOP", "objects that could own each other");
+    }
   }
   return fields;
 }
