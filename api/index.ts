@@ -90,3 +90,4 @@ export { MapRecord, type RecordOptions } from "./records.ts";
 export { type KernelTarget, readKernel, readKernels, readTargetBtf, type TargetOptions } from "./target.ts";
 export { defineTracepoint, tracepointsOf } from "./tracepoint.ts";
 export { type ProgramVerdict, type VerifyOptions, verifyObject } from "./verify.ts";
+export { TypedWriter, type WriterOptions } from "./writer.ts";

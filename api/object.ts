@@ -27,6 +27,7 @@ import {
   type RecordOptions,
   RecordTyping,
 } from "./records.ts";
+import { openSampleWriter, type TypedWriter, type WriterOptions } from "./writer.ts";
 
 export interface RunOptions {
   /** gets every record, in the order of its buffer; without it and `output` nobody reads, and full buffers lose records */
@@ -237,6 +238,11 @@ export class LoadedObject {
     const map = this.map(mapName).raw;
     const typing = new RecordTyping(map, this.manifest.types, options.type);
     return new TypedReader(openRecordReader(map, this.runtime.cpus, options), typing);
+  }
+
+  /** A writer of a user ring buffer, which programs drain. A map has one at a time. */
+  writer(mapName: string, options: WriterOptions = {}): TypedWriter {
+    return openSampleWriter(this.map(mapName).raw, this.manifest.types, options);
   }
 
   /** Attaches what is not attached, runs the source to its end, hands records on as they come. Closes source and output. */

@@ -123,6 +123,12 @@ export const LIBRARY = {
   ringbuf_reserve: fn([I, I, L], I),
   ringbuf_query: fn([I, L], L),
   ringbuf_reserve_dynptr: fn([I, I, L, I], I),
+  /** a drain of a user ring buffer, around the callback: (map, flags) → 0 or -errno; (map) → length of the next sample or
+   * -errno; (map, length); (map, flags, what was said of the next sample at last) → samples or -errno */
+  user_ringbuf_begin: fn([I, L], I),
+  user_ringbuf_next: fn([I], I),
+  user_ringbuf_done: fn([I, I], null),
+  user_ringbuf_end: fn([I, L, I], I),
   /** (ctx, map, flags, data, size) → 0 or -errno */
   perf_event_output: fn([I, I, L, I, I], I),
   /** the same for __sk_buff and xdp_md: bits 32 … 51 of flags say how many bytes of the packet follow the data */
@@ -186,6 +192,7 @@ export const MAP_OPERATIONS: Readonly<Record<MapStorage, Partial<Readonly<Record
     bpf_ringbuf_query: "ringbuf_query",
     bpf_ringbuf_reserve_dynptr: "ringbuf_reserve_dynptr",
   },
+  userRingbuf: {},
 };
 
 /** Which library function looks up a key given by value, by its bytes. Arrays: "inline", the address is computed in place. */
@@ -199,6 +206,7 @@ export const LOOKUP_BY_VALUE: Readonly<Record<MapStorage, Readonly<Record<number
   progArray: {},
   perfEventArray: {},
   ringbuf: {},
+  userRingbuf: {},
 };
 
 /** What the library imports from TypeScript (module "host"). Results of 64 bits go through WORKER.result. */
@@ -236,6 +244,7 @@ export const STORAGE_ID = {
   ringbuf: 7,
   lruHash: 8,
   lruPerCpuHash: 9,
+  userRingbuf: 10,
 } as const satisfies Record<MapStorage, number>;
 
 /** Words in MAP.private, by storage (offsets from MAP.private). */
@@ -283,6 +292,21 @@ export const MAP_PRIVATE = {
     /** u32 for Atomics.wait, bumped at every wake-up, and how many wait on it: nobody is notified while it is 0 */
     wake: 24,
     waiters: 28,
+  },
+  userRingbuf: {
+    /** address of the RING, and length of its data, which an overflow tail as long follows */
+    ring: 0,
+    bytes: 4,
+    /** u32 for Atomics.wait, bumped when programs have drained, and how many writers wait on it */
+    wake: 8,
+    waiters: 12,
+    /** id + 1 of the worker that drains, 0: nobody */
+    busy: 16,
+    /** of the drain under way: samples passed, discarded ones included, and samples that the callback was given */
+    passed: 24,
+    drained: 28,
+    /** the DYNPTR that the callback is given */
+    dynptr: 32,
   },
   perfEventArray: {
     /** u32 a slot: address of the perf buffer of that index, 0: none */
@@ -354,6 +378,9 @@ export const RING = {
 /** flags of submit, discard and output; of query. Source: include/uapi/linux/bpf.h */
 export const RINGBUF_FLAG = { NO_WAKEUP: 1, FORCE_WAKEUP: 2 } as const;
 export const RINGBUF_QUERY = { AVAIL_DATA: 0, RING_SIZE: 1, CONS_POS: 2, PROD_POS: 3 } as const;
+
+/** Most samples that one drain passes. Source: BPF_MAX_USER_RINGBUF_SAMPLES in kernel/bpf/ringbuf.c. */
+export const USER_RINGBUF_SAMPLES = 128 * 1024;
 
 /**
  * A perf buffer: a page laid out as struct perf_event_mmap_page, then 2^n data pages, then an overflow tail of 64 KiB.

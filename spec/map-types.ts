@@ -13,7 +13,9 @@ export type MapStorage =
   | "lruPerCpuHash"
   | "progArray"
   | "perfEventArray"
-  | "ringbuf";
+  | "ringbuf"
+  | "userRingbuf"
+  | "userRingbuf";
 
 /** Which wasm functions carry a program's operations on this storage. See spec/library.ts. */
 export interface MapTypeSpec {
@@ -73,7 +75,7 @@ export const MAP_TYPES = [
   row(28, "inode_storage", null, 4, "any", "zero", "5.10"),
   row(29, "task_storage", null, 4, "any", "zero", "5.11"),
   row(30, "bloom_filter", null, "zero", "any", "positive", "5.16"),
-  row(31, "user_ringbuf", null, "zero", "zero", "pages", "6.1"),
+  row(31, "user_ringbuf", "userRingbuf", "zero", "zero", "pages", "6.1"),
   row(32, "cgrp_storage", null, 4, "any", "zero", "6.2"),
   row(33, "arena", null, "zero", "zero", "any", "6.9"),
   row(34, "insn_array", null, 4, "any", "positive", "6.19"),

@@ -39,6 +39,7 @@ import {
   TASK,
   UPDATE_FLAG,
   USER_ADDRESS_END,
+  USER_RINGBUF_SAMPLES,
   WORKER,
 } from "../spec/index.ts";
 
@@ -81,6 +82,7 @@ const CONSTANTS: Readonly<Record<string, Constant | Words>> = {
   TASK,
   UPDATE_FLAG,
   USER_ADDRESS_END,
+  USER_RINGBUF_SAMPLES,
   WORKER,
   STORAGE: STORAGE_ID,
   ATOMIC: isa.ATOMIC,
@@ -91,6 +93,7 @@ const CONSTANTS: Readonly<Record<string, Constant | Words>> = {
   ARRAY: inDescriptor(MAP_PRIVATE.array),
   HASH: inDescriptor(MAP_PRIVATE.hash),
   RINGBUF: inDescriptor(MAP_PRIVATE.ringbuf),
+  USER_RINGBUF: inDescriptor(MAP_PRIVATE.userRingbuf),
   PERF_ARRAY: inDescriptor(MAP_PRIVATE.perfEventArray),
   PROG_ARRAY: inDescriptor(MAP_PRIVATE.progArray),
   SK_BUFF: offsets(CTX.sched_cls.fields),

@@ -83,7 +83,7 @@ export function lowerForEach(body: Body, insnIndex: number): Expr[] {
 }
 
 /** Calls the subprogram that r2 names: the only one it can be, or a choice by its constant. */
-function callback(body: Body, insnIndex: number, values: readonly Expr[]): { before: Expr[]; value: Expr } {
+export function callback(body: Body, insnIndex: number, values: readonly Expr[]): { before: Expr[]; value: Expr } {
   const { frame, program, wasm } = body;
   const { m, i64 } = wasm;
   const callbacks = factsAt(body, insnIndex)?.callbacks ?? [];

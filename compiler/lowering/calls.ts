@@ -28,6 +28,7 @@ import { spillSlots } from "./slots.ts";
 import { storageOf } from "./storage.ts";
 import { lowerTailCall } from "./tail-call.ts";
 import { subprogramName } from "./unit.ts";
+import { lowerDrain } from "./user-ringbuf.ts";
 
 export function lowerCall(body: Body, insn: Insn, insnIndex: number): Expr[] {
   if (insn.src === PSEUDO_CALL.SUBPROG) return lowerSubprogramCall(body, insnIndex + 1 + insn.imm, insnIndex);
@@ -47,6 +48,8 @@ function lowerHelper(body: Body, helper: Callee, insnIndex: number): Expr[] {
         return lowerLoop(body, insnIndex);
       case "bpf_for_each_map_elem":
         return lowerForEach(body, insnIndex);
+      case "bpf_user_ringbuf_drain":
+        return lowerDrain(body, insnIndex);
     }
     throw new BugError(`${helper.name} has no lowering`);
   }

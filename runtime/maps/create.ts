@@ -15,6 +15,7 @@ import type { BpfMap, MapOrigin, MapWorld } from "./map.ts";
 import { PerfEventArrayMap } from "./perf-array.ts";
 import { ProgArrayMap } from "./prog-array.ts";
 import { RingbufMap, type RingbufOptions } from "./ringbuf.ts";
+import { UserRingbufMap } from "./user-ringbuf.ts";
 
 /** Kernel: KMALLOC_MAX_SIZE and sizeof(struct htab_elem) on x86-64. */
 const HASH_ELEMENT_LIMIT = 4 * 1024 * 1024 - 48;
@@ -39,6 +40,7 @@ const MAKERS: Readonly<Record<MapStorage, (origin: MapOrigin, options: CreateOpt
   progArray: (origin) => new ProgArrayMap(origin),
   perfEventArray: (origin) => new PerfEventArrayMap(origin),
   ringbuf: (origin, options) => new RingbufMap(origin, options),
+  userRingbuf: (origin) => new UserRingbufMap(origin),
 };
 
 /**
@@ -107,6 +109,7 @@ function checkDefinition(spec: MapSpec, type: MapTypeSpec): void {
       if (spec.maxEntries > 2 ** 31) refuse("E2BIG", `max_entries is ${spec.maxEntries}`);
       break;
     case "ringbuf":
+    case "userRingbuf":
       checkFlags(refuse, spec, MAP_FLAG.NUMA_NODE);
       break;
     default:

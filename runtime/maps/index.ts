@@ -6,3 +6,4 @@ export { BpfMap, type MapValue } from "./map.ts";
 export { PerfEventArrayMap } from "./perf-array.ts";
 export { ProgArrayMap } from "./prog-array.ts";
 export { RingbufMap } from "./ringbuf.ts";
+export { UserRingbufMap } from "./user-ringbuf.ts";

@@ -12,6 +12,7 @@ export { PerfReader, type PerfReaderOptions } from "./perf-reader.ts";
 export { readSnapshot } from "./perf-snapshot.ts";
 export { RecordReader } from "./reader.ts";
 export { RingbufReader } from "./ringbuf-reader.ts";
+export { type Sample, SampleWriter, type SampleWriterOptions } from "./sample-writer.ts";
 
 export function openReader(map: KeylessMap, options: PerfReaderOptions = {}): RecordReader {
   if (map instanceof RingbufMap) return new RingbufReader(map, options);

@@ -20,6 +20,7 @@ import { HashMap } from "../maps/hash.ts";
 import { type BpfMap, readU64, writeU64 } from "../maps/map.ts";
 import { PerfEventArrayMap } from "../maps/perf-array.ts";
 import { RingbufMap } from "../maps/ringbuf.ts";
+import { UserRingbufMap } from "../maps/user-ringbuf.ts";
 import { PerfLayout } from "../rings/perf-layout.ts";
 import { repairHash } from "./repair-hash.ts";
 
@@ -54,6 +55,8 @@ export function repairAfter(arena: Arena, maps: Iterable<BpfMap>, dead: DeadWork
       changed.push(map.name);
     }
     releaseValues(arena, map, dead);
+    // The sample under way is still there for the next drain.
+    if (map instanceof UserRingbufMap) release(arena, map.word("busy"), dead);
     const count =
       map instanceof RingbufMap
         ? repairRings(arena, map, dead, acquire)

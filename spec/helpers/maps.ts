@@ -159,7 +159,7 @@ export const MAP_HELPERS = [
   row(201, "bpf_dynptr_read", [MEM_OUT, SIZE0, DYNPTR, ANY32, ANY64], "int", "all", "wasm"),
   row(202, "bpf_dynptr_write", [DYNPTR, ANY32, MEM_IN, SIZE0, ANY64], "int", "all", "wasm"),
   row(203, "bpf_dynptr_data", [DYNPTR, ANY32, ALLOC_SIZE0], "dynptrMemOrNull", "all", "wasm"),
-  row(209, "bpf_user_ringbuf_drain", [MAP, FUNC, STACK0, ANY64], "int", "all", null),
+  row(209, "bpf_user_ringbuf_drain", [MAP, FUNC, STACK0, ANY64], "int", "all", "lowering"),
   row(
     210,
     "bpf_cgrp_storage_get",

@@ -27,6 +27,12 @@ export interface KernelRun {
   readonly repeat?: number;
   readonly flags?: number;
   readonly cpu?: number;
+  /** written to a user ring buffer before the run */
+  readonly samples?: {
+    readonly map: number;
+    readonly producer: number;
+    readonly records: readonly (readonly [position: number, bytes: string])[];
+  };
 }
 
 export interface KernelJob {
@@ -35,6 +41,9 @@ export interface KernelJob {
   readonly progFlags?: number;
   readonly license: string;
   readonly insns: string;
+  readonly btf?: string;
+  /** types of the functions that begin at these slots */
+  readonly functions?: readonly (readonly [insn: number, type: number])[];
   readonly maps: readonly KernelMap[];
   readonly runs: readonly KernelRun[];
   /** maps whose entry 0 is wanted afterwards */
@@ -48,6 +57,8 @@ export interface KernelRunAnswer {
   readonly dataSize: number;
   readonly ctxOut: string | null;
   readonly ctxSize: number;
+  /** of the user ring buffer that `samples` names */
+  readonly consumer?: number;
 }
 
 export interface KernelAnswer {
