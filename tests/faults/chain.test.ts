@@ -331,3 +331,33 @@ describe("programs without line information", () => {
     });
   });
 });
+
+describe("names of variables", () => {
+  const lookup = `${KEY}r1 = map[h] ll\ncall bpf_map_lookup_elem\nr0 = *(u64 *)(r0 + 0)\nexit`;
+  /** The headline where the call stands in the line `text` at the 1-based column, and the use in `use`. */
+  const headline = (text: string, column: number, use: string): string => {
+    const { program } = assembleProgram(`${MAP}${lookup}`);
+    const place = { file: "a.c", line: 1, column };
+    const lines = [
+      { ...place, insnIndex: 0, text: "key = 0;", column: 1 },
+      { ...place, insnIndex: 5, text },
+      { ...place, insnIndex: 6, line: 2, text: use, column: 1 },
+    ];
+    const result = verify({ ...program, lines });
+    if (result.verdict !== "rejected") throw new Error("accepted");
+    return result.error.explanation!.headline;
+  };
+
+  it.each([
+    ["v = bpf_map_lookup_elem(&h, &key);", 5, "*v += 1;", "`v` may be NULL"],
+    ["struct value *v = lookup(&h, &key);", 19, "use(v->count);", "`v` may be NULL"],
+    ["e->v = (void *)lookup(&h, &key);", 16, "*e->v = 1;", "`e->v` may be NULL"],
+    // not the whole value, another call, another variable in the end, no assignment
+    ["v = 1 + lookup(&h, &key);", 9, "*v += 1;", "the result of bpf_map_lookup_elem() may be NULL"],
+    ["v = wrap(lookup(&h, &key));", 10, "*v += 1;", "the result of bpf_map_lookup_elem() may be NULL"],
+    ["v = lookup(&h, &key);", 5, "*value += 1;", "the result of bpf_map_lookup_elem() may be NULL"],
+    ["if (v == lookup(&h, &key))", 10, "*v += 1;", "the result of bpf_map_lookup_elem() may be NULL"],
+  ])("of %s", (text, column, use, begins) => {
+    expect(headline(text, column, use).startsWith(begins)).toBe(true);
+  });
+});

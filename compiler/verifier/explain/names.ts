@@ -2,6 +2,7 @@
  * Names of variables, read out of the C lines that line information carries (BTF has no local variables). Only what a
  * line says beyond doubt is taken: a wrong name would be worse than none.
  */
+import { sourceLineAt } from "../../program.ts";
 import type { Scene } from "./scene.ts";
 import { lineText } from "./scene.ts";
 import { isOrigin, type TrailEvent } from "./trail.ts";
@@ -28,14 +29,37 @@ export function nameOfOrigin(scene: Scene, event: TrailEvent): string | null {
   if (assignment === null) return null;
   const isWhole =
     event.kind === "result"
-      ? isCallOf(calleeName(scene.env, insnIndex), assignment.value)
-      : event.kind === "loaded" && /^(?:\([^()]*\)\s*)*\(?[\w\s.*&[\]]+(?:->[\w.[\]]+)*\)?$/.test(assignment.value);
+      ? isCallOf(scene, insnIndex, assignment.value)
+      : event.kind === "loaded" && isLoadOf(scene, insnIndex, assignment.value);
   return isWhole ? assignment.name : null;
 }
 
-/** Helpers are often called through wrappers: any call will do, but not one that something is done with. */
-const isCallOf = (callee: string | null, value: string): boolean =>
-  callee !== null && /^(?:\([^()]*\)\s*)*[A-Za-z_]\w*\s*\(.*\)$/.test(value);
+/** `(type)pointer->field[2]`: names and constants only, so that one load, the last, makes the value. */
+const MEMBER = /^(?:\([^()]*\)\s*)*\(?([A-Za-z_]\w*)(?:(?:->|\.)([A-Za-z_]\w*))*(?:\[\d+\])?\)?$/;
+
+/** The load is that of the whole value: line information points at its member, or at the start of an array's. */
+function isLoadOf(scene: Scene, insnIndex: number, value: string): boolean {
+  const match = MEMBER.exec(value);
+  const token = tokenAt(scene, insnIndex);
+  if (match === null || token === null) return false;
+  const [, first, last = first] = match;
+  return token === last || (value.includes("[") && token === first);
+}
+
+/** Helpers are often called by other names: any call will do that line information points at, if it is the whole value. */
+function isCallOf(scene: Scene, insnIndex: number, value: string): boolean {
+  const match = /^(?:\([^()]*\)\s*)*([A-Za-z_]\w*)\s*\(.*\)$/.exec(value);
+  if (match === null || calleeName(scene.env, insnIndex) === null) return false;
+  const token = tokenAt(scene, insnIndex);
+  return token === null || token === match[1];
+}
+
+/** The word that line information points at; null where it has no column. */
+function tokenAt(scene: Scene, insnIndex: number): string | null {
+  const line = sourceLineAt(scene.program, insnIndex);
+  if (line === null || line.column === 0) return null;
+  return /^\w*/.exec(line.text.slice(line.column - 1 - (line.indent ?? 0)))![0];
+}
 
 /**
  * The variable of a value with this trail, if the line of the fault has it too: the value may have gone on to another one.

@@ -148,10 +148,11 @@ function checkSteps(scene: Scene, _register: number, reg: RegState, trail: reado
   );
   if (own !== undefined) {
     const { range } = own.after;
+    const rest = own.after.id === reg.id ? "and no more" : "but not behind a variable offset that is added later";
     const text =
       range < 0
         ? "on this path the comparison found that the packet ends before"
-        : `this comparison proves that ${range === 1 ? "1 byte is" : `${range} bytes are`} there, and no more`;
+        : `this comparison proves that ${range === 1 ? "1 byte is" : `${range} bytes are`} there, ${rest}`;
     return [stepAt(scene, own.at, "check", text)];
   }
   const { path, env } = scene;
