@@ -5,7 +5,14 @@
 import { accessSync, constants, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { gunzipSync } from "node:zlib";
-import { readKernel, type TargetOptions } from "../api/index.ts";
+import {
+  isPrebuilt,
+  readKernel,
+  type TargetOptions,
+  type TracepointDefinition,
+  type TracepointOptions,
+  tracepointsOf,
+} from "../api/index.ts";
 import { BpfError, UsageError } from "../base/index.ts";
 import { DEFAULT_KERNEL_VERSION, findKernelVersion, type SymbolAddresses } from "../compiler/index.ts";
 import { type ProgramTypeName, programTypeByName } from "../spec/index.ts";
@@ -20,16 +27,35 @@ export interface TargetArguments {
   readonly btf?: string;
   readonly kconfig?: string;
   readonly progType?: readonly string[];
+  readonly tracepoints?: string;
 }
 
 /** What api functions take as the target, and the types of programs that their sections do not say. */
-export interface Preparation extends TargetOptions {
+export interface Preparation extends TargetOptions, TracepointOptions {
   readonly types?: Readonly<Record<string, ProgramTypeName>>;
 }
 
-export function readTarget({ btf, kconfig, progType }: TargetArguments): Preparation {
-  const types = progType === undefined ? {} : { types: parseTypes(progType) };
-  return { ...readKernelOptions(btf, kconfig), ...types };
+/** Nothing for an object that was compiled ahead of time: it was prepared then. */
+export const readTargetFor = (object: Uint8Array, options: TargetArguments): Preparation =>
+  isPrebuilt(object) ? {} : readTarget(options);
+
+export function readTarget({ btf, kconfig, progType, tracepoints }: TargetArguments): Preparation {
+  return {
+    ...readKernelOptions(btf, kconfig),
+    ...(progType !== undefined && { types: parseTypes(progType) }),
+    ...(tracepoints !== undefined && { tracepoints: readTracepoints(tracepoints) }),
+  };
+}
+
+function readTracepoints(path: string): TracepointDefinition[] {
+  const text = new TextDecoder().decode(readInputFile(path));
+  let declaration: unknown;
+  try {
+    declaration = JSON.parse(text);
+  } catch (cause) {
+    throw new UsageError("INPUT_UNREADABLE", `${path} is no JSON: ${(cause as Error).message}`, { cause });
+  }
+  return tracepointsOf(declaration);
 }
 
 function parseTypes(pairs: readonly string[]): Record<string, ProgramTypeName> {
@@ -60,7 +86,7 @@ function readKernelOptions(btf: string | undefined, kconfig: string | undefined)
     ...(canRead(`${OWN_BTF}/vmlinux`) && readOwnKernel()),
     ...config,
     ...(kconfig === undefined && version !== null && { kernelVersion: version }),
-    symbols: new KernelSymbols(),
+    ...(canRead(OWN_SYMBOLS) && { symbols: new KernelSymbols() }),
   };
 }
 
@@ -106,7 +132,6 @@ class KernelSymbols implements SymbolAddresses {
 
 function readSymbols(): Map<string, bigint> {
   const addresses = new Map<string, bigint>();
-  if (!canRead(OWN_SYMBOLS)) return addresses;
   for (const line of readFileSync(OWN_SYMBOLS, "latin1").split("\n")) {
     const [address, , name] = line.split(/[ \t]/, 3);
     if (/^[0-9a-f]+$/.test(address ?? "") && name !== undefined && !addresses.has(name))

@@ -39,6 +39,8 @@ export interface Program {
   readonly modules?: readonly { readonly name: string; readonly btf: Btf }[];
   /** BTF of the kernel that the program was prepared for; absent or null where there was none */
   readonly targetBtf?: Btf | null;
+  /** symbols that this kernel lists; absent: not known, so that all its variables count as listed */
+  readonly targetSymbols?: { get(name: string): bigint | undefined };
 }
 
 /** A function, a typedef of a tracepoint, or a struct of functions, in the target's BTF. */

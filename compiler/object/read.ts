@@ -110,6 +110,7 @@ export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObj
     kernelVersion: options.kernelVersion ?? configVersion(options.kconfig ?? "") ?? DEFAULT_KERNEL_VERSION,
     config: parseConfig(options.kconfig ?? ""),
     symbols: options.symbols ?? new Map(),
+    listed: options.symbols ?? null,
     hasAllSymbols: isJudged,
     hasAllConfig: isJudged && options.kconfig === undefined,
   };
@@ -280,6 +281,7 @@ function readProgram(fn: ObjectFunction, context: ProgramContext): ProgramOutcom
       memoryBytes: 0,
       btf: context.isTyped ? context.btf : null,
       targetBtf: target.btf,
+      ...(target.listed !== null && { targetSymbols: target.listed }),
       ...(modules.length > 0 && { modules }),
     };
     if (type === "struct_ops") return { ok: true, program: withMember(program, target) };

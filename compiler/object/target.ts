@@ -23,6 +23,8 @@ export interface Target {
   /** values of CONFIG_… as in a kernel's configuration file: `y`, `m`, `n`, `"text"`, `250`, `0x10` */
   readonly config: ReadonlyMap<string, string>;
   readonly symbols: SymbolAddresses;
+  /** the same where they were given; null: what the kernel lists is not known */
+  readonly listed: SymbolAddresses | null;
   /** symbols that are not among `symbols` count as there, at address 0 */
   readonly hasAllSymbols: boolean;
   /** values that are not in `config` count as there, and 0 */

@@ -12,7 +12,7 @@ import { FLAG, pointerReg, REG, type RegState } from "./register.ts";
 
 /** What the 64-bit immediate load of `first` and `second` yields; rejects where it names no such thing. */
 export function kernelVariable(env: Env, first: Insn, second: Insn): RegState {
-  const { targetBtf, modules = [] } = env.program;
+  const { targetBtf, targetSymbols, modules = [] } = env.program;
   if (!targetBtf) return unsupported("kernel variables without a kernel's BTF");
   const btf = second.imm === 0 ? targetBtf : modules[second.imm - 1]?.btf;
   if (btf === undefined) return reject(env, "EINVAL", "invalid module BTF object FD specified.");
@@ -21,10 +21,14 @@ export function kernelVariable(env: Env, first: Insn, second: Insn): RegState {
     return reject(env, "ENOENT", `ldimm64 insn specifies invalid btf_id ${id}.`);
   }
   const known = btf.typeById(id);
-  if (known.kind === "func") return readable(0);
-  if (known.kind !== "var") {
+  if (known.kind !== "func" && known.kind !== "var") {
     return reject(env, "EINVAL", `pseudo btf_id ${id} in ldimm64 isn't KIND_VAR or KIND_FUNC`);
   }
+  if (targetSymbols !== undefined && targetSymbols.get(known.name) === undefined) {
+    const symbol = `kernel symbol '${known.name}'`;
+    return reject(env, "ENOENT", `ldimm64 failed to find the address for ${symbol}.`);
+  }
+  if (known.kind === "func") return readable(0);
   if (isPerCpu(btf, id)) return btfPointer(env, btf, known.type, FLAG.PERCPU);
   if (isStruct(btf, known.type)) return btfPointer(env, btf, known.type, 0);
   const bytes = btf.sizeOf(known.type);
