@@ -127,8 +127,6 @@ export class State {
   evicted = false;
   /** a checkpoint whose scalars are all precise */
   allPrecise = false;
-  /** a checkpoint whose scalars are all precise */
-  allPrecise = false;
   insnIndex = 0;
   firstIndex = 0;
   lastIndex = -1;
