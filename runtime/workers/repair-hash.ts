@@ -22,7 +22,11 @@ export function repairHash(arena: Arena, map: number): void {
   const unused: number[] = [];
   for (let index = 0; index < word("used"); index++) {
     const element = word("elements") + index * word("elementBytes");
-    if (!inChain.has(element)) unused.push(element);
+    if (inChain.has(element)) continue;
+    unused.push(element);
+    // as when it is first taken, of which the worker may have been in the middle
+    const values = view.getUint32(map + MAP.values, true) + index * view.getUint32(map + MAP.stride, true);
+    view.setUint32(element + ELEMENT.values, values, true);
   }
   const isPreallocated =
     SINGLE.has(view.getUint32(map + MAP.storage, true)) &&

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { type BpfMap, createMap, type PerfEventArrayMap, type RingbufMap } from "../../runtime/maps/index.ts";
 import type { PerfBufferOptions } from "../../runtime/maps/perf-array.ts";
 import { openReader, readSnapshot } from "../../runtime/rings/index.ts";
-import { MAP_FLAG, PERF_SAMPLE, RINGBUF_FLAG } from "../../spec/index.ts";
+import { MAP_FLAG, NULL_GUARD_BYTES, PERF_SAMPLE, RINGBUF_FLAG } from "../../spec/index.ts";
 import { mapSpec, place, u32 } from "../maps/world.ts";
 import { MORTAL_CPU, steppingLibrary, TwoWorkers } from "./mortal.ts";
 
@@ -35,6 +35,7 @@ describe("a worker that dies while it changes a hash", () => {
   /** of what is there before: the keys 1 … 4, value 10 × key */
   const OPERATIONS: Readonly<Record<string, { readonly key: number; readonly value: number | null }>> = {
     "adds a key": { key: 9, value: 90 },
+    "adds a key in an element that was never used": { key: 9, value: 91 },
     "updates a key": { key: 2, value: 21 },
     "deletes a key": { key: 3, value: null },
   };
@@ -55,7 +56,7 @@ describe("a worker that dies while it changes a hash", () => {
         };
         // every CPU has had its spare element, and some were used before
         for (const library of [two.library, world.library]) for (const n of [1, 2, 3, 4, 5]) change(library, n, 7 * n);
-        change(world.library, 5, null);
+        if (value !== 91) change(world.library, 5, null);
         for (const n of [1, 2, 3, 4]) change(two.library, n, 10 * n);
         const before = contents(map);
 
@@ -85,6 +86,7 @@ describe("a worker that dies while it changes a hash", () => {
         expect(map.size).toBe(0);
         for (let n = 0; n < ENTRIES; n++) expect(change(two.library, n, n)).toBe(0);
         expect(map.size).toBe(ENTRIES);
+        expect(world.arena.bytes.subarray(0, NULL_GUARD_BYTES).every((byte) => byte === 0)).toBe(true);
         return killed;
       });
       expect(stores).toBeGreaterThan(3);
