@@ -23,6 +23,8 @@ export {
 } from "../base/index.ts";
 export type { Btf, ModuleBtf } from "../compiler/index.ts";
 export {
+  type ArgumentValue,
+  type ArgumentValues,
   type AttachOptions,
   type BpfMap,
   bytesInput,
@@ -66,8 +68,16 @@ export {
   type TestRunResult,
   type Tracepoint,
   type Value,
+  type WorkerLoss,
 } from "../runtime/index.ts";
-export { FAULT_KINDS, FAULTS, type FaultKind, type FaultSpec, PERF_SAMPLE } from "../spec/index.ts";
+export {
+  FAULT_KINDS,
+  FAULTS,
+  type FaultKind,
+  type FaultSpec,
+  PERF_SAMPLE,
+  type TracepointDefinition,
+} from "../spec/index.ts";
 export {
   type CompatOptions,
   type CompatProblem,
@@ -85,9 +95,18 @@ export { type OpenLoadOptions, OpenObject, type OpenOptions, openObject } from "
 export type { Variables } from "./open-data.ts";
 export { OpenMap } from "./open-map.ts";
 export { OpenProgram } from "./open-program.ts";
+export { isPrebuilt, loadPrebuilt, type PrebuiltOptions } from "./prebuilt.ts";
 export { type RecordInPlace, TypedReader } from "./reader.ts";
 export { MapRecord, type RecordOptions } from "./records.ts";
-export { type KernelTarget, readKernel, readKernels, readTargetBtf, type TargetOptions } from "./target.ts";
+export {
+  type KernelTarget,
+  readKernel,
+  readKernels,
+  readTargetBtf,
+  type TargetOptions,
+  type TracepointOptions,
+  withTracepoints,
+} from "./target.ts";
 export { defineTracepoint, tracepointsOf } from "./tracepoint.ts";
 export { type ProgramVerdict, type VerifyOptions, verifyObject } from "./verify.ts";
 export { TypedWriter, type WriterOptions } from "./writer.ts";

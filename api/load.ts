@@ -1,9 +1,9 @@
 /** Opens and loads in one go, for objects that need nothing changed in between. api/open.ts does the work. */
 import type { CompiledObject } from "../spec/index.ts";
 import type { LoadedObject } from "./object.ts";
+import { type OpenLoadOptions, type OpenObject, type OpenOptions, openObject } from "./open.ts";
 import { isPrebuilt, loadPrebuilt } from "./prebuilt.ts";
 import { readSource } from "./source.ts";
-import { type OpenLoadOptions, type OpenObject, type OpenOptions, openObject } from "./open.ts";
 
 export interface CompileOptions extends OpenOptions {
   /** only these programs; default: those that libbpf loads by default */
@@ -19,7 +19,10 @@ export interface LoadOptions extends CompileOptions, OpenLoadOptions {}
  */
 export async function load(source: string | URL | Uint8Array, options: LoadOptions = {}): Promise<LoadedObject> {
   const { runtime, runtimeOptions, reuse, strictRings, pins, ...opening } = options;
-  const object = await openSelected(source, opening);
+  const bytes = await readSource(source);
+  const name = options.name ?? (source instanceof Uint8Array ? "object" : String(source));
+  if (isPrebuilt(bytes)) return loadPrebuilt(bytes, { ...options, name });
+  const object = await openSelected(bytes, { ...opening, name });
   return object.load({
     ...(runtime && { runtime }),
     ...(runtimeOptions && { runtimeOptions }),

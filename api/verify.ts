@@ -3,9 +3,9 @@ import { type BpfError, type Explanation, UnsupportedError, VerifierError } from
 import { type BpfObject, type Program, readObject, sourceLineAt, verify } from "../compiler/index.ts";
 import type { AttachTypeName, ErrnoName, ProgramTypeName } from "../spec/index.ts";
 import { describeMissing } from "./missing.ts";
-import type { TargetOptions } from "./target.ts";
+import { type TargetOptions, type TracepointOptions, withTracepoints } from "./target.ts";
 
-export interface VerifyOptions extends TargetOptions {
+export interface VerifyOptions extends TargetOptions, TracepointOptions {
   /** shown in messages */
   readonly name?: string;
   /** only these programs */
@@ -44,7 +44,7 @@ export interface ProgramVerdict {
  * Throws ObjectError where nothing of the object can be read; a program's own failure is its verdict.
  */
 export function verifyObject(bytes: Uint8Array, options: VerifyOptions = {}): ProgramVerdict[] {
-  const { programs: _, logLevel: __, ...reading } = options;
+  const { programs: _, logLevel: __, ...reading } = withTracepoints(options);
   const object: BpfObject = readObject(bytes, { ...reading, purpose: "judge" });
   const verdicts: ProgramVerdict[] = [];
   for (const outcome of object.programs) {

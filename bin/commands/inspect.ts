@@ -1,5 +1,6 @@
 /** `bpfjit inspect OBJ`: what is in an object, and what it became. Without a view option: an overview. */
 import pc from "picocolors";
+import { withTracepoints } from "../../api/index.ts";
 import { BpfError, UsageError } from "../../base/index.ts";
 import {
   explainLowering,
@@ -19,7 +20,7 @@ import { printError, printJson, printLine } from "../output.ts";
 import { readTarget, type TargetArguments } from "../target.ts";
 import { describeType } from "../types.ts";
 
-interface InspectOptions extends CommonOptions, Pick<TargetArguments, "kconfig" | "progType"> {
+interface InspectOptions extends CommonOptions, Omit<TargetArguments, "btf"> {
   readonly prog?: string;
   readonly insns?: boolean;
   readonly cfg?: boolean;
@@ -32,13 +33,10 @@ interface InspectOptions extends CommonOptions, Pick<TargetArguments, "kconfig" 
 
 export async function inspect(path: string, options: InspectOptions): Promise<void> {
   const optimize = parseCount(options.opt, "--opt", 0, 3) as 0 | 1 | 2 | 3;
+  const { btfFile, btf: _, ...target } = options;
   const object = readObject(readInputFile(path), {
     name: path,
-    ...readTarget({
-      ...(options.btfFile && { btf: options.btfFile }),
-      ...(options.kconfig && { kconfig: options.kconfig }),
-      ...(options.progType && { progType: options.progType }),
-    }),
+    ...withTracepoints(readTarget({ ...target, ...(btfFile && { btf: btfFile }) })),
   });
   const outcomes = object.programs.filter((outcome) => options.prog === undefined || nameOf(outcome) === options.prog);
   if (options.prog !== undefined && outcomes.length === 0) {

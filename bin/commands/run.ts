@@ -16,7 +16,7 @@ import { type CommonOptions, requireOption } from "../options.ts";
 import { describeError, note, printJson, printLine } from "../output.ts";
 import { Progress } from "../progress.ts";
 import { isPiped, outputOpener, type SinkArguments } from "../sink.ts";
-import { readTarget, type TargetArguments } from "../target.ts";
+import { readTargetFor, type TargetArguments } from "../target.ts";
 import { mapText, recordText } from "../text.ts";
 
 interface RunOptions extends CommonOptions, TargetArguments, SinkArguments {
@@ -38,7 +38,8 @@ export async function run(path: string, options: RunOptions): Promise<void> {
   const openOutput = outputOpener(options);
   const input = capture === "-" ? streamInput(process.stdin, "standard input") : fileInput(capture);
   const source = await openPerfData(input);
-  const object = await load(readInputFile(path), {
+  const bytes = readInputFile(path);
+  const object = await load(bytes, {
     name: path,
     optimize,
     runtimeOptions: {
@@ -52,7 +53,7 @@ export async function run(path: string, options: RunOptions): Promise<void> {
       },
     },
     ...(options.prog && { programs: options.prog }),
-    ...readTarget(options),
+    ...readTargetFor(bytes, options),
   });
   const stop = new AbortController();
   // Stays in place while it runs: the spinner's own handler ends the process where it finds no other. A second Ctrl-C ends it at once.

@@ -14,7 +14,7 @@ import { parseCount, readInputFile, writeOutputFile } from "../input.ts";
 import { type CommonOptions, requireOption } from "../options.ts";
 import { printJson, printLine } from "../output.ts";
 import { isPiped, outputOpener, type SinkArguments } from "../sink.ts";
-import { readTarget, type TargetArguments } from "../target.ts";
+import { readTargetFor, type TargetArguments } from "../target.ts";
 import { mapText, recordText } from "../text.ts";
 
 interface TestRunOptions extends CommonOptions, TargetArguments, SinkArguments {
@@ -30,11 +30,12 @@ export async function testRun(path: string, options: TestRunOptions): Promise<vo
   const name = requireOption(options.prog, "--prog NAME", "bpfjit inspect lists the programs");
   const repeat = parseCount(options.repeat, "--repeat", 1, 0x7fff_ffff);
   const openOutput = outputOpener(options);
-  await using object = await load(readInputFile(path), {
+  const bytes = readInputFile(path);
+  await using object = await load(bytes, {
     name: path,
     programs: [name],
     runtimeOptions: { trace: (line) => (options.json ? undefined : printLine(line)) },
-    ...readTarget(options),
+    ...readTargetFor(bytes, options),
   });
   const output = openOutput?.() ?? null;
   const { records, result } = await withOutput(output, () => runOnce(object, name, options, repeat, output));

@@ -1,0 +1,33 @@
+/** `bpfjit build OBJ -o FILE.wasm`: verifies and compiles ahead of time; what is written runs without the compiler. */
+import { writeFileSync } from "node:fs";
+import { compile } from "../../api/index.ts";
+import { UsageError } from "../../base/index.ts";
+import { parseCount, readInputFile } from "../input.ts";
+import type { CommonOptions } from "../options.ts";
+import { note, printJson } from "../output.ts";
+import { readTarget, type TargetArguments } from "../target.ts";
+
+interface BuildOptions extends CommonOptions, TargetArguments {
+  readonly output: string;
+  readonly prog?: readonly string[];
+  readonly opt: string;
+}
+
+export async function build(path: string, options: BuildOptions): Promise<void> {
+  const optimize = parseCount(options.opt, "--opt", 0, 3) as 0 | 1 | 2 | 3;
+  const { wasm, manifest } = await compile(readInputFile(path), {
+    name: path,
+    optimize,
+    ...(options.prog !== undefined && { programs: options.prog }),
+    ...readTarget(options),
+  });
+  try {
+    writeFileSync(options.output, wasm);
+  } catch (cause) {
+    const why = (cause as NodeJS.ErrnoException).code ?? String(cause);
+    throw new UsageError("OUTPUT_UNWRITABLE", `cannot write ${options.output}: ${why}`, { cause });
+  }
+  const programs = manifest.programs.map((program) => program.name);
+  if (options.json) printJson({ type: "built", object: path, output: options.output, bytes: wasm.length, programs });
+  else if (!options.quiet) note(`${options.output}: ${programs.join(", ")}, ${wasm.length} bytes`);
+}
