@@ -31,7 +31,7 @@ export function checkRoot(env: Env, call: KernelCall, index: number, kind: RootK
   const fields = fieldsBehind(env, reg);
   const { shown } = specialField(kind);
   const field = fields.find((one) => one.kind === kind && one.offsetBytes === at);
-  if (field === undefined) reject(env, "EINVAL", `${shown} not found at offset=${at}`);
+  if (field === undefined) reject(env, "EINVAL", `${shown} not found at offset=${at >>> 0}`);
   const held = holdsLockOf(env, reg);
   if (held !== "held") {
     if (held === "another") env.log.line("held lock and object are not in the same allocation");
@@ -83,7 +83,7 @@ function requireNode(env: Env, call: KernelCall, register: number, reg: RegState
   const { shown } = specialField(nodeKind);
   const at = requireConstantOffset(env, register, reg, nodeKind);
   if (!fieldsBehind(env, reg).some((field) => field.kind === nodeKind && field.offsetBytes === at)) {
-    reject(env, "EINVAL", `${shown} not found at offset=${at}`);
+    reject(env, "EINVAL", `${shown} not found at offset=${at >>> 0}`);
   }
   const root = call.root!;
   const btf = env.program.btf!;

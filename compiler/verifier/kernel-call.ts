@@ -7,7 +7,7 @@ import { clearCallerSaved } from "./call-registers.ts";
 import type { Env } from "./env.ts";
 import { checkThrow } from "./exceptions.ts";
 import type { Step } from "./explore.ts";
-import { reject, unsupported } from "./failure.ts";
+import { Rejection, reject, unsupported } from "./failure.ts";
 import { giveToGraph, pushLess, putsIn } from "./graph.ts";
 import { stepIterator } from "./iterators.ts";
 import { checkKernelArguments, KernelCall } from "./kernel-arguments.ts";
@@ -19,6 +19,7 @@ import { releaseReference } from "./references.ts";
 import { NOT_INIT, scalarReg, UNKNOWN } from "./register.ts";
 import { draftOf, settle } from "./scalar-bounds.ts";
 import { enterOrLeaveSection } from "./sections.ts";
+import type { State } from "./state.ts";
 import { NOTHING, pushMapCallback } from "./timers.ts";
 
 export function checkKernelCall(env: Env, insn: Insn): Step {
@@ -69,7 +70,7 @@ const MOST_ERRNO = 4095;
 
 /** A resilient lock may not be had: then nothing is held, and the result is an error. */
 function pushFailure(env: Env): void {
-  const { registers } = pushPath(env, env.insnIndex + 1, env.insnIndex).frame;
+  const { registers } = pushed(env).frame;
   for (let r = 1; r <= LIMITS.callArguments; r++) registers[r] = NOT_INIT;
   const draft = draftOf(UNKNOWN.value);
   draft.s32min = -MOST_ERRNO;
@@ -77,4 +78,13 @@ function pushFailure(env: Env): void {
   draft.smin = BigInt(-MOST_ERRNO);
   draft.smax = -1n;
   registers[0] = scalarReg(settle(draft));
+}
+
+function pushed(env: Env): State {
+  try {
+    return pushPath(env, env.insnIndex + 1, env.insnIndex);
+  } catch (error) {
+    if (!(error instanceof Rejection)) throw error;
+    return reject(env, error.errno, "failed to push state for failed lock acquisition");
+  }
 }

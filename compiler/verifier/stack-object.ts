@@ -30,7 +30,8 @@ export function objectPlace(
     return "misplaced";
   }
   const off = reg.off + Number(BigInt.asIntN(64, variable));
-  const slot = slotIndexOf(off);
+  // The kernel divides towards zero: right above the frame counts as its first slot.
+  const slot = off === 0 ? 0 : slotIndexOf(off);
   if (off % SLOT_BYTES !== 0 || slot + 1 < slots) {
     env.log.line(`cannot pass in ${kind} at an offset=${off}`);
     return "misplaced";

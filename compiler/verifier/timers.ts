@@ -50,7 +50,8 @@ function pushDeferred(env: Env, index: number, { sleepable, returns }: Deferral)
   const frame = newFrame(-1, 0, index);
   const state = new State([frame]);
   state.sleepable = sleepable;
-  state.insnIndex = state.firstIndex = subprogram.start;
+  // What the callback's arguments are is looked for beyond its beginning, in the call that sets it: firstIndex stays 0.
+  state.insnIndex = subprogram.start;
   env.pending.push({ state, insnIndex: subprogram.start, previousIndex: env.insnIndex, logPosition: env.log.position });
   env.recorder?.parted(state);
   if (env.pending.length > LIMITS.pendingJumps) {
