@@ -288,7 +288,7 @@ describe("the record", () => {
     expect(Object.keys(error)).not.toContain("explanation");
   });
 
-  it("of a very long path forgets its beginning, and explains the rest", { timeout: 30_000 }, () => {
+  it("of a very long path forgets its beginning, and explains the rest", { timeout: 120_000 }, () => {
     const explanation = explain(`${MAP}${KEY}r1 = map[m] ll
       call bpf_map_lookup_elem
       if r0 == 0 goto out
@@ -308,7 +308,7 @@ describe("the record", () => {
     expect(explanation.chain.at(-1)!.place.insnIndex).toBe(13);
   });
 
-  it("of a program that is too complex names the loop", { timeout: 30_000 }, () => {
+  it("of a program that is too complex names the loop", { timeout: 120_000 }, () => {
     const explanation = explain(
       "; prog: tracepoint\nr6 = 0\nagain:\nr6 += 1\nif r6 != 2000000 goto again\nr0 = 0\nexit",
     );

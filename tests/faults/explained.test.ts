@@ -37,7 +37,7 @@ function check(explanation: Explanation): void {
 }
 
 describe("rejections", () => {
-  it("of the file tests are explained, nearly all of them by a rule of their own", { timeout: 60_000 }, () => {
+  it("of the file tests are explained, nearly all of them by a rule of their own", { timeout: 300_000 }, () => {
     const explanations = programs.map(explain).filter((explanation) => explanation !== null);
     for (const explanation of explanations) check(explanation);
     expect(explanations.length).toBeGreaterThan(500);
