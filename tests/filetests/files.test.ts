@@ -1,10 +1,12 @@
 /** Runs every .bpf file below this folder. `UPDATE=1` rewrites expectations that do not hold. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { RECORDING } from "../kernel/recording.ts";
 import { readCases } from "./runner/case.ts";
 import { checkCase, type Edit, rewrite } from "./runner/check.ts";
 import { bpfFiles } from "./runner/files.ts";
 import { ENGINES } from "./runner/live.ts";
+import { recordTypes, unrecordedTypes } from "./runner/target.ts";
 
 describe.each(bpfFiles())("%s", (path, url) => {
   const text = readFileSync(url, "utf8");
@@ -18,4 +20,10 @@ describe.each(bpfFiles())("%s", (path, url) => {
       const report = outcome.failures.map(({ line, message }) => `${path}:${line}: ${message}`);
       if (report.length > 0) throw new Error(`\n${report.join("\n")}`);
     });
+});
+
+/** Last: what the cases above looked at. */
+test("the kernel types that file tests look at are recorded (RECORD=1)", () => {
+  if (RECORDING) recordTypes();
+  expect(unrecordedTypes()).toEqual([]);
 });

@@ -7,11 +7,13 @@ import { VerifierError } from "../../../base/index.ts";
 import type { Program, VerifiedProgram } from "../../../compiler/program.ts";
 import { type ErrnoName, errnoName } from "../../../spec/errno.ts";
 import { calleeOf, OWN_KFUNC, programType } from "../../../spec/index.ts";
+import { CLASS, JMP, MODE, PSEUDO_CALL, PSEUDO_LD, SIZE } from "../../../spec/isa.ts";
 import type { Oracle } from "../../kernel/oracle.ts";
 import { type KernelVerdict, kernelVerdicts, lastMessage } from "../../verifier/kernel/kernel.ts";
 import type { Directive, TestCase } from "./case.ts";
 import type { Engines, RunEngine, Verdict } from "./engines.ts";
 import type { Expectation } from "./expectation.ts";
+import { hasOwnIds } from "./target.ts";
 
 /** Why the kernel cannot be asked about a case as it is; null: it can. */
 export function kernelCannot(test: TestCase): string | null {
@@ -23,8 +25,19 @@ export function kernelCannot(test: TestCase): string | null {
   if (program.insns.some((insn) => insn.off === OWN_KFUNC && calleeOf(insn) !== undefined))
     return "a function of bpfjit's own";
   if (!test.directives.some(comparable)) return "nothing that the kernel knows";
+  if (!hasOwnIds() && namesKernelTypes(program)) return "types of another kernel";
   return null;
 }
+
+/** By number, in what it attaches to, calls or loads. */
+const namesKernelTypes = ({ attachBtf, insns }: Program): boolean =>
+  attachBtf !== undefined ||
+  insns.some(
+    ({ opcode, src }) =>
+      (opcode === CALL && src === PSEUDO_CALL.KFUNC) || (opcode === WIDE_LOAD && src === PSEUDO_LD.BTF_ID),
+  );
+const CALL = CLASS.JMP | JMP.CALL;
+const WIDE_LOAD = CLASS.LD | MODE.IMM | SIZE.DW;
 
 const comparable = ({ expectation }: Directive): boolean => {
   if (expectation.kind === "run") return !expectation.input.unchecked && expectation.input.data === null;
