@@ -196,7 +196,7 @@ out:
     const object = await runtime.link(await compile(COUNT));
     object.programs.count!.attach();
     const crew = runtime.crew!;
-    const at = placeEvents(runtime, count, 97);
+    const at = placeEvents(runtime, count, (n) => ({ key: (n * 7) % 97, number: n }));
     await crew.run(at, count);
     let isOver = false;
     const running = crew.run(at, count, { times }).finally(() => {

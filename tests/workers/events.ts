@@ -4,8 +4,14 @@ import { EVENT } from "../../spec/index.ts";
 
 const CTX_BYTES = 16;
 
-/** Returns the address of the EVENT records. Keys are below `keys`, sequence numbers count up. */
-export function placeEvents(runtime: Runtime, count: number, keys: number): number {
+/** What an event's payload holds. */
+export interface Payload {
+  readonly key: number;
+  readonly number: number;
+}
+
+/** Returns the address of the EVENT records, of which the n-th is of CPU n % cpus and holds what `payload` says. */
+export function placeEvents(runtime: Runtime, count: number, payload: (n: number) => Payload): number {
   const { arena, idleTask } = runtime.world;
   const hook = runtime.hooks.get("tracepoint", "test/event").address;
   const contexts = arena.allocate(count * CTX_BYTES, 64);
@@ -15,8 +21,7 @@ export function placeEvents(runtime: Runtime, count: number, keys: number): numb
   for (let n = 0; n < count; n++) {
     const ctx = contexts + n * CTX_BYTES;
     const at = events + n * EVENT.bytes;
-    view.setUint32(ctx + 8, (n * 7) % keys, true);
-    view.setUint32(ctx + 12, n, true);
+    writePayload(view, ctx, payload(n));
     view.setUint32(at + EVENT.ctx, ctx, true);
     view.setUint32(at + EVENT.cpu, arena.cpu(n % arena.cpus), true);
     view.setBigUint64(at + EVENT.time, BigInt(n), true);
@@ -25,4 +30,16 @@ export function placeEvents(runtime: Runtime, count: number, keys: number): numb
     view.setUint32(at + EVENT.size, CTX_BYTES, true);
   }
   return events;
+}
+
+/** Gives the events at `events` other payloads. */
+export function changeEvents(runtime: Runtime, events: number, count: number, payload: (n: number) => Payload): void {
+  const { view } = runtime.world;
+  for (let n = 0; n < count; n++)
+    writePayload(view, view.getUint32(events + n * EVENT.bytes + EVENT.ctx, true), payload(n));
+}
+
+function writePayload(view: DataView, ctx: number, { key, number }: Payload): void {
+  view.setUint32(ctx + 8, key, true);
+  view.setUint32(ctx + 12, number, true);
 }

@@ -32,7 +32,7 @@ it.each(KINDS)(
     if (name === "events")
       for (let cpu = 0; cpu < CPUS; cpu++) (map as PerfEventArrayMap).openBuffer(cpu, { pages: 16 });
     object.programs.load!.attach();
-    const events = placeEvents(runtime, EVENTS, 1);
+    const events = placeEvents(runtime, EVENTS, () => ({ key: 0, number: 0 }));
     let told = 0n;
     const reader = openReader(map, {
       onLost: (count) => {

@@ -172,3 +172,36 @@ export function isWhole(words: Uint32Array, at: number): boolean {
   word = (word + number) | 0;
   return words[at + 6] === word >>> 0 && words[at + 7] === (word ^ cpu) >>> 0;
 }
+
+/** What the number in the payload says with its key: 0 and 1 store it, 2 deletes, 3 adds it (atomic) where the key is there. */
+export const CHANGE = `
+; prog: tracepoint name=change target=test/event section=tp/test/event${HEAD}
+  r6 = *(u32 *)(r1 + 12)
+  r2 = *(u32 *)(r1 + 8)
+  *(u32 *)(r10 - 4) = r2
+  *(u64 *)(r10 - 16) = r6
+  r7 = r6
+  r7 &= 3
+  r1 = map[keys] ll
+  r2 = r10
+  r2 += -4
+  if r7 == 2 goto delete
+  if r7 == 3 goto add
+  r3 = r10
+  r3 += -16
+  r4 = 0
+  call bpf_map_update_elem
+  r0 = 0
+  exit
+delete:
+  call bpf_map_delete_elem
+  r0 = 0
+  exit
+add:
+  call bpf_map_lookup_elem
+  if r0 == 0 goto out
+  lock *(u64 *)(r0 + 0) += r6
+out:
+  r0 = 0
+  exit
+`;
