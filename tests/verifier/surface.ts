@@ -5,8 +5,11 @@
  */
 import type { Insn } from "../../compiler/asm/index.ts";
 import type { Program } from "../../compiler/index.ts";
+import { findAttachBtf, findAttachMember } from "../../compiler/object/attach.ts";
+import type { AttachBtf } from "../../compiler/program.ts";
 import { CTX, HELPERS, PROGRAM_TYPES, type ProgramTypeName } from "../../spec/index.ts";
 import { ATTACH_TYPES, type AttachTypeName } from "../../spec/sections.ts";
+import { targetBtf } from "../filetests/runner/target.ts";
 
 export interface Verdict {
   readonly errno: string | null;
@@ -26,6 +29,8 @@ interface Kind {
   readonly type: ProgramTypeName;
   readonly attachType: AttachTypeName | null;
   readonly sleepable: boolean;
+  /** for those that attach to what the kernel's BTF has: a function's name; of struct_ops `tcp_congestion_ops/ssthresh` */
+  readonly target?: string;
 }
 
 const ALU64_MOV_K = 0xb7;
@@ -46,12 +51,14 @@ const insn = (opcode: number, dst: number, src: number, off: number, imm: number
 const setR0 = (value: number): Insn => insn(ALU64_MOV_K, 0, 0, 0, value);
 const exit = insn(EXIT, 0, 0, 0, 0);
 
-function program(kind: Kind, insns: readonly Insn[]): Program {
+function program({ target, ...kind }: Kind, insns: readonly Insn[]): Program {
   return {
     name: "surface",
     section: "",
     ...kind,
-    attachTarget: null,
+    attachTarget: target ?? null,
+    targetBtf: targetBtf(),
+    ...(target !== undefined && { attachBtf: attachPoint(kind, target) }),
     autoload: true,
     license: "GPL",
     insns,
@@ -61,6 +68,35 @@ function program(kind: Kind, insns: readonly Insn[]): Program {
     memoryBytes: 0,
   };
 }
+
+const attached = new Map<string, AttachBtf>();
+
+function attachPoint({ type, attachType }: Kind, target: string): AttachBtf {
+  const name = `${type} ${attachType} ${target}`;
+  const kernel = { btf: targetBtf(), modules: [] };
+  const [struct = "", member = ""] = target.split("/");
+  const point =
+    attached.get(name) ??
+    (type === "struct_ops"
+      ? findAttachMember("surface", struct, member, kernel)
+      : findAttachBtf({ name: "surface", type }, attachType, target, kernel));
+  attached.set(name, point);
+  return point;
+}
+
+/** Some of the places that a BTF id stands for. */
+const HOOKS: readonly Kind[] = [
+  { type: "tracing", attachType: "trace_raw_tp", target: "sched_switch", sleepable: false },
+  { type: "tracing", attachType: "trace_iter", target: "task", sleepable: false },
+  { type: "tracing", attachType: "trace_iter", target: "task", sleepable: true },
+  { type: "tracing", attachType: "trace_iter", target: "tcp", sleepable: false },
+  { type: "tracing", attachType: "trace_iter", target: "bpf_map_elem", sleepable: false },
+  { type: "struct_ops", attachType: null, target: "tcp_congestion_ops/ssthresh", sleepable: false },
+  { type: "struct_ops", attachType: null, target: "tcp_congestion_ops/ssthresh", sleepable: true },
+  { type: "struct_ops", attachType: null, target: "tcp_congestion_ops/release", sleepable: false },
+  { type: "struct_ops", attachType: null, target: "bpf_dummy_ops/test_1", sleepable: false },
+  { type: "netfilter", attachType: "netfilter", sleepable: false },
+];
 
 /** Types whose loads this kernel refuses or that need a BTF id to attach to. */
 const NOT_ASKED: readonly ProgramTypeName[] = ["raw", "lirc_mode2", "tracing", "struct_ops", "ext", "lsm", "netfilter"];
@@ -87,11 +123,14 @@ function kinds(): Kind[] {
   });
 }
 
-const nameOf = ({ type, attachType, sleepable }: Kind): string =>
-  [type, attachType ?? "-", ...(sleepable ? ["sleepable"] : [])].join(" ");
+const nameOf = ({ type, attachType, sleepable, target }: Kind): string =>
+  [type, attachType ?? "-", ...(target ? [target] : []), ...(sleepable ? ["sleepable"] : [])].join(" ");
 
 export function questions(): Question[] {
-  return [...kinds().flatMap((kind) => [helperQuestion(kind), ...contextQuestions(kind)]), ...attachQuestions()];
+  return [
+    ...[...kinds(), ...HOOKS].flatMap((kind) => [helperQuestion(kind), ...contextQuestions(kind)]),
+    ...attachQuestions(),
+  ];
 }
 
 /** `+` may call it, `-` may not, `s` only if it may sleep; by id from 1. */
