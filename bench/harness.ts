@@ -4,11 +4,12 @@
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { UsageError } from "../base/index.ts";
+import { BugError, UsageError } from "../base/index.ts";
 import { type Program, readObject } from "../compiler/index.ts";
 import { BpfjitEngine } from "./engine.ts";
 import { EVENT_COUNT, generateEvents } from "./events.ts";
 import { KernelEngine } from "./kernel.ts";
+import { PACKETS, PacketEngine, type PacketWorkload, packetBytes } from "./packets.ts";
 import { median } from "./statistics.ts";
 import { THROUGHPUT, ThroughputEngine } from "./throughput.ts";
 import { WORKLOADS, type Workload } from "./workloads.ts";
@@ -40,6 +41,7 @@ export interface BenchOptions {
 }
 
 const OBJECT = asset("bench/workloads/workloads.bpf.o");
+const PACKET_OBJECT = asset("bench/workloads/packets.bpf.o");
 const CAPTURE = asset("examples/captures/sched.perf.data");
 /** Section of the events in the kernel's variant. */
 const EVENTS_MAP = ".bss";
@@ -51,7 +53,7 @@ const REPEAT = 16;
 /** Before the first sample: V8 compiles a hot module optimised after some ms. */
 const WARM_UP_BATCHES = 200;
 
-export const workloadNames = (): string[] => [...WORKLOADS, ...THROUGHPUT].map(({ name }) => name);
+export const workloadNames = (): string[] => [...WORKLOADS, ...PACKETS, ...THROUGHPUT].map(({ name }) => name);
 
 export async function runBench(options: BenchOptions): Promise<void> {
   const unknown = options.workloads.find((name) => !workloadNames().includes(name));
@@ -64,6 +66,8 @@ export async function runBench(options: BenchOptions): Promise<void> {
   try {
     for (const workload of WORKLOADS)
       if (wanted(workload.name)) options.onRows(await runWorkload(workload, kernel, options));
+    for (const workload of PACKETS)
+      if (wanted(workload.name)) options.onRows(await runPackets(workload, kernel, options));
     for (const workload of THROUGHPUT) {
       if (!wanted(workload.name)) continue;
       options.onProgress(workload.name);
@@ -102,6 +106,35 @@ async function runWorkload(
   } finally {
     bpfjit.close();
   }
+}
+
+async function runPackets(
+  workload: PacketWorkload,
+  kernel: KernelEngine | null,
+  options: BenchOptions,
+): Promise<BenchRow[]> {
+  options.onProgress(workload.name);
+  const engine = await PacketEngine.start(PACKET_OBJECT, workload);
+  try {
+    engine.run(WARM_UP_BATCHES);
+    const loop = options.baselines.includes("kernel-loop") ? await loadPackets(kernel!, workload) : null;
+    const [own, kernels]: [number[], number[]] = [[], []];
+    for (let sample = 0; sample < options.samples; sample++) {
+      own.push(engine.run(BATCHES));
+      if (loop !== null) kernels.push(await loop());
+    }
+    return [row(workload.name, "bpfjit", own), ...(loop === null ? [] : [row(workload.name, "kernel-loop", kernels)])];
+  } finally {
+    engine.close();
+  }
+}
+
+async function loadPackets(kernel: KernelEngine, workload: PacketWorkload): Promise<() => Promise<number>> {
+  const { programs } = readObject(readFileSync(PACKET_OBJECT), { name: PACKET_OBJECT });
+  const program = programs.find((outcome) => outcome.ok && outcome.program.name === `kernel_${workload.program}`);
+  if (!program?.ok) throw new BugError(`${PACKET_OBJECT} has no kernel_${workload.program}`);
+  const handle = await kernel.load(program.program, { bytes: new Uint8Array(0), map: EVENTS_MAP });
+  return async () => (await kernel.run(handle, OUTPUT_REPEAT, packetBytes(workload))) / workload.events;
 }
 
 /** kernel-loop: the body EVENT_COUNT times inside bpf_loop; kernel-repeat: one event a run, which costs some ns by itself. */

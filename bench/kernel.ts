@@ -61,9 +61,9 @@ export class KernelEngine {
     return Number(await this.#ask(`prog ${programType(program.type).id} ${functions} ${toHex(encodeInsns(insns))}`));
   }
 
-  /** ns of one run, averaged over `repeat`. */
-  async run(program: number, repeat: number): Promise<number> {
-    return Number(await this.#ask(`run ${program} ${repeat}`));
+  /** ns of one run on a packet of so many bytes, averaged over `repeat`. */
+  async run(program: number, repeat: number, packetBytes = 64): Promise<number> {
+    return Number(await this.#ask(`run ${program} ${repeat} ${packetBytes}`));
   }
 
   close(): void {

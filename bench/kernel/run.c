@@ -209,10 +209,10 @@ static void drain(void)
 		}
 }
 
-static void run(int program, int repeat)
+static void run(int program, int repeat, unsigned bytes)
 {
-	static unsigned char packet[64];
-	union bpf_attr attr = { .test = { .prog_fd = progs[program], .data_size_in = sizeof packet, .data_in = (unsigned long)packet,
+	static unsigned char packet[2048];
+	union bpf_attr attr = { .test = { .prog_fd = progs[program], .data_size_in = bytes, .data_in = (unsigned long)packet,
 					  .repeat = repeat } };
 
 	if (bpf(BPF_PROG_TEST_RUN, &attr) < 0)
@@ -252,7 +252,7 @@ int main(void)
 		else if (!strcmp(word, "prog"))
 			load_program(atoi(arg[0]), arg[1], arg[2]);
 		else if (!strcmp(word, "run"))
-			run(atoi(arg[0]), atoi(arg[1]));
+			run(atoi(arg[0]), atoi(arg[1]), *arg[2] ? atoi(arg[2]) : 64);
 		else
 			printf("err %d unknown command\n", EINVAL);
 		fflush(stdout);
