@@ -172,7 +172,7 @@ export const PROGRAM_TYPES = [
     sleepable: true,
   }),
   row(27, "struct_ops", "5.6", "function_args", { plainCtx: true, sleepable: true }),
-  row(28, "ext", "5.6", "function_args"),
+  row(28, "ext", "5.6", null),
   row(29, "lsm", "5.7", "function_args", { plainCtx: true, sleepable: true }),
   row(30, "sk_lookup", "5.9", "bpf_sk_lookup", { returns: VERDICT, attachTypes: ["sk_lookup"] }),
   row(31, "syscall", "5.14", "syscall", {

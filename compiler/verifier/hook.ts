@@ -8,7 +8,7 @@ import { deniesTracing, mayModifyReturn, mayTraceSleeping, neverReturns } from "
 import type { Btf } from "../object/btf/btf.ts";
 import type { AttachBtf } from "../program.ts";
 import type { Env } from "./env.ts";
-import { Rejection, reject, unsupported } from "./failure.ts";
+import { Rejection, reject } from "./failure.ts";
 import { requireLsmHook } from "./hook-lsm.ts";
 import { type Hook, type Prototype, prototypeOf, requireCallable, requireFunction } from "./hook-prototype.ts";
 import { requireMember } from "./hook-struct-ops.ts";
@@ -27,10 +27,6 @@ export function requireHook(env: Env): Hook | null {
       return requireLsmHook(env, requireTarget(env));
     case "struct_ops":
       return requireMember(env);
-    case "ext":
-      if (env.program.attachBtf === undefined)
-        return unsupported("programs that replace a function of a program not given");
-      return reject(env, "EINVAL", "Cannot replace kernel functions");
     default:
       return null;
   }
