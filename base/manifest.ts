@@ -135,6 +135,7 @@ function isMapSpec(value: unknown): boolean {
     ["keySize", "valueSize", "maxEntries", "flags"].every((field) => isCount(value[field])) &&
     (value.keyType === null || isObject(value.keyType)) &&
     (value.valueType === null || isObject(value.valueType)) &&
+    isAbsentOr(value.fields, (fields) => isList(fields, isSpecialField)) &&
     (value.initial === null || value.initial instanceof Uint8Array) &&
     isFlag(value.frozen) &&
     isTextOrNull(value.section) &&
@@ -149,6 +150,9 @@ function isMapSpec(value: unknown): boolean {
     typeof value.extra === "bigint"
   );
 }
+
+const isSpecialField = (value: unknown): boolean =>
+  isObject(value) && isText(value.kind) && isCount(value.offsetBytes) && isCount(value.sizeBytes);
 
 function isProgram(value: unknown): boolean {
   return (

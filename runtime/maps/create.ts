@@ -90,6 +90,7 @@ function checkDefinition(spec: MapSpec, type: MapTypeSpec): void {
   };
   if ((spec.flags & MAP_FLAG.RDONLY) !== 0 && (spec.flags & MAP_FLAG.WRONLY) !== 0)
     refuse("EINVAL", "it is both read-only and write-only for the user");
+  checkFields(refuse, spec);
   if (spec.extra !== 0n) refuse("EINVAL", `map_extra is ${spec.extra}`);
   checkSize(refuse, "key_size", spec.keySize, type.key);
   checkSize(refuse, "value_size", spec.valueSize, type.value);
@@ -125,6 +126,19 @@ function checkDefinition(spec: MapSpec, type: MapTypeSpec): void {
   if ((spec.flags & MAP_FLAG.NUMA_NODE) !== 0 && type.perCpu) refuse("EINVAL", "a per-CPU map has no NUMA node");
   if (type.perCpu && Math.ceil(spec.valueSize / 8) * 8 > PER_CPU_VALUE_LIMIT)
     refuse("E2BIG", `a per-CPU value has ${spec.valueSize} bytes, more than ${PER_CPU_VALUE_LIMIT}`);
+}
+
+const WORD_BYTES = 4;
+
+/** The library works on the fields of a value: they must lie in it, one behind the other, and what is locked on its word. */
+function checkFields(refuse: Refuse, { fields = [], valueSize }: MapSpec): void {
+  let end = 0;
+  for (const { kind, offsetBytes, sizeBytes } of fields) {
+    const isPlaced = offsetBytes >= end && offsetBytes + sizeBytes <= valueSize;
+    const isLockable = kind !== "spinLock" || (offsetBytes % WORD_BYTES === 0 && sizeBytes === WORD_BYTES);
+    if (!isPlaced || sizeBytes === 0 || !isLockable) refuse("EINVAL", `its values have no ${kind} at ${offsetBytes}`);
+    end = offsetBytes + sizeBytes;
+  }
 }
 
 type Refuse = (errno: ErrnoName, message: string) => never;

@@ -87,3 +87,17 @@ test("a per-CPU value's kept pointers are left alone on each CPU", () => {
     expect(world.arena.view.getBigUint64(map.valueAddress(u32(1), cpu) + 8, true)).toBe(0n);
   }
 });
+
+test("fields that do not fit a value are refused", () => {
+  const lock = { kind: "spinLock", sizeBytes: 4 } as const;
+  const unfit: readonly (readonly SpecialField[])[] = [
+    [{ ...lock, offsetBytes: 38 }],
+    [{ ...lock, offsetBytes: 40 }],
+    [{ ...lock, offsetBytes: 4, sizeBytes: 0 }],
+    [...FIELDS].reverse(),
+  ];
+  for (const fields of unfit) {
+    const refused = expect.objectContaining({ code: "MAP_CREATE", errno: "EINVAL" });
+    expect(() => createMap(makeWorld(), spec("array", fields))).toThrow(refused);
+  }
+});
