@@ -19,8 +19,10 @@ export class BpfjitEngine {
     this.#drain = drain;
   }
 
-  static async start(objectPath: string, workload: Workload, payload: Uint8Array): Promise<BpfjitEngine> {
-    const object = await load(objectPath, { programs: [workload.program] });
+  /** `workers`: threads that share the events, each with a virtual CPU; 0: the calling thread runs them. */
+  static async start(objectPath: string, workload: Workload, payload: Uint8Array, workers = 0): Promise<BpfjitEngine> {
+    const cpus = Math.max(1, workers);
+    const object = await load(objectPath, { programs: [workload.program], runtimeOptions: { cpus, workers } });
     const { runtime } = object;
     const { arena, idleTask } = runtime.world;
     const hook = runtime.hooks.get("tracepoint", HOOK);
@@ -29,12 +31,12 @@ export class BpfjitEngine {
     const contexts = arena.allocate(payload.length, 64);
     const events = arena.allocate(EVENT_COUNT * EVENT.bytes, 64);
     arena.bytes.set(payload, contexts);
-    const cpu = arena.cpu(0);
+    for (let cpu = 0; cpu < cpus; cpu++) arena.cpu(cpu);
     const { view } = arena;
     for (let i = 0; i < EVENT_COUNT; i++) {
       const at = events + i * EVENT.bytes;
       view.setUint32(at + EVENT.ctx, contexts + i * EVENT_BYTES, true);
-      view.setUint32(at + EVENT.cpu, cpu, true);
+      view.setUint32(at + EVENT.cpu, arena.cpu(i % cpus), true);
       view.setBigUint64(at + EVENT.time, 1_000_000_000n + BigInt(i), true);
       view.setUint32(at + EVENT.task, idleTask, true);
       view.setUint32(at + EVENT.hook, hook.address, true);
@@ -56,6 +58,19 @@ export class BpfjitEngine {
       }
     }
     return Number(elapsedNs) / (batches * EVENT_COUNT);
+  }
+
+  /** The same by all workers at once: ns that the slowest of them ran, for each event of all. */
+  async runTogether(batches: number): Promise<number> {
+    const crew = this.#object.runtime.crew!;
+    crew.takeElapsed();
+    const relieve = async (): Promise<void> => {
+      this.#drain();
+    };
+    await crew.run(this.#events, EVENT_COUNT, { times: batches, relieve });
+    this.#drain();
+    const slowest = crew.takeElapsed().reduce((most, elapsed) => (elapsed > most ? elapsed : most));
+    return Number(slowest) / (batches * EVENT_COUNT);
   }
 
   close(): void {

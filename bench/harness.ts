@@ -35,6 +35,8 @@ export interface BenchOptions {
   readonly workloads: readonly string[];
   readonly baselines: readonly Baseline[];
   readonly samples: number;
+  /** besides the calling thread alone, bpfjit with so many workers; 0: not */
+  readonly workers: number;
   /** called when a workload is done, with the rows of its engines */
   readonly onRows: (rows: readonly BenchRow[]) => void;
   readonly onProgress: (text: string) => void;
@@ -89,21 +91,28 @@ async function runWorkload(
 ): Promise<BenchRow[]> {
   options.onProgress(workload.name);
   const payload = generateEvents();
+  const { workers } = options;
   const bpfjit = await BpfjitEngine.start(OBJECT, workload, payload);
+  const together = workers === 0 ? null : await BpfjitEngine.start(OBJECT, workload, payload, workers);
   try {
     const engines: {
       readonly name: EngineName;
+      readonly workers?: number;
       readonly sample: () => number | Promise<number>;
       readonly samples: number[];
     }[] = [{ name: "bpfjit", sample: () => bpfjit.run(BATCHES), samples: [] }];
+    if (together !== null)
+      engines.push({ name: "bpfjit", workers, sample: () => together.runTogether(BATCHES), samples: [] });
     for (const baseline of options.baselines) {
       engines.push({ name: baseline, sample: await kernelSample(kernel!, baseline, workload, payload), samples: [] });
     }
     bpfjit.run(WARM_UP_BATCHES);
+    await together?.runTogether(WARM_UP_BATCHES);
     for (let sample = 0; sample < options.samples; sample++)
       for (const engine of engines) engine.samples.push(await engine.sample());
-    return engines.map((engine) => row(workload.name, engine.name, engine.samples));
+    return engines.map((engine) => row(workload.name, engine.name, engine.samples, engine.workers));
   } finally {
+    together?.close();
     bpfjit.close();
   }
 }
@@ -168,14 +177,14 @@ function programNamed(name: string): Program {
   return programs.get(name)!;
 }
 
-function row(workload: string, engine: EngineName, samples: readonly number[]): BenchRow {
+function row(workload: string, engine: EngineName, samples: readonly number[], workers = 1): BenchRow {
   const nsPerEvent = median(samples);
   return {
     workload,
     engine,
     nsPerEvent,
     eventsPerSecond: 1e9 / nsPerEvent,
-    workers: 1,
+    workers,
     samples: samples.length,
     fastest: Math.min(...samples),
     slowest: Math.max(...samples),

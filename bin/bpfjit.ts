@@ -88,6 +88,7 @@ function buildProgram(): Command {
   command("bench [workload...]", "the benchmark table")
     .option("--baseline <engines>", "compare with: kernel-loop, kernel-repeat (comma separated)")
     .option("--samples <n>", "samples a workload and engine", "11")
+    .option("--workers <count>", "measure bpfjit with so many workers too", "0")
     .option("--list", "only list the workloads")
     .action(async (workloads, options) => (await import("./commands/bench.ts")).bench(workloads, options));
 

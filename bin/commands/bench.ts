@@ -11,6 +11,7 @@ import { note, printJson, printLine } from "../output.ts";
 interface BenchOptions extends CommonOptions {
   readonly baseline?: string;
   readonly samples: string;
+  readonly workers: string;
   readonly list?: boolean;
 }
 
@@ -20,6 +21,7 @@ export async function bench(workloads: readonly string[], options: BenchOptions)
     return;
   }
   const samples = parseCount(options.samples, "--samples", 1, 1000);
+  const workers = parseCount(options.workers, "--workers", 0, 256);
   const baselines = parseBaselines(options.baseline ?? "");
   const ratios: number[] = [];
   if (!options.json) {
@@ -33,6 +35,7 @@ export async function bench(workloads: readonly string[], options: BenchOptions)
         "workload".padEnd(20),
         "bpfjit ns".padStart(10),
         "events/s".padStart(15),
+        ...(workers === 0 ? [] : [`${workers} workers`.padStart(12), "speed".padStart(7)]),
         ...baselines.flatMap((name) => [`${name} ns`.padStart(17), "ratio".padStart(7)]),
       ].join(" "),
     );
@@ -41,13 +44,14 @@ export async function bench(workloads: readonly string[], options: BenchOptions)
     workloads,
     baselines,
     samples,
+    workers,
     onProgress: (text) => {
       if (!options.quiet && !options.json && process.stderr.isTTY)
         process.stderr.write(`\r${pc.dim(text.padEnd(30))}\r`);
     },
     onRows: (rows) => {
       if (options.json) for (const row of rows) printJson(row);
-      else printLine(tableLine(rows, baselines));
+      else printLine(tableLine(rows, workers, baselines));
       const loop = rows.find((row) => row.engine === "kernel-loop");
       if (loop !== undefined) ratios.push(rows[0]!.nsPerEvent / loop.nsPerEvent);
     },
@@ -68,13 +72,18 @@ function parseBaselines(text: string): Baseline[] {
     });
 }
 
-function tableLine(rows: readonly BenchRow[], baselines: readonly Baseline[]): string {
+function tableLine(rows: readonly BenchRow[], workers: number, baselines: readonly Baseline[]): string {
   const own = rows[0]!;
   const cells = [
     own.workload.padEnd(20),
     own.nsPerEvent.toFixed(2).padStart(10),
     Math.round(own.eventsPerSecond).toLocaleString("en").padStart(15),
   ];
+  if (workers > 0) {
+    const together = rows.slice(1).find((row) => row.engine === "bpfjit");
+    cells.push((together?.nsPerEvent.toFixed(2) ?? "").padStart(12));
+    cells.push((together === undefined ? "" : (own.nsPerEvent / together.nsPerEvent).toFixed(2)).padStart(7));
+  }
   for (const baseline of baselines) {
     const other = rows.find((row) => row.engine === baseline);
     cells.push(other === undefined ? "".padStart(17) : other.nsPerEvent.toFixed(2).padStart(17));
