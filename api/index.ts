@@ -89,7 +89,7 @@ export { createExecutor, type ExecOutcome, type ExecRequest, type Executor } fro
 export { type ExplanationTextOptions, explanationText, type TextPart } from "./explain.ts";
 export { type Kernel, kernelObjects } from "./kernel.ts";
 export { type CompileOptions, compile, type LoadOptions, load } from "./load.ts";
-export { TypedMap, type UpdateOptions } from "./map.ts";
+export { type LookupOptions, TypedMap, type UpdateOptions } from "./map.ts";
 export { LoadedObject, type RunOptions, type RunSummary } from "./object.ts";
 export { type OpenLoadOptions, OpenObject, type OpenOptions, openObject } from "./open.ts";
 export type { Variables } from "./open-data.ts";

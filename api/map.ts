@@ -7,12 +7,19 @@ import type { BpfMap, MapValue, Value } from "../runtime/index.ts";
 import { readValue, writeValue } from "../runtime/index.ts";
 import { type CType, UPDATE_FLAG } from "../spec/index.ts";
 
-export interface UpdateOptions {
+export interface LookupOptions {
+  /** under the value's bpf_spin_lock, so that no program is seen half done (BPF_F_LOCK); EINVAL where it has none */
+  readonly lock?: boolean;
+}
+
+export interface UpdateOptions extends LookupOptions {
   /** any: create or overwrite; create: throws EEXIST where the key is there; existing: throws ENOENT where it is not */
   readonly mode?: "any" | "create" | "existing";
 }
 
 const MODES = { any: UPDATE_FLAG.ANY, create: UPDATE_FLAG.NOEXIST, existing: UPDATE_FLAG.EXIST } as const;
+
+const lockFlag = ({ lock }: LookupOptions): number => (lock === true ? UPDATE_FLAG.LOCK : UPDATE_FLAG.ANY);
 
 /** Of a per-CPU map a value is an array with one element a virtual CPU. */
 export class TypedMap {
@@ -34,8 +41,8 @@ export class TypedMap {
   }
 
   /** Undefined where there is no such key. */
-  get(key: Value): Value | undefined {
-    const value = this.raw.lookup(this.#encode(this.raw.spec.keyType, this.raw.keySize, key));
+  get(key: Value, options: LookupOptions = {}): Value | undefined {
+    const value = this.raw.lookup(this.#encode(this.raw.spec.keyType, this.raw.keySize, key), lockFlag(options));
     return value === null ? undefined : this.#decodeValue(value);
   }
 
@@ -52,7 +59,7 @@ export class TypedMap {
     const encoded = this.raw.perCpu
       ? this.#perCpu(value).map((one) => this.#encode(valueType, this.raw.valueSize, one))
       : this.#encode(valueType, this.raw.valueSize, value);
-    this.raw.update(this.#encode(keyType, this.raw.keySize, key), encoded, MODES[mode]);
+    this.raw.update(this.#encode(keyType, this.raw.keySize, key), encoded, MODES[mode] | lockFlag(options));
   }
 
   /** False where there is no such key. */
