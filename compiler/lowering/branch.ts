@@ -55,7 +55,8 @@ function nullCheck(body: Body, insn: Insn): Expr | null {
   if (insnClass(insn) !== CLASS.JMP || !isComparison || (insn.opcode & SRC.X) !== 0 || insn.imm !== 0) return null;
   const pointer = body.known.of(insn.dst);
   if (pointer === null) return null;
-  if (pointer.base.kind !== "local") return body.wasm.m.i32.const(operation === JMP.JNE ? 1 : 0);
+  if (pointer.base.kind !== "local" || pointer.base.neverNull)
+    return body.wasm.m.i32.const(operation === JMP.JNE ? 1 : 0);
   if (pointer.offsetBytes !== 0) return null;
   const address = pointer.base.local.get();
   return operation === JMP.JEQ ? body.wasm.m.i32.eqz(address) : address;

@@ -11,7 +11,6 @@ import {
   type LibraryName,
   MAP_OPERATIONS,
   type MapHelperName,
-  type RetSpec,
   WORKER,
 } from "../../spec/index.ts";
 import { PSEUDO_CALL } from "../../spec/isa.ts";
@@ -23,7 +22,7 @@ import { lowerForEach, lowerLoop } from "./callbacks.ts";
 import type { Expr, ValueType } from "./emit.ts";
 import { lowerKernelFunction, requireLowered } from "./kernel-functions.ts";
 import { lowerLookup } from "./lookup.ts";
-import { taggedOrNull } from "./pointer.ts";
+import { setResult } from "./result.ts";
 import { spillSlots } from "./slots.ts";
 import { storageOf } from "./storage.ts";
 import { lowerTailCall } from "./tail-call.ts";
@@ -128,31 +127,6 @@ function operands(body: Body, helper: HelperSpec, scalars: "whole" | "halves"): 
     else values.push(frame.reg32(register), i32.wrap(i64.shr_u(frame.reg(register), i64.const(32n))));
   });
   return values;
-}
-
-/** r0 from a call's result, as its kind says. */
-export function setResult(body: Body, kind: RetSpec, value: Expr): Expr {
-  const { frame } = body;
-  const { i64 } = body.wasm.m;
-  switch (kind) {
-    case "void":
-      return value;
-    case "int":
-      return frame.setReg(0, i64.extend_s(value));
-    case "u32":
-      return frame.setReg(0, i64.extend_u(value));
-    // Kernel pointers need not lie in the arena.
-    case "btfId":
-    case "btfIdOrNull":
-    case "btfIdTrusted":
-    case "u64":
-      return frame.setReg(0, value);
-  }
-  // The address stays at hand beside the pointer.
-  const local = body.pointerLocal();
-  if (local === null) return frame.setReg(0, taggedOrNull(body, value, frame.temp(body.wasm.i32)));
-  body.known.set(0, { base: { kind: "local", local }, offsetBytes: 0 });
-  return frame.setReg(0, taggedOrNull(body, value, local));
 }
 
 function mapOperation(body: Body, helper: Callee, insnIndex: number): LibraryName {

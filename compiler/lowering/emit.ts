@@ -67,6 +67,11 @@ function takeExports(b: typeof binaryen, m: Module): Map<string, string> {
  * The third would make one again of a main function and its copy for the batch loop.
  */
 const SKIPPED_PASSES = ["simplify-locals", "merge-blocks", "duplicate-function-elimination"];
+/**
+ * Functions of the library that stay calls: large ones, whose call costs little beside what they do, and one that is rarely
+ * needed. Put into every place that calls them they would make small programs several times as large.
+ */
+const KEPT_CALLS = ["hash_update", "percpu_hash_update", "hash_delete", "percpu_hash_delete", "hash_find_again"];
 /** What is worth doing to a function that is too large for the pipeline: linear, whatever its shape. */
 const LIGHT_PASSES = [
   "dce",
@@ -87,6 +92,11 @@ export async function optimizeModule(wasm: Wasm, level: OptimizeLevel, large: re
   b.setShrinkLevel(0);
   // A program's main function is called from its batch loop: inlining it saves a call per event.
   b.setAllowInliningFunctionsWithLoops(true);
+  for (const name of KEPT_CALLS) {
+    b.setPassArgument("no-inline", name);
+    m.runPasses(["no-inline"]);
+  }
+  b.setPassArgument("no-inline", null);
   b.clearPassesToSkip();
   for (const pass of SKIPPED_PASSES) b.addPassToSkip(pass);
   if (large.length === 0) {

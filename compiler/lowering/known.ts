@@ -15,8 +15,8 @@ export type Base =
   /** main's parameter */
   | { readonly kind: "ctx" }
   | { readonly kind: "map" | "mapValue"; readonly map: number }
-  /** holds the address; 0 where the pointer is null */
-  | { readonly kind: "local"; readonly local: Temp };
+  /** holds the address; 0 where the pointer is null, unless it never is */
+  | { readonly kind: "local"; readonly local: Temp; readonly neverNull?: true };
 
 export interface KnownPointer {
   readonly base: Base;

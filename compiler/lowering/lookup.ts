@@ -5,10 +5,10 @@
 import { arrayStrides, CPU, LOOKUP_BY_VALUE, type MapSpec } from "../../spec/index.ts";
 import { addressOf } from "./address.ts";
 import { type Body, factsAt } from "./body.ts";
-import { setResult } from "./calls.ts";
 import type { Expr } from "./emit.ts";
 import { OFFSET_LIMIT } from "./known.ts";
 import { tagged } from "./pointer.ts";
+import { setResult } from "./result.ts";
 import { type Slot, spillSlots } from "./slots.ts";
 import { storageOf } from "./storage.ts";
 
