@@ -63,6 +63,28 @@ struct {
 	__type(value, u64);
 } by_pid SEC(".maps");
 
+struct {
+	__uint(type, 5);
+	__uint(max_entries, 16384);
+	__type(key, u32);
+	__type(value, u64);
+} by_pid_percpu SEC(".maps");
+
+struct {
+	__uint(type, 9);
+	__uint(max_entries, 16384);
+	__type(key, u32);
+	__type(value, u64);
+} by_pid_lru SEC(".maps");
+
+/* Half as many entries as there are keys. */
+struct {
+	__uint(type, 9);
+	__uint(max_entries, 512);
+	__type(key, u32);
+	__type(value, u64);
+} full_lru SEC(".maps");
+
 struct comm_key {
 	char comm[16];
 };
@@ -152,6 +174,21 @@ static __always_inline long hash_count_body(void *ctx, struct event *e)
 		bpf_map_update_elem(&by_pid, &key, &one, BPF_ANY);
 	return 0;
 }
+
+#define COUNT_BY_PID(name, map)                                                \
+	static __always_inline long name##_body(void *ctx, struct event *e)    \
+	{                                                                      \
+		u32 key = e->pid;                                              \
+		u64 *count = bpf_map_lookup_elem(&map, &key), one = 1;         \
+		if (count)                                                     \
+			*count += 1;                                           \
+		else                                                           \
+			bpf_map_update_elem(&map, &key, &one, BPF_ANY);        \
+		return 0;                                                      \
+	}
+COUNT_BY_PID(percpu_hash_count, by_pid_percpu)
+COUNT_BY_PID(lru_count, by_pid_lru)
+COUNT_BY_PID(lru_full, full_lru)
 
 static __always_inline long hash_count_atomic_body(void *ctx, struct event *e)
 {
@@ -390,6 +427,9 @@ WORKLOAD(counter_atomic)
 WORKLOAD(percpu_counter)
 WORKLOAD(hash_count)
 WORKLOAD(hash_count_atomic)
+WORKLOAD(percpu_hash_count)
+WORKLOAD(lru_count)
+WORKLOAD(lru_full)
 WORKLOAD(hash_update)
 WORKLOAD(hash_comm)
 WORKLOAD(ring)
