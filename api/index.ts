@@ -53,6 +53,7 @@ export {
   type PumpProgress,
   type RecordSink,
   type RegisterValues,
+  RingbufMap,
   type Runtime,
   type RuntimeOptions,
   readSnapshot,

@@ -13,6 +13,8 @@ export class RingbufReader extends RecordReader {
   readonly #map: RingbufMap;
   readonly #ordered: boolean;
   readonly #cursors: readonly RingCursor[];
+  /** ring that was read first last time */
+  #first = 0;
   /** losses that onLost was told */
   #reported: bigint;
 
@@ -47,7 +49,7 @@ export class RingbufReader extends RecordReader {
     this.#reportLost();
     let count = 0;
     try {
-      if (!this.#ordered) for (const cursor of this.#cursors) count += cursor.take(callback, limit - count);
+      if (!this.#ordered) count = this.#takeInTurns(callback, limit);
       while (this.#ordered && count < limit) {
         const cursor = earliest(this.#cursors);
         if (cursor === undefined) break;
@@ -56,6 +58,16 @@ export class RingbufReader extends RecordReader {
     } finally {
       for (const cursor of this.#cursors) cursor.publish();
     }
+    return count;
+  }
+
+  /** Beginning with another ring every time, so that none is kept waiting by one that is never empty. */
+  #takeInTurns(callback: RecordCallback, limit: number): number {
+    const rings = this.#cursors.length;
+    this.#first = (this.#first + 1) % rings;
+    let count = 0;
+    for (let n = 0; n < rings && count < limit; n++)
+      count += this.#cursors[(this.#first + n) % rings]!.take(callback, limit - count);
     return count;
   }
 
