@@ -153,6 +153,7 @@ function followCall(env: Env, demand: Demand, insn: Insn, index: number, subsequ
     leaveCallee(env, demand, false);
     return "left";
   }
+  if (insn.src === PSEUDO_CALL.KFUNC && insn.imm === 0) return "lost";
   demand.clearRegister(0);
   requireNoArguments(env, demand, "backtracking call unexpected regs");
   if (insn.imm === TAIL_CALL && insn.src === PSEUDO_CALL.HELPER && subsequent !== index + 1) enterFrame(env, demand);

@@ -77,6 +77,8 @@ export class Env {
   readonly cpus: number | null;
   readonly notes: InsnNotes;
   readonly facts: FactsBuilder;
+  /** some path calls a kernel function that was not found */
+  callsMissingFunction = false;
   /** by slot: the type of pointer that it accessed memory through. See pointer-use.ts */
   readonly pointerTypes: Int32Array;
   subprograms: Subprogram[] = [];

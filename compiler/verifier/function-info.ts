@@ -11,8 +11,16 @@ const MOST_RESULT_BYTES = 8;
 export const lacksFunctionInfo = ({ program }: Env, subprogram: Subprogram): boolean =>
   program.btf !== undefined && program.functions[subprogram.functionIndex]?.type === undefined;
 
+/** Each subprogram has its record, no other has one. Kernel: check_btf_func_early(), check_btf_func(). */
+function checkFunctionCount({ program, subprograms, log }: Env): void {
+  const described = program.functions.filter(({ type }) => type !== undefined).length;
+  if (described === 0 || described === subprograms.length) return;
+  reject({ log }, "EINVAL", "number of funcs in func_info doesn't match number of subprogs");
+}
+
 /** Failed packet loads and tail calls return a number for the subprogram that they are in. */
-export function checkAbnormalReturns(env: Env): void {
+export function checkFunctions(env: Env): void {
+  checkFunctionCount(env);
   for (const subprogram of env.subprograms.slice(1)) {
     if (subprogram.hasLegacyPacketAccess) requireNumber(env, subprogram, "LD_ABS");
     if (subprogram.hasTailCall) requireNumber(env, subprogram, "tail_call");

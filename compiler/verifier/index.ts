@@ -10,8 +10,8 @@ import { checkEncodings } from "./encoding.ts";
 import { exploreProgram } from "./entry.ts";
 import { Env } from "./env.ts";
 import { explainRejection } from "./explain/index.ts";
-import { Rejection, Unsupported } from "./failure.ts";
-import { checkAbnormalReturns } from "./function-info.ts";
+import { Rejection, reject, Unsupported } from "./failure.ts";
+import { checkFunctions } from "./function-info.ts";
 import { requireHook } from "./hook.ts";
 import { findLiveRegisters } from "./liveness.ts";
 import { checkAttachType, checkSleepable } from "./load-check.ts";
@@ -61,7 +61,7 @@ function run(env: Env): void {
   checkSleepable(env);
   findSubprograms(env);
   checkSubprograms(env);
-  checkAbnormalReturns(env);
+  checkFunctions(env);
   checkEncodings(env);
   checkControlFlow(env);
   env.hook = requireHook(env);
@@ -70,6 +70,9 @@ function run(env: Env): void {
   env.stackLiveness = new StackLiveness(env);
   exploreProgram(env);
   checkStackDepth(env);
+  if (env.callsMissingFunction) {
+    reject(env, "EINVAL", "invalid kernel function call not eliminated in verifier pass");
+  }
 }
 
 function rejected(env: Env, rejection: Rejection): VerifierResult {

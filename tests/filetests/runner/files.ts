@@ -1,7 +1,10 @@
 /** The .bpf files below this folder, in a fixed order. */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 
-const FOLDER = new URL("../", import.meta.url);
+/** The built tests lie in dist/, without the cases. */
+const FOLDER = ["../", "../../../../tests/filetests/"]
+  .map((path) => new URL(path, import.meta.url))
+  .find((folder) => existsSync(new URL("README.md", folder)))!;
 
 /** Path below tests/filetests and where it lies: rows for describe.each(). */
 export function bpfFiles(): [path: string, url: URL][] {

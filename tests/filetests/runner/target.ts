@@ -11,7 +11,12 @@ import { RECORDING, readRecording, writeRecording } from "../../kernel/recording
 import { thinBtf, WatchedBtf } from "../../kernel/thin-btf.ts";
 
 const VMLINUX = "/sys/kernel/btf/vmlinux";
-const RECORDED = new URL("../recorded/types.json.gz", import.meta.url);
+const FILE = "recorded/types.json.gz";
+/** Beside this folder, or, where this runs from dist/, where it is in the checkout. */
+const RECORDED =
+  [`../${FILE}`, `../../../../tests/filetests/${FILE}`]
+    .map((path) => new URL(path, import.meta.url))
+    .find((url) => existsSync(url)) ?? new URL(`../${FILE}`, import.meta.url);
 
 interface Target {
   readonly btf: Btf;
