@@ -9,7 +9,7 @@ import { compile } from "../runtime/compile.ts";
 import { type FakeEvent, FakeSource } from "../runtime/fake-source.ts";
 import { handMadeObject, OP } from "../runtime/module.ts";
 import { placeEvents } from "./events.ts";
-import { COUNT, RECORD } from "./programs.ts";
+import { CHANGE, COUNT, RECORD } from "./programs.ts";
 
 const CPUS = 4;
 
@@ -223,6 +223,32 @@ out:
       expect(sumOf(map)).toBeLessThanOrEqual(begun);
       expect(sumOf(map)).toBeGreaterThanOrEqual(begun - undone);
     }
+  });
+
+  it("leave no lock that the main thread waits for in vain, although it gets no turn to learn of a death", async () => {
+    await using runtime = createRuntime({ cpus: CPUS, workers: 2 });
+    const object = await runtime.link(await compile(CHANGE));
+    object.programs.change!.attach();
+    const crew = runtime.crew!;
+    const map = object.maps.keys!;
+    const at = placeEvents(runtime, 4000, (n) => ({ key: n % 97, number: n }));
+    await crew.run(at, 4000);
+    const key = Buffer.from([250, 0, 0, 0]);
+    for (let round = 0; round < 12; round++) {
+      const running = crew.run(at, 4000, { times: 100 });
+      await new Promise((resolve) => setTimeout(resolve, 3 + round));
+      const killing = crew.kill(1 + (round % 2));
+      const until = performance.now() + 15;
+      for (let n = 0; performance.now() < until; n++) {
+        const value = Buffer.alloc(8);
+        value.writeUInt32LE(n);
+        map.update(key, value);
+        expect(map.lookup(key)).toEqual(new Uint8Array(value));
+      }
+      await killing;
+      expect(await running).toBe(400_000);
+    }
+    expect(crew.losses.length).toBe(12);
   });
 
   it("do not keep the process, and end with the runtime", () => {
