@@ -110,6 +110,8 @@ export const POINTER = {
   mapKey: 32,
   /** a pointer with a kernel type: loads are checked (probe_load) */
   btf: 64,
+  /** a map itself: the fields of the kernel's struct */
+  map: 128,
 } as const;
 
 /** What the verifier knows of one instruction, over all paths that reach it. */

@@ -2,8 +2,8 @@
 import { UnsupportedError } from "../../base/errors.ts";
 import { programType } from "../../spec/index.ts";
 import { CLASS, JMP, PSEUDO_CALL, PSEUDO_LD } from "../../spec/isa.ts";
-import { isWideImmediate } from "../asm/instruction.ts";
-import type { Program, ProgramFacts, UncheckedProgram, VerifiedProgram } from "../program.ts";
+import { type Insn, isWideImmediate } from "../asm/instruction.ts";
+import { POINTER, type Program, type ProgramFacts, type UncheckedProgram, type VerifiedProgram } from "../program.ts";
 import { addBatch } from "./batch.ts";
 import { requireCallee } from "./calls.ts";
 import type { FunctionRange } from "./cfg.ts";
@@ -29,12 +29,23 @@ export function checkProgram(program: LowerableProgram): void {
     const insn = program.insns[insnIndex]!;
     if (insn.opcode === (CLASS.JMP | JMP.CALL) && insn.src !== PSEUDO_CALL.SUBPROG)
       requireCallee(program, insn, insnIndex);
+    requireMemory(program, insn, insnIndex, facts?.insns[insnIndex]?.pointer ?? 0);
     const map = mapOf(program, insnIndex);
     if (map === null || storageOf(program, map) !== null) return;
     const type = program.maps[map]?.type ?? "unknown";
     throw new UnsupportedError("UNSUPPORTED_MAP_TYPE", `map type ${type}`, `map type ${type} is not implemented`, {
       where: { program: program.name, section: program.section, insnIndex },
     });
+  });
+}
+
+/** What only a kernel has: the struct behind a map, its own variables. `pointer`: bits of POINTER. */
+function requireMemory({ name, section }: Program, insn: Insn, insnIndex: number, pointer: number): void {
+  const isVariable = isWideImmediate(insn) && insn.src === PSEUDO_LD.BTF_ID;
+  if (!isVariable && (pointer & POINTER.map) === 0) return;
+  const feature = isVariable ? "address of a kernel variable" : "fields of a map";
+  throw new UnsupportedError("UNSUPPORTED_FEATURE", feature, `${feature}: there is no kernel to read them from`, {
+    where: { program: name, section, insnIndex },
   });
 }
 

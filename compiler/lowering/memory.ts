@@ -3,7 +3,6 @@
  * addresses become tagged pointers, loads through kernel pointers go through the library's checked load.
  */
 
-import { UnsupportedError } from "../../base/errors.ts";
 import { CTX, type CtxFieldKind, programType } from "../../spec/index.ts";
 import { CLASS, MODE, SIZE_BYTES } from "../../spec/isa.ts";
 import { type Insn, insnClass } from "../asm/instruction.ts";
@@ -27,12 +26,6 @@ export function lowerLoad(body: Body, insn: Insn, insnIndex: number): Expr {
   const slot = body.slots.at(insnIndex);
   if (slot !== null) return frame.setReg(insn.dst, loadSlot(wasm, slot, isSigned));
   const facts = factsAt(body, insnIndex);
-  if (facts !== null && (facts.pointer & POINTER.map) !== 0) {
-    const where = { program: body.program.name, insnIndex };
-    throw new UnsupportedError("UNSUPPORTED_FEATURE", "fields of a map", "maps have no kernel struct to read", {
-      where,
-    });
-  }
   if (facts !== null && (facts.pointer & POINTER.btf) !== 0) {
     const address = m.i64.add(frame.reg(insn.src), m.i64.const(BigInt(insn.off)));
     const value = unit.library("probe_load", [address, m.i32.const(bytes)]);

@@ -148,6 +148,7 @@ const KINDS: Readonly<Record<number, number>> = {
   [REG.PACKET_META]: POINTER.packet,
   [REG.MEM]: POINTER.memory,
   [REG.BTF]: POINTER.btf,
+  [REG.MAP_PTR]: POINTER.map,
 };
 const pointerKind = (reg: RegState): number =>
   reg.type & FLAG.UNTRUSTED ? POINTER.btf : (KINDS[baseType(reg.type)] ?? 0);
