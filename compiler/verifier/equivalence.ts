@@ -169,8 +169,8 @@ function coversStack(old: Frame, frame: Frame, ids: IdMap, strictness: Strictnes
   for (let s = 0; s < old.stack.length; s++) {
     const oldSlot = old.stack[s]!;
     const slot = frame.stack[s];
-    if (oldSlot === slot && strictness !== "exact" && oldSlot.kinds === 0) continue;
-    if (strictness === "exact" && (slot === undefined || oldSlot.kinds !== slot.kinds)) return false;
+    if (oldSlot === slot && oldSlot.kinds === 0) continue;
+    if (strictness !== "covered" && (slot === undefined || oldSlot.kinds !== slot.kinds)) return false;
     if (!coversSlot(oldSlot, slot, ids, strictness)) return false;
   }
   return true;

@@ -35,10 +35,11 @@ export interface RandomProgram {
 
 export const TYPES: readonly ProgramTypeName[] = ["socket_filter", "xdp", "sched_cls", "tracepoint", "raw_tracepoint"];
 
-type Statement = (w: Writer, block: () => void) => void;
-
+export type Statement = (w: Writer, block: () => void) => void;
 /** name, weight, statement */
-const STATEMENTS: readonly (readonly [string, number, Statement])[] = [
+export type WeightedStatement = readonly [string, number, Statement];
+
+const STATEMENTS: readonly WeightedStatement[] = [
   ["calculate", 8, calculate],
   ["branch", 8, branch],
   ["loop", 3, loop],
@@ -62,39 +63,47 @@ const STATEMENTS: readonly (readonly [string, number, Statement])[] = [
   ["subprogram", 2, subprogram],
 ];
 export const FORMS: readonly string[] = STATEMENTS.map(([name]) => name);
-const TOTAL_WEIGHT = STATEMENTS.reduce((sum, [, weight]) => sum + weight, 0);
 
-export function randomProgram(seed: number): RandomProgram {
+export const randomProgram = (seed: number): RandomProgram => programOf(seed, [], TYPES);
+
+/** `more`: kinds of statements beside the usual ones; programs of one of `types`. */
+export function programOf(
+  seed: number,
+  more: readonly WeightedStatement[],
+  types: readonly ProgramTypeName[],
+): RandomProgram {
   const random = new Random(seed);
-  const w = new Writer(random, random.pick(TYPES), random.oneIn(3) ? 0 : random.pick([15, 40, 100]));
+  const w = new Writer(random, random.pick(types), random.oneIn(3) ? 0 : random.pick([15, 40, 100]));
   w.begin({ 1: { is: "ctx" } });
   w.move(6, 1);
   const statements = random.between(1, 14);
-  writeBlock(w, statements, 0);
+  writeBlock(w, [...STATEMENTS, ...more], statements, 0);
   leave(w);
   const program = withBtf(w.finish(random.oneIn(12) ? "Proprietary" : "GPL"));
   return { seed, program: random.oneIn(3) ? mutated(random, program) : program, forms: w.forms };
 }
 
+/** Statements with others inside; those of other files come after. */
+const NESTING: ReadonlySet<string> = new Set(["branch", "loop", "numbers", "section", "task"]);
 /** Most instructions of a program; statements that nest stop there. */
 const LONGEST = 400;
 
-function writeBlock(w: Writer, statements: number, depth: number): void {
+function writeBlock(w: Writer, kinds: readonly WeightedStatement[], statements: number, depth: number): void {
   for (let i = 0; i < statements && w.length < LONGEST; i++) {
-    const [name, , write] = pickStatement(w.random);
+    const [name, , write] = pickStatement(w.random, kinds);
     w.forms.push(name);
-    if (depth > 2 && (write === branch || write === loop)) calculate(w);
-    else write(w, () => writeBlock(w, w.random.between(1, 3), depth + 1));
+    if (depth > 2 && NESTING.has(name)) calculate(w);
+    else write(w, () => writeBlock(w, kinds, w.random.between(1, 3), depth + 1));
   }
 }
 
-function pickStatement(random: Random): (typeof STATEMENTS)[number] {
-  let at = random.below(TOTAL_WEIGHT);
-  for (const statement of STATEMENTS) {
+function pickStatement(random: Random, kinds: readonly WeightedStatement[]): WeightedStatement {
+  let at = random.below(kinds.reduce((sum, [, weight]) => sum + weight, 0));
+  for (const statement of kinds) {
     at -= statement[1];
     if (at < 0) return statement;
   }
-  return STATEMENTS[0]!;
+  return kinds[0]!;
 }
 
 /** One field of one instruction is another. */

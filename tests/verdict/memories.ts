@@ -70,6 +70,7 @@ function markPresent(w: Writer, register: number, belief: Writer["registers"][nu
 export function leave(w: Writer): void {
   const before = w.snapshot();
   for (const register of w.holding("record")) if (!w.errs()) releaseRegister(w, register);
+  for (const close of w.open.toReversed()) if (!w.errs()) close();
   w.moveImm(0, w.result === "callback" && !w.errs() ? w.random.below(2) : w.random.between(0, 2));
   w.exit();
   w.restore(before);

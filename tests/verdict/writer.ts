@@ -56,6 +56,8 @@ export class Writer {
   /** bytes of stack that this function may use: eight frames share 512 */
   stackBytes = STACK_BYTES;
   loopDepth = 0;
+  /** what must be done before the function is left: sections and iterators that are open */
+  readonly open: (() => void)[] = [];
   callDepth = 0;
   /** the value an exit of this function must be within: r0 of a callback is 0 or 1 */
   result: "any" | "callback" = "any";
