@@ -3,7 +3,8 @@
 import * as isa from "../../spec/isa.ts";
 import { findAttachBtf, findAttachMember } from "../object/attach.ts";
 import type { Btf } from "../object/btf/btf.ts";
-import { withFields } from "../object/map-fields.ts";
+import { isLoadable } from "../object/btf/fields.ts";
+import { withFields, withoutTypes } from "../object/map-fields.ts";
 import { kernelTypes } from "../object/target.ts";
 import type { AttachBtf, Program, ProgramFunction, SourceLine } from "../program.ts";
 import { readDirectives } from "./directives.ts";
@@ -38,7 +39,9 @@ export function assembleProgram(text: string, options: AssembleOptions = {}): As
   const functions: ProgramFunction[] = [{ insnIndex: 0, name: directives.name, linkage: "global" }];
   for (const entry of assembly.functions) if (entry.insnIndex !== 0) functions.push(entry);
   const isKernelType = kernelTypes({ btf: options.targetBtf ?? null, modules: [] });
-  const typed = directives.types?.finish(functions) ?? null;
+  const finished = directives.types?.finish(functions) ?? null;
+  // As an object whose BTF the kernel refuses.
+  const typed = finished !== null && isLoadable(finished.btf, isKernelType) ? finished : null;
   const program: Program = {
     name: directives.name,
     section: directives.section,
@@ -54,7 +57,7 @@ export function assembleProgram(text: string, options: AssembleOptions = {}): As
     lines: options.lineInfo === true ? lineInfo(text, assembly, options.file ?? "") : [],
     maps:
       typed === null
-        ? directives.maps
+        ? directives.maps.map(withoutTypes)
         : directives.maps.map((map) => withFields(map, typed.btf, NO_SECTIONS, isKernelType)),
     memoryBytes: directives.memoryBytes,
     targetBtf: options.targetBtf ?? null,
