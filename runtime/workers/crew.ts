@@ -3,7 +3,7 @@
  * what programs see does not depend on how many there are. The main worker decides what runs when: between its calls of
  * run() they sleep, and before it runs programs itself it waits for them.
  */
-import { FaultError, MapError } from "../../base/index.ts";
+import { FaultError, MapError, UsageError } from "../../base/index.ts";
 import { CPU, EVENT, HOOK, NULL_GUARD_BYTES, RUNTIME } from "../../spec/index.ts";
 import { libraryModule } from "../library.ts";
 import type { BpfMap } from "../maps/map.ts";
@@ -193,6 +193,7 @@ export class Crew {
    * Rejects with what the first of them threw that broke off.
    */
   async run(events: number, count: number, options: CrewRun = {}): Promise<number> {
+    if (this.#closed) throw new UsageError("CLOSED", "the runtime is closed");
     await this.start();
     return this.#inTurn(() => this.#run(events, count, options));
   }
