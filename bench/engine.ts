@@ -3,6 +3,7 @@ import { type LoadedObject, load } from "../api/index.ts";
 import { BugError } from "../base/index.ts";
 import { EVENT } from "../spec/index.ts";
 import { EVENT_BYTES, EVENT_COUNT } from "./events.ts";
+import { median } from "./statistics.ts";
 import type { Workload } from "./workloads.ts";
 
 /** The hook that the section names of bench/workloads/workloads.bpf.c say. */
@@ -45,10 +46,14 @@ export class BpfjitEngine {
     return new BpfjitEngine(object, events, () => reading?.drain() ?? 0);
   }
 
-  /** ns an event over `batches` batches. Readers drain between them and are not timed, as in the kernel's baseline. */
+  /**
+   * ns an event, of the median of `batches` batches: the machine may run something else in the middle of one, which the
+   * kernel's timer leaves out of its baseline too. Readers drain between them and are not timed, as in the baseline.
+   */
   run(batches: number): number {
-    let elapsedNs = 0n;
+    const times: number[] = [];
     for (let batch = 0; batch < batches; batch++) {
+      let elapsedNs = 0n;
       for (let done = 0; done < EVENT_COUNT; ) {
         const started = process.hrtime.bigint();
         const ran = this.#object.runtime.hooks.fireBatch(this.#events + done * EVENT.bytes, EVENT_COUNT - done);
@@ -56,8 +61,9 @@ export class BpfjitEngine {
         if (this.#drain() === 0 && ran === 0) throw new BugError("the batch driver stands still");
         done += ran;
       }
+      times.push(Number(elapsedNs) / EVENT_COUNT);
     }
-    return Number(elapsedNs) / (batches * EVENT_COUNT);
+    return median(times);
   }
 
   /** The same by all workers at once: ns that the slowest of them ran, for each event of all. */
