@@ -109,5 +109,6 @@ export {
   withTracepoints,
 } from "./target.ts";
 export { defineTracepoint, tracepointsOf } from "./tracepoint.ts";
+export type { UsdtOptions } from "./usdt.ts";
 export { type ProgramVerdict, type VerifyOptions, verifyObject } from "./verify.ts";
 export { TypedWriter, type WriterOptions } from "./writer.ts";

@@ -27,6 +27,7 @@ import {
   type RecordOptions,
   RecordTyping,
 } from "./records.ts";
+import { attachUsdt, type UsdtOptions } from "./usdt.ts";
 import { openSampleWriter, type TypedWriter, type WriterOptions } from "./writer.ts";
 
 export interface RunOptions {
@@ -193,6 +194,14 @@ export class LoadedObject {
       throw new AttachError("ATTACH_TARGET", `the target has no raw tracepoint ${name}`, { where });
     }
     return program.attach({ ...options, hook: this.runtime.hooks.get("raw_tracepoint", name) });
+  }
+
+  /**
+   * Attaches a program of libbpf's usdt.bpf.h to a probe, `PATH:provider:name`, with the operands that the probe's note has.
+   * Its hook is fired with registers, and the user memory that operands are in. Throws AttachError, UsageError.
+   */
+  attachUsdt(program: LinkedProgram, probe: string, options: UsdtOptions = {}): Link {
+    return attachUsdt(program, this.maps, this.runtime.hooks.get("usdt", probe), options);
   }
 
   /**

@@ -15,6 +15,7 @@ export * from "./sources/index.ts";
 export type { TaskInfo } from "./task.ts";
 export type { TestRunInput, TestRunResult } from "./test-run/context.ts";
 export type { ArgumentValue, ArgumentValues, Tracepoint } from "./tracepoints.ts";
+export { parseUsdtArguments, usdtSpec } from "./usdt.ts";
 export {
   formatEntries,
   formatValue,
