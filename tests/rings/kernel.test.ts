@@ -26,7 +26,7 @@ const output = (size: number, flags = CURRENT_CPU): Step => ({ output: { flags, 
 const packet = (size: number, more: number, packet: number, linear?: number): Step => ({
   output: { flags: CURRENT_CPU | (BigInt(more) << 32n), size, packet, ...(linear === undefined ? {} : { linear }) },
 });
-const ring = (call: 0 | 1 | 2 | 3, size = 0, flags = 0n): Step => ({ ring: { call, flags, size } });
+const ring = (call: 0 | 1 | 2 | 3 | 4 | 5, size = 0, flags = 0n): Step => ({ ring: { call, flags, size } });
 const times = (count: number, step: (index: number) => Step | Step[]): Step[] =>
   Array.from({ length: count }, (_, index) => step(index)).flat();
 const DUMP: Step = { dump: true };
@@ -183,6 +183,23 @@ const SCENARIOS: readonly Scenario[] = [
     ],
   },
   { name: "wraps of a ring buffer", steps: ringWraps() },
+  {
+    name: "a ring buffer through dynptrs",
+    steps: [
+      ...[21, 24, 0, 10, 100].map((size) => ring(4, size)),
+      ring(5, 64),
+      ...[1n, 2n, 3n, 4n].flatMap((flags) => [ring(4, 30, flags), ring(5, 30, flags)]),
+      { ringDump: true },
+      ring(4, 4089),
+      ring(4, 3200),
+      ring(4, 400),
+      ring(5, 400),
+      { ringDump: true },
+      { consume: 32 },
+      ring(4, 22),
+      { ringDump: true },
+    ],
+  },
 ];
 
 const RECORDED = new URL("./recorded/rings.json", import.meta.url);

@@ -26,8 +26,8 @@ export type Step =
         readonly linear?: number;
       };
     }
-  /** bpf_ringbuf_*: 0 output, 1 submit 24 bytes, 2 discard 1000, 3 query */
-  | { readonly ring: { readonly call: 0 | 1 | 2 | 3; readonly flags: bigint; readonly size: number } }
+  /** bpf_ringbuf_*: 0 output, 1 submit 24 bytes, 2 discard 1000, 3 query; through a dynptr of `size` bytes: 4 submit, 5 discard */
+  | { readonly ring: { readonly call: 0 | 1 | 2 | 3 | 4 | 5; readonly flags: bigint; readonly size: number } }
   /** whether a reader of the buffer was woken since the last step of this kind */
   | { readonly seen: true }
   | { readonly dump: true }
@@ -81,6 +81,7 @@ export const RING_PROGRAM = `
   if r7 == 1 goto submit
   if r7 == 2 goto discard
   if r7 == 3 goto query
+  if r7 > 3 goto dynptr
   r2 = map[data][0] ll
   r3 = r8
   r4 = r9
@@ -112,6 +113,31 @@ discard:
 query:
   r2 = r9
   call bpf_ringbuf_query
+  exit
+dynptr:
+  r2 = r8
+  r3 = 0
+  r4 = r10
+  r4 += -16
+  call bpf_ringbuf_reserve_dynptr
+  *(u64 *)(r10 - 24) = r0
+  r1 = r10
+  r1 += -16
+  r2 = 0
+  r3 = map[data][0] ll
+  r4 = 21
+  r5 = 0
+  call bpf_dynptr_write
+  r1 = r10
+  r1 += -16
+  r2 = r9
+  if r7 == 5 goto dynptr_discard
+  call bpf_ringbuf_submit_dynptr
+  r0 = *(u64 *)(r10 - 24)
+  exit
+dynptr_discard:
+  call bpf_ringbuf_discard_dynptr
+  r0 = *(u64 *)(r10 - 24)
   exit
 bad:
   r0 = 77

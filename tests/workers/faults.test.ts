@@ -1,8 +1,14 @@
 /** A worker killed before any single store of a map or ring operation: nothing stays locked, nothing else is lost. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { type BpfMap, createMap, type PerfEventArrayMap, type RingbufMap } from "../../runtime/maps/index.ts";
+import {
+  type BpfMap,
+  createMap,
+  type PerfEventArrayMap,
+  type RingbufMap,
+  type UserRingbufMap,
+} from "../../runtime/maps/index.ts";
 import type { PerfBufferOptions } from "../../runtime/maps/perf-array.ts";
-import { openReader, readSnapshot } from "../../runtime/rings/index.ts";
+import { openReader, readSnapshot, SampleWriter } from "../../runtime/rings/index.ts";
 import { MAP_FLAG, NULL_GUARD_BYTES, PERF_SAMPLE, RINGBUF_FLAG } from "../../spec/index.ts";
 import { mapSpec, place, u32 } from "../maps/world.ts";
 import { MORTAL_CPU, steppingLibrary, TwoWorkers } from "./mortal.ts";
@@ -102,6 +108,46 @@ describe("a worker that dies while it changes a hash", () => {
       );
     return new Map([...found].sort(([a], [b]) => a - b));
   }
+});
+
+describe("a worker that dies while it drains a user ring buffer", () => {
+  const SIZES = [8, 16, 24, 32];
+
+  it("leaves the sample under way, and those behind it, to the next drain", () => {
+    const stores = atEveryStore((store) => {
+      const two = new TwoWorkers(stepping);
+      const { world } = two;
+      const spec = mapSpec({ type: "user_ringbuf", keySize: 0, valueSize: 0, maxEntries: 4096 });
+      const map = createMap(world, spec) as UserRingbufMap;
+      const writer = new SampleWriter(map);
+      for (const size of SIZES) {
+        const sample = writer.reserve(size)!;
+        if (size === 24) sample.discard();
+        else sample.submit();
+      }
+      const drain = (library: typeof two.library, seen: number[]): number => {
+        const begun = library.user_ringbuf_begin(map.address, 0n);
+        if (begun < 0) return begun;
+        for (;;) {
+          const size = library.user_ringbuf_next(map.address);
+          if (size < 0) return library.user_ringbuf_end(map.address, 0n, size);
+          seen.push(size);
+          library.user_ringbuf_done(map.address, size);
+        }
+      };
+      const dead: number[] = [];
+      const killed = two.killAt(store, () => drain(two.library, dead));
+      if (killed) two.repair(map);
+      const rest: number[] = [];
+      expect(drain(world.library, rest)).toBe(rest.length);
+      // what the dead worker's callback had under way is seen twice at most
+      const again = rest[0] === dead.at(-1) ? 1 : 0;
+      expect([...dead, ...rest.slice(again)]).toEqual([8, 16, 32]);
+      expect(writer.freeBytes).toBe(4096);
+      return killed;
+    });
+    expect(stores).toBeGreaterThan(10);
+  });
 });
 
 describe("a worker that dies while it writes to a ring buffer", () => {
