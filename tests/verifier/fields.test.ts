@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { readBtf, readObject } from "../../compiler/object/index.ts";
 import { verify } from "../../compiler/verifier/index.ts";
+import { SPECIAL_FIELDS } from "../../spec/special-fields.ts";
 
 const VMLINUX = "/sys/kernel/btf/vmlinux";
 const OBJECT = new URL("objects/fields.bpf.o", import.meta.url);
@@ -28,6 +29,16 @@ const ANSWERS: Readonly<Record<string, readonly [message: string | null, process
 
 describe.skipIf(!existsSync(VMLINUX))("fields of map values and data sections", () => {
   const object = readObject(readFileSync(OBJECT), { name: "fields.bpf.o", targetBtf: readBtf(readFileSync(VMLINUX)) });
+
+  test("have the kernel's sizes", () => {
+    const btf = readBtf(readFileSync(VMLINUX));
+    for (const { struct, sizeBytes, alignBytes } of SPECIAL_FIELDS) {
+      if (struct === null) continue;
+      const id = btf.findByName(struct, "struct");
+      expect([struct, id === null ? null : btf.sizeOf(id)]).toEqual([struct, sizeBytes]);
+      expect([struct, sizeBytes % alignBytes]).toEqual([struct, 0]);
+    }
+  });
 
   test("are found where clang put them", () => {
     const found = object.maps.map(({ name, fields = [] }) => [name, fields.map((one) => [one.kind, one.offsetBytes])]);
