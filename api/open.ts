@@ -20,6 +20,11 @@ export interface OpenOptions extends TargetOptions, TracepointOptions {
   readonly types?: Readonly<Record<string, ProgramTypeName>>;
   /** how much binaryen optimises; default 2, for large objects 1 */
   readonly optimize?: OptimizeLevel;
+  /**
+   * Directory in which compiled objects are kept, made where there is none: what was compiled before is neither verified nor
+   * compiled again, so it is trusted like code. Default: none.
+   */
+  readonly cache?: string;
 }
 
 export interface OpenLoadOptions {
@@ -40,9 +45,9 @@ export interface OpenLoadOptions {
 
 /** Opens an object: a path, a file URL or its bytes. Throws UsageError (unreadable) or ObjectError (malformed). */
 export async function openObject(source: string | URL | Uint8Array, options: OpenOptions = {}): Promise<OpenObject> {
-  const { optimize, ...reading } = withTracepoints(options);
+  const { optimize, cache, ...reading } = withTracepoints(options);
   const name = options.name ?? (source instanceof Uint8Array ? "object" : String(source));
-  return new OpenObject(new ObjectFile(await readSource(source), { ...reading, name }, optimize), name);
+  return new OpenObject(new ObjectFile(await readSource(source), { ...reading, name }, { optimize, cache }), name);
 }
 
 export class OpenObject {

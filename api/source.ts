@@ -17,6 +17,8 @@ import {
   verify,
 } from "../compiler/index.ts";
 import type { CompiledObject, MapSpec } from "../spec/index.ts";
+import { readCached, writeCached } from "./cache.ts";
+import { type Compilation, compilationKey } from "./cache-key.ts";
 import { describeMissing } from "./missing.ts";
 import type { ProgramInfo } from "./open-program.ts";
 
@@ -31,21 +33,24 @@ export interface ObjectSource {
   compile(edits: Edits): Promise<CompiledObject>;
 }
 
+export interface CompilerOptions {
+  /** default 2 */
+  readonly optimize?: OptimizeLevel | undefined;
+  /** directory with what was compiled before */
+  readonly cache?: string | undefined;
+}
+
 export class ObjectFile implements ObjectSource {
   readonly programs: readonly ProgramInfo[];
   readonly #bytes: Uint8Array;
   readonly #options: ReadOptions & { readonly name: string };
-  readonly #optimize: OptimizeLevel | undefined;
+  readonly #compiler: CompilerOptions;
   readonly #object: BpfObject;
 
-  constructor(
-    bytes: Uint8Array,
-    options: ReadOptions & { readonly name: string },
-    optimize: OptimizeLevel | undefined,
-  ) {
+  constructor(bytes: Uint8Array, options: ReadOptions & { readonly name: string }, compiler: CompilerOptions) {
     this.#bytes = bytes;
     this.#options = options;
-    this.#optimize = optimize;
+    this.#compiler = compiler;
     this.#object = readObject(bytes, options);
     this.programs = this.#object.programs.map(infoOf);
   }
@@ -73,18 +78,28 @@ export class ObjectFile implements ObjectSource {
     const object = isEdited ? readObject(this.#bytes, { ...this.#options, edits }) : this.#object;
     const { name } = this.#options;
     requireKnownMaps(object, name);
-    const programs: VerifiedProgram[] = [];
+    const programs: Program[] = [];
     for (const outcome of object.programs) {
       const wanted = edits.programs?.[nameOf(outcome)]?.autoload ?? infoOf(outcome).autoload;
       if (!wanted) continue;
-      if (!outcome.ok) throw outcome.error;
-      programs.push(requireAccepted(outcome.program));
+      if (!outcome.ok) {
+        // what is wrong with one before it comes first
+        for (const program of programs) requireAccepted(program);
+        throw outcome.error;
+      }
+      programs.push(outcome.program);
     }
     if (programs.length === 0) throw new UsageError("USAGE", `${name} has no program to load`);
-    return lowerObject(
-      { name: object.name, license: object.license, maps: object.maps, types: object.types, programs },
-      this.#optimize === undefined ? {} : { optimize: this.#optimize },
-    );
+    const { optimize = 2, cache } = this.#compiler;
+    const { license, maps, types } = object;
+    const compilation: Compilation = { name: object.name, license, maps, types, programs, optimize };
+    if (cache === undefined) return verifyAndLower(compilation);
+    const key = compilationKey(compilation);
+    const known = await readCached(cache, key);
+    if (known !== null) return known;
+    const compiled = await verifyAndLower(compilation);
+    await writeCached(cache, key, compiled);
+    return compiled;
   }
 }
 
@@ -121,6 +136,10 @@ function requireKnownMaps({ maps }: BpfObject, object: string): void {
     const message = `map ${map.name} of ${object} is of type ${map.type}, which bpfjit does not load`;
     throw new UnsupportedError("UNSUPPORTED_MAP_TYPE", what, message, { where: { object } });
   }
+}
+
+async function verifyAndLower({ optimize, ...compilation }: Compilation): Promise<CompiledObject> {
+  return lowerObject({ ...compilation, programs: compilation.programs.map(requireAccepted) }, { optimize });
 }
 
 function requireAccepted(program: Program): VerifiedProgram {

@@ -5,6 +5,7 @@
  */
 import { Command, CommanderError } from "commander";
 import { readAbout } from "./about.ts";
+import { withCache } from "./cache.ts";
 import { EXIT, exitCodeOf } from "./exit.ts";
 import { endQuietlyOnBrokenPipe, printError } from "./output.ts";
 import { withSink } from "./sink.ts";
@@ -29,7 +30,9 @@ function buildProgram(): Command {
 
   withSink(
     withTarget(
-      command("run <object>", "run the programs of an object over a capture; print records and, at the end, maps"),
+      withCache(
+        command("run <object>", "run the programs of an object over a capture; print records and, at the end, maps"),
+      ),
     ),
   )
     .option("-i, --input <capture>", "perf.data file, or - for perf's pipe on standard input")
@@ -42,7 +45,9 @@ function buildProgram(): Command {
     .option("--concurrent", "CPUs run side by side although programs share maps: results may depend on timing")
     .action(async (object, options) => (await import("./commands/run.ts")).run(object, options));
 
-  withSink(withTarget(command("test-run <object>", "run one program on one input, as bpftool prog run does")))
+  withSink(
+    withTarget(withCache(command("test-run <object>", "run one program on one input, as bpftool prog run does"))),
+  )
     .option("-p, --prog <name>", "the program")
     .option("--data-in <file>", "packet or payload")
     .option("--ctx-in <file>", "context")
@@ -62,7 +67,9 @@ function buildProgram(): Command {
     .option("--batch", "one JSON object a line in and out")
     .action(async (memory, options) => (await import("./commands/exec.ts")).exec(memory, options));
 
-  withTarget(command("build <object>", "compile ahead of time: a .wasm that run, test-run and bpfjit/runtime take"))
+  withTarget(
+    withCache(command("build <object>", "compile ahead of time: a .wasm that run, test-run and bpfjit/runtime take")),
+  )
     .requiredOption("-o, --output <file>", "where to write it")
     .option("-p, --prog <name>", "only this program (may be repeated)", collect)
     .option("--opt <level>", "optimisation of the compiled code, 0 to 3", "2")

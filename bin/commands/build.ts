@@ -2,12 +2,13 @@
 import { writeFileSync } from "node:fs";
 import { compile } from "../../api/index.ts";
 import { UsageError } from "../../base/index.ts";
+import { type CacheArguments, cacheOf } from "../cache.ts";
 import { parseCount, readInputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
 import { note, printJson } from "../output.ts";
 import { readTarget, type TargetArguments } from "../target.ts";
 
-interface BuildOptions extends CommonOptions, TargetArguments {
+interface BuildOptions extends CommonOptions, TargetArguments, CacheArguments {
   readonly output: string;
   readonly prog?: readonly string[];
   readonly opt: string;
@@ -19,6 +20,7 @@ export async function build(path: string, options: BuildOptions): Promise<void> 
     name: path,
     optimize,
     ...(options.prog !== undefined && { programs: options.prog }),
+    ...cacheOf(options),
     ...readTarget(options),
   });
   try {

@@ -10,6 +10,7 @@ import {
   type TypedMap,
 } from "../../api/index.ts";
 import { BpfError, toHex, UsageError } from "../../base/index.ts";
+import { type CacheArguments, cacheOf } from "../cache.ts";
 import { EXIT } from "../exit.ts";
 import { parseCount, readInputFile } from "../input.ts";
 import { type CommonOptions, requireOption } from "../options.ts";
@@ -19,7 +20,7 @@ import { isPiped, outputOpener, type SinkArguments } from "../sink.ts";
 import { readTargetFor, type TargetArguments } from "../target.ts";
 import { mapText, recordText } from "../text.ts";
 
-interface RunOptions extends CommonOptions, TargetArguments, SinkArguments {
+interface RunOptions extends CommonOptions, TargetArguments, SinkArguments, CacheArguments {
   readonly input?: string;
   readonly prog?: readonly string[];
   readonly type?: readonly string[];
@@ -53,6 +54,7 @@ export async function run(path: string, options: RunOptions): Promise<void> {
       },
     },
     ...(options.prog && { programs: options.prog }),
+    ...cacheOf(options),
     ...readTargetFor(bytes, options),
   });
   const stop = new AbortController();

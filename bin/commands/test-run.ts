@@ -10,6 +10,7 @@ import {
   type TestRunResult,
 } from "../../api/index.ts";
 import { toHex, UsageError } from "../../base/index.ts";
+import { type CacheArguments, cacheOf } from "../cache.ts";
 import { parseCount, readInputFile, writeOutputFile } from "../input.ts";
 import { type CommonOptions, requireOption } from "../options.ts";
 import { printJson, printLine } from "../output.ts";
@@ -17,7 +18,7 @@ import { isPiped, outputOpener, type SinkArguments } from "../sink.ts";
 import { readTargetFor, type TargetArguments } from "../target.ts";
 import { mapText, recordText } from "../text.ts";
 
-interface TestRunOptions extends CommonOptions, TargetArguments, SinkArguments {
+interface TestRunOptions extends CommonOptions, TargetArguments, SinkArguments, CacheArguments {
   readonly prog?: string;
   readonly dataIn?: string;
   readonly ctxIn?: string;
@@ -35,6 +36,7 @@ export async function testRun(path: string, options: TestRunOptions): Promise<vo
     name: path,
     programs: [name],
     runtimeOptions: { trace: (line) => (options.json ? undefined : printLine(line)) },
+    ...cacheOf(options),
     ...readTargetFor(bytes, options),
   });
   const output = openOutput?.() ?? null;
