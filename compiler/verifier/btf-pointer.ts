@@ -43,8 +43,8 @@ export function checkBtfAccess(env: Env, access: Access, reg: RegState, off: num
   }
   if (isOwn) checkObjectAccess(env, reg, at, access.size);
   const found = walkStruct(env, btf, reg.btfType, at, access.size, { flexibleArrays: !isOwn });
-  // What an object of the program's own holds are numbers to it.
-  if (isOwn) return UNKNOWN;
+  // Pointers to structs in an object of the program's own are numbers to it.
+  if (isOwn && found.kind === "struct pointer") return UNKNOWN;
   return loadedPointer(env, { btf, type: reg.btfType }, found, (pointer) => trustIn(env, reg, name, pointer));
 }
 
