@@ -1,3 +1,4 @@
+/** Which of several sorted queues goes next. */
 interface Timed {
   readonly hasRecord: boolean;
   /** ns of the next record, where there is one */
