@@ -13,7 +13,7 @@ import { notNull } from "./nullness.ts";
 import { forgetPackets } from "./packet.ts";
 import { stateText } from "./print.ts";
 import { type Parameter, parametersOf } from "./prototype.ts";
-import { mayBeNull, NOT_INIT, pointerReg, REG, type RegState, UNKNOWN } from "./register.ts";
+import { baseType, mayBeNull, NOT_INIT, pointerReg, REG, type RegState, UNKNOWN } from "./register.ts";
 import { isZero } from "./scalar.ts";
 import { refuseGlobalInSection } from "./sections.ts";
 import { Frame, type State } from "./state.ts";
@@ -73,6 +73,25 @@ function callGlobal(env: Env, index: number, parameters: readonly Parameter[]): 
   env.insnIndex++;
 }
 
+/** Pointers that may point anywhere into what they are of. */
+const MOVABLE: readonly number[] = [
+  REG.SCALAR,
+  REG.STACK,
+  REG.PACKET,
+  REG.PACKET_META,
+  REG.MAP_KEY,
+  REG.MAP_VALUE,
+  REG.MEM,
+  REG.BUF,
+  REG.BTF,
+  REG.ARENA,
+];
+
+/** Kernel: check_func_arg_reg_off(). */
+function requireOffset(env: Env, register: number, reg: RegState): void {
+  if (!MOVABLE.includes(baseType(reg.type))) requireUnmodified(env, register, reg);
+}
+
 /** Kernel: btf_check_func_arg_match(). */
 function checkPassed(env: Env, index: number, parameter: Parameter): void {
   const register = index + 1;
@@ -82,11 +101,11 @@ function checkPassed(env: Env, index: number, parameter: Parameter): void {
       if (reg.type !== REG.SCALAR) reject(env, "EINVAL", `R${register} is not a scalar`);
       return;
     case "ctx":
-      requireUnmodified(env, register, reg);
+      requireOffset(env, register, reg);
       if (reg.type !== REG.CTX) reject(env, "EINVAL", `arg#${index} expects pointer to ctx`);
       return;
     case "dynptr":
-      if (reg.type !== REG.STACK) requireUnmodified(env, register, reg);
+      requireOffset(env, register, reg);
       checkDynptr(env, register, "any", "read");
       return;
     case "memory":
