@@ -118,7 +118,6 @@ function checkStackMemory(
     const byte = (-at - 1) % SLOT_BYTES;
     const kind = byteKind(slot.kinds, byte);
     if (kind === BYTE.MISC) continue;
-    env.scratchSlot(frame, index);
     // A pointer or number that was spilled there may be overwritten in part.
     if (isSpilled(slot)) frame.setSlot(index, { kinds: scrubbed(slot), reg: NOT_INIT });
     else frame.setSlot(index, { kinds: withByteKind(slot.kinds, byte, BYTE.MISC), reg: slot.reg });
