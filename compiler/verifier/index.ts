@@ -6,6 +6,7 @@ import { type ErrorPlace, UnsupportedError, VerifierError } from "../../base/err
 import { type Program, sourceLineAt, type VerifiedProgram } from "../program.ts";
 import { checkControlFlow, checkSubprograms, findSubprograms } from "./cfg.ts";
 import { findComponents } from "./components.ts";
+import { refuseDeadCallbacks } from "./dead-callbacks.ts";
 import { checkEncodings } from "./encoding.ts";
 import { exploreProgram } from "./entry.ts";
 import { Env } from "./env.ts";
@@ -23,6 +24,8 @@ export interface VerifyOptions {
   readonly logLevel?: number;
   /** how many CPUs there are, which bounds bpf_get_smp_processor_id; absent: any number */
   readonly cpus?: number;
+  /** is shown what the verification found out at its end, whatever the verdict; for tests of the verifier */
+  readonly inspect?: (found: Env) => void;
 }
 
 interface Outcome {
@@ -38,7 +41,9 @@ export function verify(program: Program, options: VerifyOptions = {}): VerifierR
   const env = new Env(program, options.logLevel ?? 0, options.cpus ?? null);
   try {
     run(env);
+    options.inspect?.(env);
   } catch (error) {
+    options.inspect?.(env);
     if (error instanceof Rejection) return rejected(env, error);
     if (error instanceof Unsupported) return unsupported(env, error);
     throw error;
@@ -73,6 +78,7 @@ function run(env: Env): void {
   if (env.callsMissingFunction) {
     reject(env, "EINVAL", "invalid kernel function call not eliminated in verifier pass");
   }
+  refuseDeadCallbacks(env);
 }
 
 function rejected(env: Env, rejection: Rejection): VerifierResult {

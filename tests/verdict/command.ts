@@ -1,7 +1,7 @@
 /**
  * Compares our verdicts with the running kernel's on random programs and says where they differ.
  *
- *     node dist/tests/verdict/command.js --count 5000 --seed 1
+ *     node dist/tests/verdict/command.js --count 5000 --seed 1             one in four is a changed file test
  *     node dist/tests/verdict/command.js --show 4711          the program of a seed and both verdicts
  *     node dist/tests/verdict/command.js --minimise 4711      the same, cut down to what differs
  *
@@ -11,9 +11,10 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { printProgram } from "../../compiler/asm/index.ts";
 import type { Program } from "../../compiler/program.ts";
+import { changedProgram } from "./changed.ts";
 import { askKernel, type Comparison, compare, judge, OUTCOMES, type Outcome } from "./compare.ts";
+import { Coverage } from "./coverage.ts";
 import { FORMS, randomProgram } from "./generate.ts";
-import { MAPS } from "./maps.ts";
 import { minimise } from "./minimise.ts";
 
 const BATCH = 250;
@@ -29,26 +30,47 @@ const { values } = parseArgs({
   },
 });
 
-if (values.show !== undefined) show(randomProgram(Number(values.show)).program);
-else if (values.minimise !== undefined) show(minimised(randomProgram(Number(values.minimise)).program));
+/** One program in so many is a file test with changes. */
+const CHANGED = 4;
+
+interface SeededProgram {
+  readonly seed: number;
+  readonly program: Program;
+  readonly forms: readonly string[];
+}
+const programOf = (seed: number): SeededProgram =>
+  seed % CHANGED === 0 ? { ...changedProgram(seed), forms: [] } : randomProgram(seed);
+
+if (values.show !== undefined) show(programOf(Number(values.show)).program);
+else if (values.minimise !== undefined) show(minimised(programOf(Number(values.minimise)).program));
 else compareMany(Number(values.seed), Number(values.count));
 
-function compareAll(programs: readonly Program[]): Comparison[] {
+function compareAll(programs: readonly Program[], coverage = new Coverage()): Comparison[] {
   const kernel = askKernel(programs);
   if (kernel === null) throw new Error("no kernel to ask: bpf() needs root, and a C compiler");
-  return programs.map((program, index) => compare(judge(program, cpus().length), kernel[index]!));
+  return programs.map((program, index) => {
+    const theirs = kernel[index]!;
+    const ours = judge(program, cpus().length, (found) => coverage.add(found, theirs.errno === null));
+    return compare(ours, theirs);
+  });
 }
 
 function compareMany(firstSeed: number, count: number): void {
   const found = new Map<Outcome, string[]>(OUTCOMES.map((outcome) => [outcome, []]));
   const accepted = new Map<string, number>(FORMS.map((form) => [form, 0]));
+  const coverage = new Coverage();
+  let acceptedCount = 0;
   for (let done = 0; done < count; done += BATCH) {
     const size = Math.min(BATCH, count - done);
-    const programs = Array.from({ length: size }, (_, index) => randomProgram(firstSeed + done + index));
-    compareAll(programs.map(({ program }) => program)).forEach((comparison, index) => {
+    const programs = Array.from({ length: size }, (_, index) => programOf(firstSeed + done + index));
+    compareAll(
+      programs.map(({ program }) => program),
+      coverage,
+    ).forEach((comparison, index) => {
       const { seed, forms } = programs[index]!;
       found.get(comparison.outcome)!.push(`seed ${seed}: ${differenceText(comparison)}`);
       if (comparison.kernel.errno !== null) return;
+      acceptedCount++;
       for (const form of new Set(forms)) accepted.set(form, accepted.get(form)! + 1);
     });
   }
@@ -56,8 +78,10 @@ function compareMany(firstSeed: number, count: number): void {
     console.log(`${outcome}: ${examples.length}`);
     if (outcome !== "same") for (const example of examples.slice(0, EXAMPLES)) console.log(`  ${example}`);
   }
+  console.log(`accepted by the kernel: ${acceptedCount} of ${count}`);
   console.log("statements in programs that the kernel accepts:");
   for (const [form, times] of accepted) console.log(`  ${form}: ${times}`);
+  coverage.print();
   if (found.get("false accept")!.length + found.get("bug")!.length > 0) process.exitCode = 1;
 }
 
@@ -77,6 +101,6 @@ function minimised(program: Program): Program {
 function show(program: Program): void {
   const names = program.functions.map((known) => [known.insnIndex, known.name] as const);
   console.log(`; prog: ${program.type} license=${program.license}`);
-  console.log(printProgram(program.insns, { labels: new Map(names), maps: MAPS.map((map) => map.name) }));
+  console.log(printProgram(program.insns, { labels: new Map(names), maps: program.maps.map((map) => map.name) }));
   console.log(differenceText(compareAll([program])[0]!));
 }

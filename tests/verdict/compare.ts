@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { BpfError } from "../../base/errors.ts";
 import type { Program } from "../../compiler/program.ts";
-import { verify } from "../../compiler/verifier/index.ts";
+import { type VerifyOptions, verify } from "../../compiler/verifier/index.ts";
 import { type KernelVerdict, kernelVerdicts } from "../verifier/kernel/kernel.ts";
 
 export interface Judgement {
@@ -63,9 +63,9 @@ function judgementOf({ errno, message, log }: KernelVerdict): Judgement {
 }
 
 /** `cpus`: as many as the kernel that is compared with has. */
-export function judge(program: Program, cpus: number): OurJudgement {
+export function judge(program: Program, cpus: number, inspect?: VerifyOptions["inspect"]): OurJudgement {
   try {
-    const result = verify(program, { cpus });
+    const result = verify(program, { cpus, ...(inspect && { inspect }) });
     const processed = result.processedInsns;
     if (result.verdict === "accepted") return { errno: null, message: null, processed, unsupported: null, bug: null };
     const { message, errno } = result.error;

@@ -9,6 +9,7 @@ import type { ProgramTypeName } from "../../spec/program-types.ts";
 import { Random } from "../random/rng.ts";
 import { withBtf } from "./btf.ts";
 import { callback, simple, subprogram, tailCall, update } from "./calls.ts";
+import { anyHelper, dynptr, innerMap, socket } from "./helpers.ts";
 import { CONSTANT, GLOBALS, LOOKED_UP } from "./maps.ts";
 import {
   access,
@@ -33,7 +34,10 @@ export interface RandomProgram {
   readonly forms: readonly string[];
 }
 
-export const TYPES: readonly ProgramTypeName[] = ["socket_filter", "xdp", "sched_cls", "tracepoint", "raw_tracepoint"];
+export const TYPES: readonly ProgramTypeName[] = [
+  ...(["socket_filter", "xdp", "sched_cls", "tracepoint", "raw_tracepoint", "kprobe", "perf_event"] as const),
+  ...(["raw_tracepoint_writable", "sched_act", "cgroup_skb", "lwt_xmit", "sk_skb"] as const),
+];
 
 export type Statement = (w: Writer, block: () => void) => void;
 /** name, weight, statement */
@@ -58,6 +62,10 @@ const STATEMENTS: readonly WeightedStatement[] = [
   ["legacy load", 1, legacyLoad],
   ["update", 2, update],
   ["helper", 4, simple],
+  ["any helper", 5, anyHelper],
+  ["socket", 2, socket],
+  ["dynptr", 1, dynptr],
+  ["inner map", 1, innerMap],
   ["tail call", 1, tailCall],
   ["callback", 2, callback],
   ["subprogram", 2, subprogram],
@@ -73,14 +81,15 @@ export function programOf(
   types: readonly ProgramTypeName[],
 ): RandomProgram {
   const random = new Random(seed);
-  const w = new Writer(random, random.pick(types), random.oneIn(3) ? 0 : random.pick([15, 40, 100]));
+  const w = new Writer(random, random.pick(types), random.oneIn(2) ? 0 : random.pick([15, 40, 100, 200]));
   w.begin({ 1: { is: "ctx" } });
   w.move(6, 1);
+  if (w.type === "cgroup_skb") w.result = "callback";
   const statements = random.between(1, 14);
   writeBlock(w, [...STATEMENTS, ...more], statements, 0);
   leave(w);
-  const program = withBtf(w.finish(random.oneIn(12) ? "Proprietary" : "GPL"));
-  return { seed, program: random.oneIn(3) ? mutated(random, program) : program, forms: w.forms };
+  const program = withBtf(w.finish(random.oneIn(40) ? "Proprietary" : "GPL"));
+  return { seed, program: random.oneIn(6) ? mutated(random, program) : program, forms: w.forms };
 }
 
 /** Statements with others inside; those of other files come after. */

@@ -41,7 +41,16 @@ export const MAPS: readonly MapSpec[] = [
   },
   map("globals", "array", 4, 64, 1),
   map("percpu_hash", "percpu_hash", 4, 8, 8),
+  map("traces", "stack_trace", 4, 128, 4),
+  map("cgroups", "cgroup_array", 4, 4, 4),
+  map("devices", "devmap", 4, 8, 4),
+  map("sockets", "sockmap", 4, 4, 4),
+  map("socket_hash", "sockhash", 4, 4, 4),
+  map("queue", "queue", 0, 8, 4),
+  { ...map("storage", "sk_storage", 4, 8, 0), flags: 1 },
+  { ...map("tables", "array_of_maps", 4, 4, 4), inner: map("table", "hash", 8, 8, 4) },
 ];
+export const mapNamed = (name: string): number => MAPS.findIndex((one) => one.name === name);
 
 export const ARRAY = 0;
 export const HASH = 1;

@@ -259,6 +259,10 @@ function releaseRegister(w: Writer, register: number): void {
 const PACKET_FIELDS: Readonly<Record<string, readonly [data: number, end: number]>> = {
   xdp: [0, 4],
   sched_cls: [76, 80],
+  sched_act: [76, 80],
+  cgroup_skb: [76, 80],
+  lwt_xmit: [76, 80],
+  sk_skb: [76, 80],
 };
 
 /** Takes the packet's ends from the ctx and compares. */
@@ -311,7 +315,35 @@ export function accessPacket(w: Writer): void {
   if (belief.is === "packet") touch(w, register, belief.range, false);
 }
 
+const SKB_FIELDS: readonly (readonly [offset: number, size: number])[] = [
+  [0, SIZE.W],
+  [16, SIZE.W],
+  [48, SIZE.DW],
+  [36, SIZE.W],
+];
 const CONTEXT_FIELDS: Readonly<Record<string, readonly (readonly [offset: number, size: number])[]>> = {
+  sched_act: SKB_FIELDS,
+  cgroup_skb: SKB_FIELDS,
+  lwt_xmit: SKB_FIELDS,
+  sk_skb: [
+    [0, SIZE.W],
+    [16, SIZE.W],
+    [36, SIZE.W],
+  ],
+  kprobe: [
+    [112, SIZE.DW],
+    [80, SIZE.DW],
+    [0, SIZE.DW],
+  ],
+  perf_event: [
+    [128, SIZE.DW],
+    [168, SIZE.DW],
+    [176, SIZE.DW],
+  ],
+  raw_tracepoint_writable: [
+    [8, SIZE.DW],
+    [16, SIZE.DW],
+  ],
   xdp: [
     [12, SIZE.W],
     [16, SIZE.W],
