@@ -8,13 +8,14 @@ import { BugError, UsageError } from "../base/index.ts";
 import { type Program, readObject } from "../compiler/index.ts";
 import { BpfjitEngine } from "./engine.ts";
 import { EVENT_COUNT, generateEvents } from "./events.ts";
+import { JsEngine } from "./js.ts";
 import { KernelEngine } from "./kernel.ts";
 import { PACKETS, PacketEngine, type PacketWorkload, packetBytes } from "./packets.ts";
 import { median } from "./statistics.ts";
 import { THROUGHPUT, ThroughputEngine } from "./throughput.ts";
 import { WORKLOADS, type Workload } from "./workloads.ts";
 
-export const BASELINES = ["kernel-loop", "kernel-repeat"] as const;
+export const BASELINES = ["kernel-loop", "kernel-repeat", "js"] as const;
 export type Baseline = (typeof BASELINES)[number];
 export type EngineName = "bpfjit" | Baseline;
 
@@ -64,7 +65,7 @@ export async function runBench(options: BenchOptions): Promise<void> {
       hint: `there are ${workloadNames().join(", ")}`,
     });
   const wanted = (name: string): boolean => options.workloads.length === 0 || options.workloads.includes(name);
-  const kernel = options.baselines.length === 0 ? null : KernelEngine.start();
+  const kernel = options.baselines.some((baseline) => baseline !== "js") ? KernelEngine.start() : null;
   try {
     for (const workload of WORKLOADS)
       if (wanted(workload.name)) options.onRows(await runWorkload(workload, kernel, options));
@@ -103,10 +104,14 @@ async function runWorkload(
     }[] = [{ name: "bpfjit", sample: () => bpfjit.run(BATCHES), samples: [] }];
     if (together !== null)
       engines.push({ name: "bpfjit", workers, sample: () => together.runTogether(BATCHES), samples: [] });
+    const js = options.baselines.includes("js") && JsEngine.has(workload) ? new JsEngine(workload, payload) : null;
+    if (js !== null) engines.push({ name: "js", sample: () => js.run(BATCHES), samples: [] });
     for (const baseline of options.baselines) {
+      if (baseline === "js") continue;
       engines.push({ name: baseline, sample: await kernelSample(kernel!, baseline, workload, payload), samples: [] });
     }
     bpfjit.run(WARM_UP_BATCHES);
+    js?.run(WARM_UP_BATCHES);
     await together?.runTogether(WARM_UP_BATCHES);
     for (let sample = 0; sample < options.samples; sample++)
       for (const engine of engines) engine.samples.push(await engine.sample());
@@ -149,7 +154,7 @@ async function loadPackets(kernel: KernelEngine, workload: PacketWorkload): Prom
 /** kernel-loop: the body EVENT_COUNT times inside bpf_loop; kernel-repeat: one event a run, which costs some ns by itself. */
 async function kernelSample(
   kernel: KernelEngine,
-  baseline: Baseline,
+  baseline: Exclude<Baseline, "js">,
   workload: Workload,
   payload: Uint8Array,
 ): Promise<() => Promise<number>> {

@@ -40,7 +40,7 @@ function buildProgram(): Command {
     .option("--type <map=struct>", "struct that a map's records are (may be repeated)", collect)
     .option("--map <name>", "print only this map at the end (may be repeated)", collect)
     .option("--no-maps", "do not print maps at the end")
-    .option("--opt <level>", "optimisation of the compiled code, 0 to 3", "2")
+    .option("--opt <level>", "optimisation of the compiled code, 0 to 3 (default: better code once programs run much)")
     .option("--workers <count>", "threads for the capture's CPUs, where programs do not share maps between them", "0")
     .option("--concurrent", "CPUs run side by side although programs share maps: results may depend on timing")
     .action(async (object, options) => (await import("./commands/run.ts")).run(object, options));
@@ -93,7 +93,7 @@ function buildProgram(): Command {
     .action(async (objects, options) => (await import("./commands/compat.ts")).compat(objects, options));
 
   command("bench [workload...]", "the benchmark table")
-    .option("--baseline <engines>", "compare with: kernel-loop, kernel-repeat (comma separated)")
+    .option("--baseline <engines>", "compare with: kernel-loop, kernel-repeat, js (comma separated)")
     .option("--samples <n>", "samples a workload and engine", "11")
     .option("--workers <count>", "measure bpfjit with so many workers too", "0")
     .option("--list", "only list the workloads")

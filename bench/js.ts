@@ -1,0 +1,231 @@
+/**
+ * Plain JavaScript as an engine: each workload done by hand over the same bytes, as a Node engineer who knows V8 would write it:
+ * typed arrays, Maps of counters that are changed in place, records copied word by word into a buffer that is used again.
+ * 64-bit numbers are doubles where these hold them, halves where they do not.
+ */
+import { EVENT_BYTES, EVENT_COUNT } from "./events.ts";
+import { median } from "./statistics.ts";
+import type { Workload } from "./workloads.ts";
+
+/** struct event in words of 4 bytes */
+const WORDS = EVENT_BYTES / 4;
+const FIELD = { pid: 2, kind: 3, timeLow: 4, timeHigh: 5, bytesLow: 6, bytesHigh: 7, comm: 8 } as const;
+const TWO_32 = 2 ** 32;
+
+/** One event, by the index of its first word. */
+type Handler = (event: number) => void;
+/** What handlers read, and where they put records. */
+interface Input {
+  readonly words: Uint32Array;
+  readonly out: Output;
+}
+/** A ring of records; positions are words and only grow. What finds no room is counted. */
+interface Output {
+  readonly words: Uint32Array;
+  written: number;
+  read: number;
+  lost: number;
+}
+interface Counter {
+  count: number;
+}
+
+/** 4 MiB, as the ring of the workloads. */
+const OUTPUT_WORDS = 1 << 20;
+const RECORD_WORDS = 16;
+/** Header of a perf record, with the length of its payload. */
+const HEAD_WORDS = 4;
+
+export class JsEngine {
+  readonly #handler: Handler;
+  readonly #output: Output = { words: new Uint32Array(OUTPUT_WORDS), written: 0, read: 0, lost: 0 };
+
+  constructor(workload: Workload, payload: Uint8Array) {
+    const words = new Uint32Array(payload.slice().buffer);
+    this.#handler = handlerOf(workload.program)({ words, out: this.#output });
+  }
+
+  /** Whether the workload is one of them: those that stand for what BPF programs do, not the rows of record sizes. */
+  static has(workload: Workload): boolean {
+    return Object.hasOwn(HANDLERS, workload.program);
+  }
+
+  /** As BpfjitEngine.run(). */
+  run(batches: number): number {
+    const times: number[] = [];
+    for (let batch = 0; batch < batches; batch++) {
+      const started = process.hrtime.bigint();
+      runEvents(this.#handler);
+      times.push(Number(process.hrtime.bigint() - started) / EVENT_COUNT);
+      this.#output.read = this.#output.written;
+    }
+    return median(times);
+  }
+}
+
+function runEvents(handler: Handler): void {
+  for (let event = 0; event < EVENT_COUNT * WORDS; event += WORDS) handler(event);
+}
+
+const handlerOf = (program: string): ((input: Input) => Handler) => HANDLERS[program]!;
+
+const HANDLERS: Readonly<Record<string, (input: Input) => Handler>> = {
+  empty: () => () => {},
+  counter: () => {
+    const counters = new Float64Array(4);
+    return () => {
+      counters[1]! += 1;
+    };
+  },
+  counter_atomic: () => {
+    const counters = new BigUint64Array(new SharedArrayBuffer(32));
+    return () => {
+      Atomics.add(counters, 1, 1n);
+    };
+  },
+  percpu_counter: () => {
+    const counters = [new Float64Array(4)];
+    const cpu = 0;
+    return () => {
+      counters[cpu]![1]! += 1;
+    };
+  },
+  hash_count: ({ words }) => countBy((event) => words[event + FIELD.pid]!),
+  hash_count_atomic: ({ words }) => countBy((event) => words[event + FIELD.pid]!),
+  percpu_hash_count: ({ words }) => countBy((event) => words[event + FIELD.pid]!),
+  lru_count: ({ words }) => countRecent(words, 16_384),
+  lru_full: ({ words }) => countRecent(words, 512),
+  hash_update: ({ words }) => {
+    const times = new Map<number, number>();
+    return (event) => {
+      times.set(words[event + FIELD.pid]!, words[event + FIELD.timeHigh]! * TWO_32 + words[event + FIELD.timeLow]!);
+    };
+  },
+  hash_comm: ({ words }) => countByComm(words),
+  ring:
+    ({ words, out }) =>
+    (event) => {
+      if ((words[event + FIELD.kind]! & 3) !== 3) putRecord(words, event, out, 0);
+    },
+  perf_output:
+    ({ words, out }) =>
+    (event) => {
+      // type, size in the upper half, and the length of what follows
+      const at = putRecord(words, event, out, HEAD_WORDS);
+      if (at < 0) return;
+      out.words[at] = 9;
+      out.words[at + 1] = (4 * (RECORD_WORDS + HEAD_WORDS)) << 16;
+      out.words[at + 2] = 4 * RECORD_WORDS;
+      out.words[at + 3] = 0;
+    },
+  histogram: ({ words }) => {
+    const slots = new Float64Array(64);
+    return (event) => {
+      const high = words[event + FIELD.bytesHigh]!;
+      const slot = high !== 0 ? 63 - Math.clz32(high) : 31 - Math.clz32(words[event + FIELD.bytesLow]! | 1);
+      slots[slot]! += 1;
+    };
+  },
+  compute: ({ words }) => mix(words),
+};
+
+function countBy<Key>(keyOf: (event: number) => Key): Handler {
+  const counters = new Map<Key, Counter>();
+  return (event) => {
+    const key = keyOf(event);
+    const counter = counters.get(key);
+    if (counter === undefined) counters.set(key, { count: 1 });
+    else counter.count += 1;
+  };
+}
+
+/** Strings as keys cost ten times as much, so 16 bytes are hashed and compared as the four words that they are. */
+function countByComm(words: Uint32Array): Handler {
+  const slots = 32_768;
+  const keys = new Uint32Array(4 * slots);
+  const counts = new Float64Array(slots);
+  return (event) => {
+    const a = words[event + FIELD.comm]!;
+    const b = words[event + FIELD.comm + 1]!;
+    const c = words[event + FIELD.comm + 2]!;
+    const d = words[event + FIELD.comm + 3]!;
+    let hash = Math.imul(
+      a ^ Math.imul(b ^ Math.imul(c ^ Math.imul(d, 0x9e3779b1), 0x85ebca6b), 0xc2b2ae35),
+      0x27d4eb2f,
+    );
+    hash ^= hash >>> 15;
+    for (let slot = hash & (slots - 1); ; slot = (slot + 1) & (slots - 1)) {
+      const at = 4 * slot;
+      if (counts[slot] === 0) keys.set([a, b, c, d], at);
+      else if (keys[at] !== a || keys[at + 1] !== b || keys[at + 2] !== c || keys[at + 3] !== d) continue;
+      counts[slot]! += 1;
+      return;
+    }
+  };
+}
+
+/** A Map keeps the order of insertion, which makes it an LRU cache: the first key is the one used longest ago. */
+function countRecent(words: Uint32Array, most: number): Handler {
+  const counters = new Map<number, number>();
+  return (event) => {
+    const pid = words[event + FIELD.pid]!;
+    const count = counters.get(pid) ?? 0;
+    if (count > 0) counters.delete(pid);
+    else if (counters.size >= most) counters.delete(counters.keys().next().value!);
+    counters.set(pid, count + 1);
+  };
+}
+
+/**
+ * The record of the workloads: 64 bytes, all of them of the event but the last 8, behind `headWords`. Returns where the head
+ * begins, -1 where there is no room. The ring's size is no multiple of every record's: one that would wrap starts anew.
+ */
+function putRecord(words: Uint32Array, event: number, out: Output, headWords: number): number {
+  const { words: to } = out;
+  const wanted = headWords + RECORD_WORDS;
+  let start = out.written & (OUTPUT_WORDS - 1);
+  const skipped = start + wanted > OUTPUT_WORDS ? OUTPUT_WORDS - start : 0;
+  if (out.written + skipped + wanted - out.read > OUTPUT_WORDS) {
+    out.lost++;
+    return -1;
+  }
+  if (skipped > 0) start = 0;
+  const at = start + headWords;
+  to[at] = words[event + FIELD.timeLow]!;
+  to[at + 1] = words[event + FIELD.timeHigh]!;
+  to[at + 2] = words[event + FIELD.pid]!;
+  to[at + 3] = words[event + FIELD.kind]!;
+  for (let word = 4; word < 14; word++) to[at + word] = words[event + word + 2]!;
+  to[at + 14] = 0;
+  to[at + 15] = 0;
+  out.written += skipped + wanted;
+  return start;
+}
+
+/** FNV-1a's prime is 2^40 + 0x1b3: products of 16 bits fit integers, so neither doubles nor bigint are needed. */
+function mix(words: Uint32Array): Handler {
+  // as signed integers: V8 makes doubles of unsigned ones
+  const ints = new Int32Array(words.buffer);
+  let [sumHigh, sumLow] = [0, 0];
+  const result = new Uint32Array(2);
+  return (event) => {
+    let high = 0xcbf29ce4 | 0;
+    let low = 0x84222325 | 0;
+    for (let round = 0; round < 4; round++) {
+      for (let word = 2; word < WORDS; word += 2) {
+        low ^= ints[event + word]!;
+        high ^= ints[event + word + 1]!;
+        const right = Math.imul(low & 0xffff, 0x1b3);
+        const left = Math.imul(low >>> 16, 0x1b3) + (right >>> 16);
+        high = (Math.imul(high, 0x1b3) + (low << 8) + (left >>> 16)) | 0;
+        low = (left << 16) | (right & 0xffff);
+        low ^= (low >>> 29) | (high << 3);
+        high ^= high >>> 29;
+      }
+    }
+    sumLow ^= low;
+    sumHigh ^= high;
+    result[0] = sumLow;
+    result[1] = sumHigh;
+  };
+}
