@@ -2,13 +2,16 @@
 ;; copied in, since it belongs to the value's place. Kernel: copy_map_value(), copy_map_value_locked(),
 ;; check_and_init_map_value().
 
-;; MAP.fields lists offset and length of each, ascending; the last is the value's end, without length.
+;; Small, so that it is put into its callers: most values are plain bytes.
 (func $copy_value (param $map i32) (param $to i32) (param $from i32)
-  (local $field i32) (local $at i32) (local $start i32) (local $bytes i32)
-  (if (i32.eqz (local.tee $field (i32.load offset={MAP.fields} (local.get $map))))
-    (then
-      (call $copy (local.get $to) (local.get $from) (i32.load offset={MAP.valueSize} (local.get $map)))
-      (return)))
+  (local $field i32)
+  (if (local.tee $field (i32.load offset={MAP.fields} (local.get $map)))
+    (then (call $copy_around (local.get $field) (local.get $to) (local.get $from)))
+    (else (call $copy (local.get $to) (local.get $from) (i32.load offset={MAP.valueSize} (local.get $map))))))
+
+;; MAP.fields lists offset and length of each, ascending; the last is the value's end, without length.
+(func $copy_around (param $field i32) (param $to i32) (param $from i32)
+  (local $at i32) (local $start i32) (local $bytes i32)
   (loop $next
     (local.set $start (i32.load (local.get $field)))
     (local.set $bytes (i32.load offset=4 (local.get $field)))
@@ -22,8 +25,12 @@
 
 ;; A value's fields as they are at first: zeros.
 (func $clear_fields (param $map i32) (param $value i32)
-  (local $field i32) (local $bytes i32)
-  (if (i32.eqz (local.tee $field (i32.load offset={MAP.fields} (local.get $map)))) (then (return)))
+  (local $field i32)
+  (if (local.tee $field (i32.load offset={MAP.fields} (local.get $map)))
+    (then (call $clear_listed (local.get $field) (local.get $value)))))
+
+(func $clear_listed (param $field i32) (param $value i32)
+  (local $bytes i32)
   (loop $next
     (memory.fill
       (i32.add (local.get $value) (i32.load (local.get $field)))
