@@ -51,11 +51,11 @@ function origin(path: string, one: TestCase): Origin[] {
   return [{ name: `${path}: ${one.name}`, program, isAccepted }];
 }
 
-const CHANGES = [1, 1, 1, 2, 2, 3];
+const CHANGES = [1, 1, 1, 1, 2, 3];
 
 export function changedProgram(seed: number): ChangedProgram {
   const random = new Random(seed);
-  const { name, program } = random.pick(random.oneIn(8) ? origins().refused : origins().accepted);
+  const { name, program } = random.pick(random.oneIn(16) ? origins().refused : origins().accepted);
   const insns: Insn[] = program.insns.map((insn) => ({ ...insn }));
   for (let times = random.pick(CHANGES); times > 0; times--) change(random, insns);
   return { seed, origin: name, program: { ...program, insns } };
