@@ -27,6 +27,7 @@ import {
   type RecordOptions,
   RecordTyping,
 } from "./records.ts";
+import type { Tier, Tiering } from "./tiers/tiering.ts";
 import { attachUsdt, type UsdtOptions } from "./usdt.ts";
 import { openSampleWriter, type TypedWriter, type WriterOptions } from "./writer.ts";
 
@@ -115,6 +116,8 @@ export class ObjectReading {
 
 interface LoadedOptions {
   readonly ownsRuntime: boolean;
+  /** null: its code stays as it is, which is the default */
+  readonly tiering?: Tiering | null;
   /** null: the target's tracepoints are not known, which is the default */
   readonly hasRawTracepoint?: (name: string) => boolean | null;
 }
@@ -126,10 +129,12 @@ export class LoadedObject {
   readonly #linked: LinkedObject;
   readonly #ownsRuntime: boolean;
   readonly #hasRawTracepoint: LoadedOptions["hasRawTracepoint"];
+  readonly #tiering: Tiering | null;
 
   constructor(linked: LinkedObject, runtime: Runtime, options: LoadedOptions) {
     this.#linked = linked;
     this.#hasRawTracepoint = options.hasRawTracepoint;
+    this.#tiering = options.tiering ?? null;
     this.runtime = runtime;
     this.#ownsRuntime = options.ownsRuntime;
     this.programs = linked.programs;
@@ -143,6 +148,16 @@ export class LoadedObject {
   }
   get manifest(): Manifest {
     return this.#linked.manifest;
+  }
+
+  /** Which code runs. Results do not depend on it. */
+  get tier(): Tier {
+    return this.#tiering?.tier ?? "fixed";
+  }
+
+  /** Resolves when no better code will come; has it made where that has not begun. Rejects where it cannot be made. */
+  async optimized(): Promise<void> {
+    await this.#tiering?.optimized();
   }
 
   /** The map, or a UsageError that lists those there are. */
@@ -330,11 +345,14 @@ export class LoadedObject {
       throw error;
     }
     const copier = new RecordCopier();
-    const readings = opened.map(({ reader, typing }, index): Reading => {
+    const readings = opened.map(({ type, reader, typing }, index): Reading => {
+      // what orders a ring buffer's records is no part of them: they are the same with any number of workers
+      const isTimed = type !== "ringbuf";
       const { arena } = reader.map.world;
       return {
         reader,
-        take: (address, length, cpu, time) => {
+        take: (address, length, cpu, stamp) => {
+          const time = isTimed ? stamp : null;
           output?.write(index, arena.bytes.subarray(address, address + length), cpu, time);
           onRecord?.(typing.record(copier.copy(arena.bytes, address, length), cpu, time));
         },
@@ -351,6 +369,7 @@ export class LoadedObject {
   /** Detaches its programs, closes its maps, and the runtime where it was made for this object. */
   close(): void {
     this.#linked.close();
+    this.#tiering?.close();
     if (this.#ownsRuntime) this.runtime.close();
   }
 

@@ -14,6 +14,18 @@ describe("bpfjit run", () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+  it.each(["execlog", "runqlat", "opens"])("prints the same of %s with any number of workers", async (object) => {
+    const [alone, two] = await Promise.all(
+      ["0", "2"].map((workers) =>
+        bpfjit(["run", `examples/${object}.bpf.o`, "--input", CAPTURE, "--json", "--workers", workers]),
+      ),
+    );
+    const lines = ({ stdout }: { readonly stdout: string }) =>
+      stdout.split("\n").filter((line) => !line.includes('"summary"'));
+    expect(lines(two!)).toEqual(lines(alone!));
+    expect([two!.code, two!.stderr]).toEqual([0, alone!.stderr.length > 0 ? expect.any(String) : ""]);
+  });
+
   it("prints records, maps and a summary, one JSON value a line", async () => {
     const { code, stdout, stderr } = await bpfjit(["run", "examples/execlog.bpf.o", "--input", CAPTURE, "--json"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
