@@ -96,7 +96,7 @@ export const GENERAL_HELPERS = [
   row(
     165,
     "bpf_snprintf",
-    [{ is: "mem", uninit: true, maybeNull: true }, SIZE0, STR, { is: "mem", readOnly: true, maybeNull: true }, SIZE0],
+    [{ is: "mem", write: true, maybeNull: true }, SIZE0, STR, { is: "mem", readOnly: true, maybeNull: true }, SIZE0],
     "int",
     "all",
     "js",
