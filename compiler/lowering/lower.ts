@@ -1,6 +1,6 @@
 /** One program → its functions in the module. */
 import { UnsupportedError } from "../../base/errors.ts";
-import { programType } from "../../spec/index.ts";
+import { HOOKS, programType } from "../../spec/index.ts";
 import { CLASS, JMP, PSEUDO_CALL, PSEUDO_LD } from "../../spec/isa.ts";
 import { type Insn, isWideImmediate } from "../asm/instruction.ts";
 import { POINTER, type Program, type ProgramFacts, type UncheckedProgram, type VerifiedProgram } from "../program.ts";
@@ -49,13 +49,20 @@ function requireMemory({ name, section }: Program, insn: Insn, insnIndex: number
   });
 }
 
-/** bpfjit judges more types of programs than it runs. */
-function requireRunnable({ name, section, type }: Program): void {
-  if (programType(type).runs) return;
-  const message = `programs of type ${type} are judged, but not run yet`;
-  throw new UnsupportedError("UNSUPPORTED_PROGRAM_TYPE", `program type ${type}`, message, {
-    where: { program: name, section },
+/** bpfjit judges more types of programs than it runs, and of tracing programs some that no hook runs: iterators. */
+function requireRunnable({ name, section, type, attachType }: Program): void {
+  const isHooked = HOOKS.some((hook) => {
+    const programs: readonly string[] = hook.programs;
+    return programs.includes(type) || programs.includes(`${type}/${attachType}`);
   });
+  if (programType(type).runs && isHooked) return;
+  const what = programType(type).runs ? `${type} and attach type ${attachType}` : type;
+  throw new UnsupportedError(
+    "UNSUPPORTED_PROGRAM_TYPE",
+    `program type ${what}`,
+    `programs of type ${what} are judged, but not run yet`,
+    { where: { program: name, section } },
+  );
 }
 
 export interface LoweredFunction {
