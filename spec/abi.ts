@@ -19,6 +19,12 @@ export const RUNTIME = {
   threads: 4,
   /** 1: the time of every run is measured (LINK.ns); then no hook hands a stretch of events to a compiled loop */
   timed: 8,
+  /** where members of the target's sk_buff and xdp_buff lie, plus one; 0: not known */
+  skbData: 12,
+  skbLength: 16,
+  skbFragmented: 20,
+  xdpData: 24,
+  xdpDataEnd: 28,
   bytes: 64,
 } as const;
 

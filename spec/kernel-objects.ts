@@ -32,7 +32,8 @@ export const KERNEL_OBJECTS = {
   irqaction: ["name", "irq"],
   kernel_siginfo: ["si_signo", "si_errno", "si_code"],
   k_sigaction: ["sa.sa_handler", "sa.sa_flags"],
-  sk_buff: ["len", "dev", "protocol", "sk"],
+  sk_buff: ["len", "data_len", "data", "dev", "protocol", "sk"],
+  xdp_buff: ["data", "data_end"],
   net_device: ["name", "ifindex"],
   sock: [
     "__sk_common.skc_family",

@@ -48,6 +48,9 @@ export const LIBRARY = {
   bpf_dynptr_data: fn([I, I, I], I),
   bpf_ringbuf_submit_dynptr: fn([I, L], null),
   bpf_ringbuf_discard_dynptr: fn([I, L], null),
+  /** the packet is a kernel object: a 64-bit pointer */
+  bpf_skb_output: fn([L, I, L, I, I], I),
+  bpf_xdp_output: fn([L, I, L, I, I], I),
   bpf_get_func_ip: fn([I], L),
   bpf_get_func_arg: fn([I, I, I], I),
   bpf_get_func_arg_cnt: fn([I], I),
@@ -231,7 +234,7 @@ export const EVENT_FLAG = { liveClock: 1, fragments: 2 } as const;
 export const FRAGMENTS = { count: 0, bytes: 4, list: 8 } as const;
 export const FRAGMENT = { data: 0, bytes: 4, size: 8 } as const;
 /** Contexts that can be copied into a record: numbers of their functions in wasm/packet.wat. */
-export const CONTEXT_COPY = { skb: 1, xdp: 2 } as const;
+export const CONTEXT_COPY = { skb: 1, xdp: 2, kernelSkb: 3, kernelXdp: 4 } as const;
 
 /** MAP.storage: how map_lookup and its kin tell storages apart. */
 export const STORAGE_ID = {

@@ -3,14 +3,27 @@
 ;; Kernel: the bpf_ctx_copy_t that bpf_event_output() is given; bpf_skb_copy(), bpf_xdp_copy().
 
 (func $context_bytes (param $copier i32) (param $ctx i32) (result i32)
-  (if (result i32) (i32.eq (local.get $copier) (i32.const {CONTEXT_COPY.skb}))
-    (then (call $skb_bytes (local.get $ctx)))
-    (else (call $xdp_bytes (local.get $ctx)))))
+  (if (i32.eq (local.get $copier) (i32.const {CONTEXT_COPY.skb}))
+    (then (return (call $skb_bytes (local.get $ctx)))))
+  (if (i32.eq (local.get $copier) (i32.const {CONTEXT_COPY.xdp}))
+    (then (return (call $xdp_bytes (local.get $ctx)))))
+  (if (result i32) (i32.eq (local.get $copier) (i32.const {CONTEXT_COPY.kernelSkb}))
+    (then (call $kernel_skb_bytes (local.get $ctx)))
+    (else (call $kernel_xdp_bytes (local.get $ctx)))))
 
 (func $context_copy (param $copier i32) (param $to i32) (param $ctx i32) (param $bytes i32)
   (if (i32.eq (local.get $copier) (i32.const {CONTEXT_COPY.skb}))
-    (then (call $skb_copy (local.get $to) (local.get $ctx) (local.get $bytes)))
-    (else (call $xdp_copy (local.get $to) (local.get $ctx) (local.get $bytes)))))
+    (then (call $skb_copy (local.get $to) (local.get $ctx) (local.get $bytes)) (return)))
+  (if (i32.eq (local.get $copier) (i32.const {CONTEXT_COPY.xdp}))
+    (then (call $xdp_copy (local.get $to) (local.get $ctx) (local.get $bytes)) (return)))
+  (call $kernel_copy
+    (local.get $to)
+    (local.get $ctx)
+    (select
+      (i32.const {RUNTIME_SKB_DATA})
+      (i32.const {RUNTIME_XDP_DATA})
+      (i32.eq (local.get $copier) (i32.const {CONTEXT_COPY.kernelSkb})))
+    (local.get $bytes)))
 
 (func $skb_bytes (param $ctx i32) (result i32)
   (call $packet_bytes

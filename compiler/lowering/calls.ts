@@ -121,8 +121,10 @@ function operands(body: Body, helper: HelperSpec, scalars: "whole" | "halves"): 
   helper.args.forEach((argument, index) => {
     const register = index + 1;
     if (argument.is === "func") return;
-    if (argument.is !== "anything") values.push(pointerIn(body, register));
-    else if (argument.bits === 32) values.push(frame.reg32(register));
+    // Kernel pointers need not lie in the arena: all of their bits count.
+    const isScalar = argument.is === "anything" || argument.is === "btfId";
+    if (!isScalar) values.push(pointerIn(body, register));
+    else if (argument.is === "anything" && argument.bits === 32) values.push(frame.reg32(register));
     else if (scalars === "whole") values.push(frame.reg(register));
     else values.push(frame.reg32(register), i32.wrap(i64.shr_u(frame.reg(register), i64.const(32n))));
   });

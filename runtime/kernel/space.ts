@@ -3,7 +3,15 @@
  * same object in every event. Layouts come with the programs (Manifest.kernel).
  */
 import { UsageError } from "../../base/index.ts";
-import { COMM_BYTES, type KernelLayouts, type MemberPlace, POINTER_TAG, TASK } from "../../spec/index.ts";
+import {
+  COMM_BYTES,
+  type KernelLayouts,
+  type MemberPlace,
+  NULL_GUARD_BYTES,
+  POINTER_TAG,
+  RUNTIME,
+  TASK,
+} from "../../spec/index.ts";
 
 /**
  * Instances of one struct that are kept; beyond it the one that was used longest ago is given to another identity, as the
@@ -14,6 +22,15 @@ const MOST_INSTANCES = 4096;
 const MARGIN_BYTES = 64;
 const ALIGNMENT = 64;
 const WORD_BYTES = 8;
+
+/** Members that the library itself reads. */
+const PACKET_MEMBERS = [
+  ["sk_buff", "data", RUNTIME.skbData],
+  ["sk_buff", "len", RUNTIME.skbLength],
+  ["sk_buff", "data_len", RUNTIME.skbFragmented],
+  ["xdp_buff", "data", RUNTIME.xdpData],
+  ["xdp_buff", "data_end", RUNTIME.xdpDataEnd],
+] as const;
 
 /** The part of an arena that objects live in. */
 export interface KernelMemory {
@@ -56,6 +73,10 @@ export class KernelSpace {
       }
     }
     this.#layouts = { ...this.#layouts, ...layouts };
+    for (const [struct, path, word] of PACKET_MEMBERS) {
+      const place = this.place(struct, path);
+      if (place !== null) this.#arena.view.setUint32(NULL_GUARD_BYTES + word, place.offsetBytes + 1, true);
+    }
   }
 
   has(struct: string): boolean {

@@ -119,8 +119,12 @@ export const PACKET_HELPERS = [
     gplOnly: true,
     packetAccess: true,
   }),
-  row(111, "bpf_skb_output", [btf("sk_buff"), MAP, ANY64, MEM_IN, SIZE0], "int", BTF_TRACING, null, { gplOnly: true }),
-  row(121, "bpf_xdp_output", [btf("xdp_buff"), MAP, ANY64, MEM_IN, SIZE0], "int", BTF_TRACING, null, { gplOnly: true }),
+  row(111, "bpf_skb_output", [btf("sk_buff"), MAP, ANY64, MEM_IN, SIZE0], "int", BTF_TRACING, "wasm", {
+    gplOnly: true,
+  }),
+  row(121, "bpf_xdp_output", [btf("xdp_buff"), MAP, ANY64, MEM_IN, SIZE0], "int", BTF_TRACING, "wasm", {
+    gplOnly: true,
+  }),
   row(135, "bpf_csum_level", [CTX, ANY64], "int", [...TC, "lwt_xmit"], null),
   row(151, "bpf_skb_cgroup_classid", [CTX], "int", TC, null),
   row(
