@@ -67,7 +67,8 @@ function requireHelper(env: Env, id: number): NamedHelper {
   if (!isAudience(env, helper.audience) || !hasHelper(env, helper.name)) {
     reject(env, "EINVAL", `program of this type cannot use helper ${helper.name}#${id}`);
   }
-  if (helper.gplOnly && !isGpl(env.program)) {
+  const isFree = !helper.gplOnly || (helper.gplExcept && isAudience(env, helper.gplExcept));
+  if (!isFree && !isGpl(env.program)) {
     reject(env, "EINVAL", "cannot call GPL-restricted function from non-GPL compatible program");
   }
   if (!worksAt(env, helper.name)) reject(env, "EINVAL", "helper call is not allowed in probe");

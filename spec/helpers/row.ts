@@ -97,6 +97,8 @@ export interface HelperSpec {
   readonly audience: HelperAudience;
   readonly home: HelperHome;
   readonly since: string;
+  /** programs that may call it without such a license all the same */
+  readonly gplExcept?: HelperAudience;
   /** other arguments for some of the programs */
   readonly variants?: readonly { readonly audience: HelperAudience; readonly args: readonly ArgSpec[] }[];
   /** pointers into the packet may be passed for memory (the kernel's pkt_access) */
@@ -108,7 +110,7 @@ export interface HelperSpec {
 }
 
 type Rest = Partial<
-  Pick<HelperSpec, "gplOnly" | "retType" | "variants" | "packetAccess" | "changesPacket" | "sleepable">
+  Pick<HelperSpec, "gplOnly" | "gplExcept" | "retType" | "variants" | "packetAccess" | "changesPacket" | "sleepable">
 >;
 
 /** One helper; its name and home stay literal, so that those who implement it are checked to be complete. */

@@ -48,7 +48,7 @@ export const TRACING_HELPERS = [
     "map",
     { gplOnly: true },
   ),
-  row(27, "bpf_get_stackid", [CTX, MAP, ANY64], "int", TRACING, null, { gplOnly: true }),
+  row(27, "bpf_get_stackid", [CTX, MAP, ANY64], "int", TRACING, null, { gplOnly: true, gplExcept: ["perf_event"] }),
   row(36, "bpf_probe_write_user", [ANY64, MEM_IN, SIZE], "int", TRACING, null, { gplOnly: true }),
   row(37, "bpf_current_task_under_cgroup", [MAP, ANY64], "int", "all", null),
   row(45, "bpf_probe_read_str", [MEM_OUT, SIZE0, ANY64], "int", TRACING, "wasm", { gplOnly: true }),
