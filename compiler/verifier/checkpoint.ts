@@ -95,7 +95,7 @@ function compare(env: Env, old: State, state: State): Comparison {
   // The old state is one that this path came through, or that a path put off did: a loop may be under way.
   const slot = env.insnIndex;
   if (env.notes.callsCallback[slot]) {
-    return covers(env, old, state, "range") ? "covered in loop" : "loop of other states";
+    return covers(env, old, state, "range") ? "covered" : "loop of other states";
   }
   if (env.notes.stepsIterator[slot]) {
     const isAnotherRound = covers(env, old, state, "range") && isActiveIterator(state);

@@ -1,6 +1,6 @@
 /**
  * Strongly connected components of the control flow, function by function: the loops. Tarjan's algorithm, iterative.
- * A call with a callback is a loop by itself. Kernel: compute_scc().
+ * A call with a callback is none by itself (in Linux 6.18). Kernel: compute_scc().
  */
 import type { Env } from "./env.ts";
 import { successors } from "./liveness.ts";
@@ -33,7 +33,7 @@ export function findComponents(env: Env): number {
       for (const to of next) if (!settled[to]) low[slot] = Math.min(low[slot]!, low[to]!);
       walk.pop();
       if (low[slot]! < preorder[slot]!) continue;
-      const isLoop = path.at(-1) !== slot || next.includes(slot) || notes.callsCallback[slot] === 1;
+      const isLoop = path.at(-1) !== slot || next.includes(slot);
       if (isLoop) components++;
       for (let member = -1; member !== slot; ) {
         member = path.pop()!;
