@@ -6,23 +6,11 @@
 import { createHash, type Hash } from "node:crypto";
 import { createRequire } from "node:module";
 import { BugError } from "../base/index.ts";
-import {
-  Btf,
-  encodeInsns,
-  isWideImmediate,
-  type LoweringInput,
-  type OptimizeLevel,
-  type Program,
-} from "../compiler/index.ts";
+import { Btf, encodeInsns, isWideImmediate, type Program } from "../compiler/index.ts";
 import { ABI_VERSION } from "../spec/index.ts";
 import { PSEUDO_LD } from "../spec/isa.ts";
 import { libraryBytes } from "../wasm/index.ts";
-
-/** What lowerObject() takes, before anything is verified. */
-export interface Compilation extends Omit<LoweringInput, "programs"> {
-  readonly programs: readonly Program[];
-  readonly optimize: OptimizeLevel;
-}
+import type { Compilation } from "./compilation.ts";
 
 /** 64 hexadecimal digits. */
 export function compilationKey({ programs, maps, ...object }: Compilation): string {
@@ -44,15 +32,18 @@ function decisiveOf(program: Program, maps: Compilation["maps"]): Record<string,
   };
 }
 
-/** Whether each kernel variable that it names is listed, in their order. The verifier asks of no others: kernel-variable.ts. */
-function listedVariables(program: Program, symbols: NonNullable<Program["targetSymbols"]>): boolean[] {
-  const { insns, targetBtf, modules = [] } = program;
+/** Names of the kernel variables in it that are listed. The verifier asks of no others: kernel-variable.ts. */
+export function listedVariables(
+  { insns, targetBtf, modules = [] }: Pick<Program, "insns" | "targetBtf" | "modules">,
+  symbols: NonNullable<Program["targetSymbols"]>,
+): string[] {
   return insns.flatMap((insn, index) => {
     if (!isWideImmediate(insn) || insn.src !== PSEUDO_LD.BTF_ID) return [];
     const module = insns[index + 1]?.imm ?? 0;
     const btf = module === 0 ? targetBtf : modules[module - 1]?.btf;
     if (!btf || insn.imm < 0 || insn.imm >= btf.typeCount) return [];
-    return [symbols.get(btf.nameOf(insn.imm)) !== undefined];
+    const name = btf.nameOf(insn.imm);
+    return symbols.get(name) === undefined ? [] : [name];
   });
 }
 

@@ -28,7 +28,7 @@ export async function readCached(directory: string, key: string): Promise<Compil
 }
 
 /** Whoever reads meanwhile sees the old file or the new one. Where nothing can be written nothing is kept. */
-export async function writeCached(directory: string, key: string, { wasm }: CompiledObject): Promise<void> {
+export async function writeCached(directory: string, key: string, wasm: Uint8Array): Promise<void> {
   const path = pathOf(directory, key);
   const unfinished = `${path}.${process.pid}.${randomBytes(6).toString("hex")}`;
   try {

@@ -108,6 +108,7 @@ export {
   type TracepointOptions,
   withTracepoints,
 } from "./target.ts";
+export type { Tier } from "./tiers/tiering.ts";
 export { defineTracepoint, tracepointsOf } from "./tracepoint.ts";
 export type { UsdtOptions } from "./usdt.ts";
 export { type ProgramVerdict, type VerifyOptions, verifyObject } from "./verify.ts";

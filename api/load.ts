@@ -18,7 +18,7 @@ export interface LoadOptions extends CompileOptions, OpenLoadOptions {}
  * VerifierError (a program is rejected), UnsupportedError, MapError.
  */
 export async function load(source: string | URL | Uint8Array, options: LoadOptions = {}): Promise<LoadedObject> {
-  const { runtime, runtimeOptions, reuse, strictRings, pins, ...opening } = options;
+  const { runtime, runtimeOptions, reuse, strictRings, pins, onOptimizeError, ...opening } = options;
   const bytes = await readSource(source);
   const name = options.name ?? (source instanceof Uint8Array ? "object" : String(source));
   if (isPrebuilt(bytes)) return loadPrebuilt(bytes, { ...options, name });
@@ -29,6 +29,7 @@ export async function load(source: string | URL | Uint8Array, options: LoadOptio
     ...(reuse && { reuse }),
     ...(strictRings && { strictRings }),
     ...(pins && { pins }),
+    ...(onOptimizeError && { onOptimizeError }),
   });
 }
 

@@ -12,14 +12,18 @@ import { OpenMap } from "./open-map.ts";
 import { OpenProgram } from "./open-program.ts";
 import { ObjectFile, type ObjectSource, readSource } from "./source.ts";
 import { type TargetOptions, type TracepointOptions, withTracepoints } from "./target.ts";
+import { Tiering } from "./tiers/tiering.ts";
 
 export interface OpenOptions extends TargetOptions, TracepointOptions {
   /** shown in messages; default: the path */
   readonly name?: string;
   /** program types by name of program or section, for sections that libbpf does not know */
   readonly types?: Readonly<Record<string, ProgramTypeName>>;
-  /** how much binaryen optimises; default 2, for large objects 1 */
-  readonly optimize?: OptimizeLevel;
+  /**
+   * How much binaryen optimises. "tiered", the default: code that is made in milliseconds runs at once, and where programs
+   * turn out to run much, a thread makes better code, which takes its place; compile() then gives that of level 2.
+   */
+  readonly optimize?: OptimizeLevel | "tiered";
   /**
    * Directory in which compiled objects are kept, made where there is none: what was compiled before is neither verified nor
    * compiled again, so it is trusted like code. Default: none.
@@ -41,6 +45,8 @@ export interface OpenLoadOptions {
    * the object that made it. Without it pin names mean nothing.
    */
   readonly pins?: Map<string, BpfMap>;
+  /** better code could not be made (a thread that died): what runs goes on. Default: a process warning */
+  readonly onOptimizeError?: (error: Error) => void;
 }
 
 /** Opens an object: a path, a file URL or its bytes. Throws UsageError (unreadable) or ObjectError (malformed). */
@@ -159,7 +165,7 @@ export class OpenObject {
     const runtime = options.runtime ?? null;
     let own: Runtime | null = null;
     try {
-      const compiled = await this.compile();
+      const { compiled, optimize } = await this.#source.compileToRun(this.edits);
       own = runtime === null ? createRuntime(options.runtimeOptions) : null;
       const home = runtime ?? own!;
       const linked = await home.link(compiled, {
@@ -170,8 +176,10 @@ export class OpenObject {
         if (map.pinName === null || options.pins === undefined || options.pins.has(map.pinName)) continue;
         options.pins.set(map.pinName, linked.maps[map.name]!);
       }
+      const onError = options.onOptimizeError ?? ((error: Error) => process.emitWarning(error));
       return new LoadedObject(linked, home, {
         ownsRuntime: own !== null,
+        tiering: optimize === null ? null : new Tiering(linked, { optimize, onError }),
         hasRawTracepoint: (name) => this.#source.hasRawTracepoint(name),
       });
     } catch (error) {

@@ -20,4 +20,5 @@ export { LoadedObject, type RunOptions, type RunSummary } from "./object.ts";
 export { loadPrebuilt, type PrebuiltOptions } from "./prebuilt.ts";
 export { type RecordInPlace, TypedReader } from "./reader.ts";
 export { MapRecord, type RecordOptions } from "./records.ts";
+export type { Tier } from "./tiers/tiering.ts";
 export { defineTracepoint, tracepointsOf } from "./tracepoint.ts";

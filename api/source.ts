@@ -7,20 +7,18 @@ import { UnsupportedError, UsageError } from "../base/index.ts";
 import {
   type BpfObject,
   type Edits,
-  lowerObject,
   type OptimizeLevel,
   type Program,
   type ProgramOutcome,
   type ReadOptions,
   readObject,
-  type VerifiedProgram,
-  verify,
 } from "../compiler/index.ts";
 import type { CompiledObject, MapSpec } from "../spec/index.ts";
 import { readCached, writeCached } from "./cache.ts";
-import { type Compilation, compilationKey } from "./cache-key.ts";
-import { describeMissing } from "./missing.ts";
+import { compilationKey } from "./cache-key.ts";
+import { type Compilation, requireAccepted, verifyAndLower } from "./compilation.ts";
 import type { ProgramInfo } from "./open-program.ts";
+import { type OptimizeJob, optimizeInBackground } from "./tiers/optimizer.ts";
 
 export interface ObjectSource {
   readonly name: string;
@@ -31,11 +29,15 @@ export interface ObjectSource {
   hasRawTracepoint(name: string): boolean | null;
   /** Verifies and compiles the programs that are to be loaded. Throws what stops the first of them. */
   compile(edits: Edits): Promise<CompiledObject>;
+  /** The same, to run at once. `optimize`, where better code can be had, starts compiling it. */
+  compileToRun(
+    edits: Edits,
+  ): Promise<{ readonly compiled: CompiledObject; readonly optimize: (() => OptimizeJob) | null }>;
 }
 
 export interface CompilerOptions {
-  /** default 2 */
-  readonly optimize?: OptimizeLevel | undefined;
+  /** default "tiered" */
+  readonly optimize?: OptimizeLevel | "tiered" | undefined;
   /** directory with what was compiled before */
   readonly cache?: string | undefined;
 }
@@ -73,7 +75,34 @@ export class ObjectFile implements ObjectSource {
     return this.#object.maps;
   }
 
-  async compile(edits: Edits): Promise<CompiledObject> {
+  compile(edits: Edits): Promise<CompiledObject> {
+    const { optimize = "tiered", cache } = this.#compiler;
+    return compileCached(this.#prepare(edits, optimize === "tiered" ? LAST_TIER : optimize), cache);
+  }
+
+  async compileToRun(edits: Edits): ReturnType<ObjectSource["compileToRun"]> {
+    const { optimize = "tiered", cache } = this.#compiler;
+    if (optimize !== "tiered") return { compiled: await this.compile(edits), optimize: null };
+    const best = this.#prepare(edits, LAST_TIER);
+    const kept = cache === undefined ? null : { cache, key: compilationKey(best) };
+    const known = kept === null ? null : await readCached(kept.cache, kept.key);
+    if (known !== null) return { compiled: known, optimize: null };
+    return {
+      compiled: await compileCached({ ...best, optimize: FIRST_TIER }, cache),
+      optimize: () => {
+        const job = optimizeInBackground(best);
+        // who waits for the job hears of its failure
+        if (kept !== null)
+          job.wasm.then(
+            (wasm) => writeCached(kept.cache, kept.key, wasm),
+            () => {},
+          );
+        return job;
+      },
+    };
+  }
+
+  #prepare(edits: Edits, optimize: OptimizeLevel): Compilation {
     const isEdited = edits.maps !== undefined || edits.programs !== undefined;
     const object = isEdited ? readObject(this.#bytes, { ...this.#options, edits }) : this.#object;
     const { name } = this.#options;
@@ -90,18 +119,14 @@ export class ObjectFile implements ObjectSource {
       programs.push(outcome.program);
     }
     if (programs.length === 0) throw new UsageError("USAGE", `${name} has no program to load`);
-    const { optimize = 2, cache } = this.#compiler;
     const { license, maps, types } = object;
-    const compilation: Compilation = { name: object.name, license, maps, types, programs, optimize };
-    if (cache === undefined) return verifyAndLower(compilation);
-    const key = compilationKey(compilation);
-    const known = await readCached(cache, key);
-    if (known !== null) return known;
-    const compiled = await verifyAndLower(compilation);
-    await writeCached(cache, key, compiled);
-    return compiled;
+    return { name: object.name, license, maps, types, programs, optimize };
   }
 }
+
+/** What is compiled in milliseconds, and what runs fastest: docs/performance.md. */
+const FIRST_TIER: OptimizeLevel = 0;
+const LAST_TIER: OptimizeLevel = 2;
 
 export async function readSource(source: string | URL | Uint8Array): Promise<Uint8Array> {
   if (source instanceof Uint8Array) return source;
@@ -138,12 +163,13 @@ function requireKnownMaps({ maps }: BpfObject, object: string): void {
   }
 }
 
-async function verifyAndLower({ optimize, ...compilation }: Compilation): Promise<CompiledObject> {
-  return lowerObject({ ...compilation, programs: compilation.programs.map(requireAccepted) }, { optimize });
-}
-
-function requireAccepted(program: Program): VerifiedProgram {
-  const result = verify(program, { logLevel: 1 });
-  if (result.verdict !== "accepted") throw describeMissing(result.error, program);
-  return result.program;
+/** Verifies and lowers, unless that was done before and kept in the directory `cache`. Throws what stops the first program. */
+async function compileCached(compilation: Compilation, cache: string | undefined): Promise<CompiledObject> {
+  if (cache === undefined) return verifyAndLower(compilation);
+  const key = compilationKey(compilation);
+  const known = await readCached(cache, key);
+  if (known !== null) return known;
+  const compiled = await verifyAndLower(compilation);
+  await writeCached(cache, key, compiled.wasm);
+  return compiled;
 }

@@ -23,7 +23,11 @@ export class BpfjitEngine {
   /** `workers`: threads that share the events, each with a virtual CPU; 0: the calling thread runs them. */
   static async start(objectPath: string, workload: Workload, payload: Uint8Array, workers = 0): Promise<BpfjitEngine> {
     const cpus = Math.max(1, workers);
-    const object = await load(objectPath, { programs: [workload.program], runtimeOptions: { cpus, workers } });
+    const object = await load(objectPath, {
+      programs: [workload.program],
+      optimize: 2,
+      runtimeOptions: { cpus, workers },
+    });
     const { runtime } = object;
     const { arena, idleTask } = runtime.world;
     const hook = runtime.hooks.get("tracepoint", HOOK);

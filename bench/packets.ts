@@ -46,7 +46,7 @@ export class PacketEngine {
   }
 
   static async start(objectPath: string, workload: PacketWorkload): Promise<PacketEngine> {
-    return new PacketEngine(await load(objectPath, { programs: [workload.program] }), workload);
+    return new PacketEngine(await load(objectPath, { programs: [workload.program], optimize: 2 }), workload);
   }
 
   /** ns a record over `batches` batches. The reader drains between them and is not timed, as in the kernel's baseline. */

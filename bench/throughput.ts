@@ -30,7 +30,7 @@ export class ThroughputEngine {
   /** ns an event that ran a program, everything included but loading the object. */
   async run(): Promise<{ readonly nsPerEvent: number; readonly events: number; readonly records: number }> {
     const source = await openPerfData(bytesInput(this.#capture, "bench"));
-    await using object = await load(this.#objectPath, { runtimeOptions: { cpus: source.cpus } });
+    await using object = await load(this.#objectPath, { optimize: 2, runtimeOptions: { cpus: source.cpus } });
     let bytes = 0;
     const summary = await object.run(source, {
       onRecord: ({ data }) => {

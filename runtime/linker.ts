@@ -21,7 +21,6 @@ import { type BpfMap, createMap, IdleMap, ProgArrayMap, RingbufMap } from "./map
 import { LinkedObject } from "./object.ts";
 import { LinkedProgram, type ProgramHome } from "./program.ts";
 import type { InstallMessage } from "./workers/protocol.ts";
-import type { BatchFunction } from "./world.ts";
 
 export interface LinkOptions {
   /** maps that exist already, by the name that the object gives them; their definition must be the same */
@@ -48,17 +47,16 @@ export async function linkObject(
       { where },
     );
   }
-  const module = await WebAssembly.compile(compiled.wasm).catch((cause: unknown) => {
-    throw new ObjectError("ARTIFACT_MALFORMED", "the module is not valid WebAssembly", { where, cause });
-  });
-  checkImports(module, manifest);
+  const module = await compileModule(compiled.wasm, manifest);
 
   const { world } = home;
   if (manifest.kernel !== undefined) world.kernel.use(manifest.kernel);
   const own: BpfMap[] = [];
   const installed: LinkedProgram[] = [];
   const installation = world.arena.takeId();
+  let isClosed = false;
   const undo = (): void => {
+    isClosed = true;
     for (const program of installed) program.close();
     for (const map of own) if (map instanceof ProgArrayMap) home.progArrays.delete(map);
     for (const program of installed) retire(home, program);
@@ -88,30 +86,65 @@ export async function linkObject(
     });
     const instance = await WebAssembly.instantiate(module, importsOf(world, maps));
     for (const program of manifest.programs) {
-      const main = instance.exports[EXPORT.main + program.name];
-      const batch = instance.exports[EXPORT.batch + program.name];
-      if (main === undefined) continue;
-      if (typeof main !== "function" || typeof batch !== "function") {
-        throw new ObjectError("ARTIFACT_MALFORMED", `the module exports no functions for program ${program.name}`, {
-          where: { ...where, program: program.name },
-        });
-      }
+      const functions = functionsOf(instance, program.name, manifest);
+      if (functions === null) continue;
+      const { main, batch } = functions;
       const slots = { main: world.install(program.name, main), batch: world.install(program.name, batch) };
-      installed.push(new LinkedProgram(home, program, slots, batch as BatchFunction));
+      installed.push(new LinkedProgram(home, program, slots));
     }
-    const message: InstallMessage = {
-      kind: "install",
-      module,
-      maps: maps.map(({ address, valuesAddress }) => ({ address, valuesAddress })),
-      programs: installed.map(({ name, tableIndex, batchIndex }) => ({ name, main: tableIndex, batch: batchIndex })),
+    const distribute = async (code: WebAssembly.Module): Promise<void> => {
+      const message: InstallMessage = {
+        kind: "install",
+        module: code,
+        maps: maps.map(({ address, valuesAddress }) => ({ address, valuesAddress })),
+        programs: installed.map(({ name, tableIndex, batchIndex }) => ({ name, main: tableIndex, batch: batchIndex })),
+      };
+      await home.crew?.install(installation, message, maps);
     };
-    await home.crew?.install(installation, message, maps);
+    /** JavaScript runs between two events of the main worker, the crew takes its turn. */
+    const replace = async (wasm: Uint8Array): Promise<void> => {
+      const code = await compileModule(wasm, manifest);
+      const other = await WebAssembly.instantiate(code, importsOf(world, maps));
+      const all = installed.map((program) => functionsOf(other, program.name, manifest)!);
+      if (isClosed) return;
+      for (const [index, { name, tableIndex, batchIndex }] of installed.entries()) {
+        world.installAt(tableIndex, name, all[index]!.main);
+        world.installAt(batchIndex, name, all[index]!.batch);
+      }
+      await distribute(code);
+    };
+    await distribute(module);
     fillProgArrays(manifest, maps, installed);
-    return new LinkedObject({ manifest, programs: installed, maps, onClose: undo });
+    return new LinkedObject({ manifest, programs: installed, maps, onReplace: replace, onClose: undo });
   } catch (error) {
     undo();
     throw error;
   }
+}
+
+async function compileModule(wasm: Uint8Array, manifest: Manifest): Promise<WebAssembly.Module> {
+  const module = await WebAssembly.compile(wasm).catch((cause: unknown) => {
+    const where = { object: manifest.name };
+    throw new ObjectError("ARTIFACT_MALFORMED", "the module is not valid WebAssembly", { where, cause });
+  });
+  checkImports(module, manifest);
+  return module;
+}
+
+interface ProgramFunctions {
+  readonly main: WebAssembly.ExportedFunction;
+  readonly batch: WebAssembly.ExportedFunction;
+}
+
+/** Null where the module has no such program. */
+function functionsOf(instance: WebAssembly.Instance, program: string, { name }: Manifest): ProgramFunctions | null {
+  const main = instance.exports[EXPORT.main + program];
+  const batch = instance.exports[EXPORT.batch + program];
+  if (main === undefined) return null;
+  if (typeof main === "function" && typeof batch === "function") return { main, batch };
+  throw new ObjectError("ARTIFACT_MALFORMED", `the module exports no functions for program ${program}`, {
+    where: { object: name, program },
+  });
 }
 
 function checkImports(module: WebAssembly.Module, manifest: Manifest): void {

@@ -8,6 +8,8 @@ export interface LinkedObjectParts {
   readonly programs: readonly LinkedProgram[];
   /** in the order of the manifest */
   readonly maps: readonly BpfMap[];
+  /** puts other code of the same programs in place of theirs */
+  readonly onReplace: (code: Uint8Array) => Promise<void>;
   /** takes the programs out of the runtime and gives the object's own maps back */
   readonly onClose: () => void;
 }
@@ -17,6 +19,7 @@ export class LinkedObject {
   /** without a prototype: names come from outside */
   readonly programs: Readonly<Record<string, LinkedProgram>>;
   readonly maps: Readonly<Record<string, BpfMap>>;
+  readonly #onReplace: LinkedObjectParts["onReplace"];
   readonly #onClose: () => void;
   #closed = false;
 
@@ -24,6 +27,7 @@ export class LinkedObject {
     this.manifest = parts.manifest;
     this.programs = byName(parts.programs.map((program) => [program.name, program]));
     this.maps = byName(parts.maps.map((map, index) => [parts.manifest.maps[index]!.name, map]));
+    this.#onReplace = parts.onReplace;
     this.#onClose = parts.onClose;
   }
 
@@ -32,6 +36,14 @@ export class LinkedObject {
   }
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /**
+   * Runs `wasm` from the next event on, which is compiled from the same verified programs in another way: maps, links and
+   * places in tables stay. Nothing happens to an object that is closed meanwhile. Throws as linking does.
+   */
+  replaceCode(wasm: Uint8Array): Promise<void> {
+    return this.#onReplace(wasm);
   }
 
   /** Detaches every link of its programs and closes its maps, except those that another object brought. */

@@ -36,7 +36,7 @@ export class LinkedProgram implements Attachable {
   /** what a prog array shows of it */
   readonly id: number;
   readonly #home: ProgramHome;
-  readonly #batch: BatchFunction;
+  #testRuns = 0;
   #closed = false;
 
   constructor(
@@ -44,10 +44,8 @@ export class LinkedProgram implements Attachable {
     manifest: ProgramManifest,
     /** in the worker's table */
     slots: { readonly main: number; readonly batch: number },
-    batch: BatchFunction,
   ) {
     this.#home = home;
-    this.#batch = batch;
     this.manifest = manifest;
     this.tableIndex = slots.main;
     this.batchIndex = slots.batch;
@@ -64,6 +62,11 @@ export class LinkedProgram implements Attachable {
   /** Links of this program, over all hooks. */
   get links(): readonly Link[] {
     return [...this.#home.hooks].flatMap((hook) => hook.links.filter((link) => link.program === this));
+  }
+
+  /** Times that it ran: test runs, and events of the links that it has. */
+  get runs(): number {
+    return this.links.reduce((sum, link) => sum + link.runs, this.#testRuns);
   }
 
   /** Attaches to `hook`, or to the hook that the section name says. */
@@ -125,9 +128,10 @@ export class LinkedProgram implements Attachable {
         flags: context.eventFlags,
       });
     }
+    const batch = world.table.get(this.batchIndex) as BatchFunction;
+    this.#testRuns += repeat;
     const started = monotonicNs();
-    for (let left = repeat - 1; left > 0; )
-      left -= world.runBatch(this.name, this.#batch, events, Math.min(left, portion));
+    for (let left = repeat - 1; left > 0; ) left -= world.runBatch(this.name, batch, events, Math.min(left, portion));
     const r0 = world.runProgram(this.tableIndex, events);
     const durationNs = Math.round(Number(monotonicNs() - started) / repeat);
     return { retval: Number(r0 & 0xffff_ffffn), r0, ...context.finish(), repeat, durationNs };

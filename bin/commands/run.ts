@@ -27,7 +27,7 @@ interface RunOptions extends CommonOptions, TargetArguments, SinkArguments, Cach
   readonly map?: readonly string[];
   /** false with --no-maps */
   readonly maps: boolean;
-  readonly opt: string;
+  readonly opt?: string;
   readonly workers: string;
   readonly concurrent?: boolean;
 }
@@ -35,7 +35,7 @@ interface RunOptions extends CommonOptions, TargetArguments, SinkArguments, Cach
 export async function run(path: string, options: RunOptions): Promise<void> {
   const capture = requireOption(options.input, "--input CAPTURE", "perf record -R writes one; - reads perf's pipe");
   const types = parseTypes(options.type ?? []);
-  const optimize = parseCount(options.opt, "--opt", 0, 3) as 0 | 1 | 2 | 3;
+  const optimize = options.opt === undefined ? "tiered" : (parseCount(options.opt, "--opt", 0, 3) as 0 | 1 | 2 | 3);
   const openOutput = outputOpener(options);
   const input = capture === "-" ? streamInput(process.stdin, "standard input") : fileInput(capture);
   const source = await openPerfData(input);

@@ -35,6 +35,7 @@ export async function testRun(path: string, options: TestRunOptions): Promise<vo
   await using object = await load(bytes, {
     name: path,
     programs: [name],
+    optimize: 2,
     runtimeOptions: { trace: (line) => (options.json ? undefined : printLine(line)) },
     ...cacheOf(options),
     ...readTargetFor(bytes, options),

@@ -161,6 +161,8 @@ export class Crew {
     if (this.#started === null) return;
     await this.start();
     await this.#inTurn(async () => {
+      // taken out again while others ran: its places in the tables may be another object's
+      if (this.#installed.get(key) !== message) return;
       for (const member of this.#members) {
         if (member.isDead) continue;
         member.send(message);
