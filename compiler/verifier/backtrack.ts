@@ -186,7 +186,11 @@ function followExit(env: Env, demand: Demand, subsequent: number): void {
   const call = subsequent >= 1 ? env.insns[subsequent - 1]! : null;
   const fromSubprogram = call !== null && isSubprogramCall(call);
   const wantsResult = fromSubprogram && demand.hasRegister(0);
-  if (fromSubprogram) requireNoArguments(env, demand, "backtracking exit unexpected regs");
+  // What the call of a callback wants of its own arguments was found before the callback began.
+  if (subsequent >= 0 && env.notes.callsCallback[subsequent]) {
+    for (let r = 1; r <= 5; r++) demand.clearRegister(r);
+  }
+  requireNoArguments(env, demand, "backtracking exit unexpected regs");
   demand.clearRegister(0);
   enterFrame(env, demand);
   if (wantsResult) demand.setRegister(0);
