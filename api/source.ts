@@ -12,6 +12,7 @@ import {
   type ProgramOutcome,
   type ReadOptions,
   readObject,
+  VERY_LARGE_FUNCTION,
 } from "../compiler/index.ts";
 import type { CompiledObject, MapSpec } from "../spec/index.ts";
 import { readCached, writeCached } from "./cache.ts";
@@ -87,8 +88,10 @@ export class ObjectFile implements ObjectSource {
     const kept = cache === undefined ? null : { cache, key: compilationKey(best) };
     const known = kept === null ? null : await readCached(kept.cache, kept.key);
     if (known !== null) return { compiled: known, optimize: null };
+    const first = await compileCached({ ...best, optimize: FIRST_TIER }, cache).catch(refusedForSize);
+    if (first === null) return { compiled: await compileCached(best, cache), optimize: null };
     return {
-      compiled: await compileCached({ ...best, optimize: FIRST_TIER }, cache),
+      compiled: first,
       optimize: () => {
         const job = optimizeInBackground(best);
         // who waits for the job hears of its failure
@@ -161,6 +164,12 @@ function requireKnownMaps({ maps }: BpfObject, object: string): void {
     const message = `map ${map.name} of ${object} is of type ${map.type}, which bpfjit does not load`;
     throw new UnsupportedError("UNSUPPORTED_MAP_TYPE", what, message, { where: { object } });
   }
+}
+
+/** Null where code that is not optimised is too large for the engine: optimised it may be small enough. */
+function refusedForSize(error: unknown): null {
+  if (error instanceof UnsupportedError && error.feature === VERY_LARGE_FUNCTION) return null;
+  throw error;
 }
 
 /** Verifies and lowers, unless that was done before and kept in the directory `cache`. Throws what stops the first program. */

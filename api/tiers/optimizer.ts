@@ -4,6 +4,7 @@
  */
 import { Worker } from "node:worker_threads";
 import { BugError, UsageError } from "../../base/index.ts";
+import { threadArguments } from "../../base/thread-arguments.ts";
 import type { Compilation } from "../compilation.ts";
 import { type OptimizeReply, packCompilation } from "./message.ts";
 
@@ -28,9 +29,14 @@ let jobs = 0;
 export function optimizeInBackground(compilation: Compilation): OptimizeJob {
   const request = packCompilation(compilation);
   const job = ++jobs;
-  const wasm = new Promise<Uint8Array>((resolve, reject) => waiting.set(job, { resolve, reject, isHeld: false }));
   thread ??= startThread();
-  thread.postMessage({ job, request });
+  try {
+    thread.postMessage({ job, request });
+  } catch (error) {
+    settleThread();
+    throw error;
+  }
+  const wasm = new Promise<Uint8Array>((resolve, reject) => waiting.set(job, { resolve, reject, isHeld: false }));
   return {
     wasm,
     hold: () => {
@@ -48,7 +54,7 @@ export function optimizeInBackground(compilation: Compilation): OptimizeJob {
 }
 
 function startThread(): Worker {
-  const worker = new Worker(entryPoint());
+  const worker = new Worker(entryPoint(), { execArgv: threadArguments() });
   worker.unref();
   worker.on("message", ({ job, reply }: { readonly job: number; readonly reply: OptimizeReply }) => {
     const done = waiting.get(job);

@@ -13,6 +13,7 @@ export { readManifest } from "../../base/manifest.ts";
 export type { OptimizeLevel } from "./emit.ts";
 export { explainLowering } from "./explain.ts";
 export type { LowerableProgram } from "./lower.ts";
+export { VERY_LARGE_FUNCTION } from "./size.ts";
 
 export interface LoweringInput {
   readonly name: string;

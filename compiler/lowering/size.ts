@@ -5,6 +5,9 @@ import { UnsupportedError } from "../../base/errors.ts";
 const FUNCTION_BYTES_LIMIT = 7_654_321;
 const CODE_SECTION = 10;
 
+/** What the error names. */
+export const VERY_LARGE_FUNCTION = "very large function";
+
 /** Throws UnsupportedError when the module has a function that no engine of Node would take. `wasm` is well-formed: ours. */
 export function checkFunctionSizes(wasm: Uint8Array, objectName: string): void {
   if (wasm.length <= FUNCTION_BYTES_LIMIT) return;
@@ -28,7 +31,7 @@ export function checkFunctionSizes(wasm: Uint8Array, objectName: string): void {
 const tooLarge = (bytes: number, object: string): UnsupportedError =>
   new UnsupportedError(
     "UNSUPPORTED_FEATURE",
-    "very large function",
+    VERY_LARGE_FUNCTION,
     `a function takes ${bytes} bytes of WebAssembly, the engine's limit is ${FUNCTION_BYTES_LIMIT}`,
     { where: { object }, hint: "split the function, or link it with fewer unrolled loops" },
   );

@@ -1,6 +1,7 @@
-/** Node's worker threads, and what Linux says of them: the only importer of node:worker_threads on either side. */
+/** A crew's threads, and what Linux says of them: the only importer of node:worker_threads in the runtime, on either side. */
 import { existsSync, readlinkSync } from "node:fs";
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker, workerData } from "node:worker_threads";
+import { threadArguments } from "../../base/thread-arguments.ts";
 import type { MainMessage, ThreadData, ThreadMessage } from "./protocol.ts";
 
 export interface Mailbox<Sent, Received> {
@@ -19,7 +20,11 @@ export interface Thread extends Mailbox<MainMessage, ThreadMessage> {
 /** Starts a thread, which by itself does not keep the process alive. `onExit` gets what it failed with, null: nothing. */
 export function startThread(data: ThreadData, onExit: (error: Error | null) => void): Thread {
   const { port1, port2 } = new MessageChannel();
-  const worker = new Worker(entryPoint(), { workerData: { data, port: port2 }, transferList: [port2] });
+  const worker = new Worker(entryPoint(), {
+    workerData: { data, port: port2 },
+    transferList: [port2],
+    execArgv: threadArguments(),
+  });
   worker.unref();
   port1.unref();
   let failure: Error | null = null;
