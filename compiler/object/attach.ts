@@ -28,8 +28,6 @@ export function findAttachBtf(
     throw new ObjectError("ATTACH_BTF_MISSING", `program ${program} does not say what it attaches to`, {
       hint: 'name it in the section (SEC("fentry/vfs_read")) or set attachTarget before the load',
     });
-  if (kernel.btf === null && kernel.modules.length === 0)
-    throw new ObjectError("BTF_MISSING", `program ${program} attaches to ${target}, which needs the target's BTF`);
   const colon = target.indexOf(":");
   const module = colon < 0 ? null : target.slice(0, colon);
   const { prefix, kind } = spellingOf(attachType);
@@ -45,6 +43,8 @@ export function findAttachBtf(
     const inModule = found(candidate.btf, candidate.btf.findOwnByName(name, kind), candidate.name);
     if (inModule !== null) return inModule;
   }
+  if (kernel.btf === null)
+    throw new ObjectError("BTF_MISSING", `program ${program} attaches to ${target}, which needs the target's BTF`);
   throw new ObjectError(
     "ATTACH_BTF_MISSING",
     `program ${program} attaches to ${target}, which the target's BTF does not have (${kind} ${name})`,

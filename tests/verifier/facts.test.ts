@@ -139,10 +139,10 @@ describe("outcomes", () => {
   });
 
   it("what cannot be judged is neither accepted nor refused", () => {
-    const helper = outcome("; prog: tracepoint\ncall 158\nr0 = 0\nexit\n");
+    const helper = outcome("; prog: tracepoint license=GPL\ncall 158\nr0 = 0\nexit\n");
     expect(helper).toMatchObject({
       verdict: "unsupported",
-      error: { feature: "results of bpf_get_current_task_btf" },
+      error: { feature: "struct task_struct without BTF of a kernel that has it" },
     });
     const type = outcome("; prog: struct_ops\nr0 = 0\nexit\n");
     expect(type.verdict).toBe("unsupported");
