@@ -239,7 +239,9 @@ describe("functions", () => {
 
   it("have lines with text", () => {
     const { lines } = programOf(read("subprograms"), "third");
-    expect(lines).toEqual([{ insnIndex: 0, file: "./subprograms.bpf.c", line: 76, column: 2, text: "return 2;", indent: 1 }]);
+    expect(lines).toEqual([
+      { insnIndex: 0, file: "./subprograms.bpf.c", line: 76, column: 2, text: "return 2;", indent: 1 },
+    ]);
   });
 });
 
