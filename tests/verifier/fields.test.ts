@@ -28,7 +28,9 @@ const ANSWERS: Readonly<Record<string, readonly [message: string | null, process
 };
 
 describe.skipIf(!existsSync(VMLINUX))("fields of map values and data sections", () => {
-  const object = readObject(readFileSync(OBJECT), { name: "fields.bpf.o", targetBtf: readBtf(readFileSync(VMLINUX)) });
+  // a suite that is skipped is collected all the same
+  const target = existsSync(VMLINUX) ? { targetBtf: readBtf(readFileSync(VMLINUX)) } : {};
+  const object = readObject(readFileSync(OBJECT), { name: "fields.bpf.o", ...target });
 
   test("have the kernel's sizes", () => {
     const btf = readBtf(readFileSync(VMLINUX));
