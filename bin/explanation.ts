@@ -1,21 +1,22 @@
 /** Explanations of rejections on a terminal: colours where there is one, wrapped to its width. */
-import pc from "picocolors";
 import { type Explanation, explanationText, type TextPart } from "../api/index.ts";
+import type { Colors } from "./colors.ts";
 
-const PAINT: Record<TextPart, (text: string) => string> = {
-  kind: (text) => pc.bold(pc.red(text)),
-  headline: pc.bold,
-  frame: pc.blue,
-  fault: pc.red,
-  step: pc.cyan,
-  label: pc.bold,
+const paints = (colors: Colors): Record<TextPart, (text: string) => string> => ({
+  kind: (text) => colors.bold(colors.red(text)),
+  headline: colors.bold,
+  frame: colors.blue,
+  fault: colors.red,
+  step: colors.cyan,
+  label: colors.bold,
   detail: (text) => text,
-};
+});
 
 const MOST_COLUMNS = 120;
 
-/** `columns`: of the terminal, undefined where the output goes elsewhere. */
-export function paintExplanation(explanation: Explanation, columns: number | undefined): string {
+/** `columns` and `colors` are of the stream that it goes to; no columns where that is not a terminal. */
+export function paintExplanation(explanation: Explanation, columns: number | undefined, colors: Colors): string {
   const width = Math.min(columns ?? 100, MOST_COLUMNS);
-  return explanationText(explanation, { width, paint: (part, text) => (text === "" ? "" : PAINT[part](text)) });
+  const paint = paints(colors);
+  return explanationText(explanation, { width, paint: (part, text) => (text === "" ? "" : paint[part](text)) });
 }

@@ -2,8 +2,8 @@
  * What the command prints: results on standard output (text, or one JSON value a line), errors on standard error as
  * message, place and hint. A broken pipe on standard output ends the command quietly.
  */
-import pc from "picocolors";
 import { BpfError, type ErrorPlace, VerifierError } from "../base/index.ts";
+import { err } from "./colors.ts";
 import { paintExplanation } from "./explanation.ts";
 
 /** One JSON value a line; 64-bit integers beyond 2^53 become decimal strings, bytes hexadecimal. */
@@ -23,17 +23,17 @@ export function printError(error: unknown, options: { debug: boolean; object?: s
 
 export function describeError(error: unknown, object?: string): string {
   if (!(error instanceof BpfError)) {
-    return `${pc.red("bpfjit: internal error:")} ${error instanceof Error ? error.message : String(error)}\n  hint: please report it; --debug shows where it happened`;
+    return `${err.red("bpfjit: internal error:")} ${error instanceof Error ? error.message : String(error)}\n  hint: please report it; --debug shows where it happened`;
   }
   const place = describePlace(object === undefined ? error.where : { object, ...error.where });
   const lines = [
-    `${pc.red("bpfjit:")} ${error.message}${error.errno === null ? "" : ` (${error.errno})`} ${pc.dim(`[${error.code}]`)}`,
+    `${err.red("bpfjit:")} ${error.message}${error.errno === null ? "" : ` (${error.errno})`} ${err.dim(`[${error.code}]`)}`,
   ];
   if (place !== "") lines.push(`  at ${place}`);
   const explanation = error instanceof VerifierError ? error.explanation : null;
   // It shows the line, and says what helps.
-  if (explanation !== null) return [...lines, paintExplanation(explanation, process.stderr.columns)].join("\n");
-  if (error.where.text) lines.push(`  ${pc.dim("|")} ${error.where.text.trim()}`);
+  if (explanation !== null) return [...lines, paintExplanation(explanation, process.stderr.columns, err)].join("\n");
+  if (error.where.text) lines.push(`  ${err.dim("|")} ${error.where.text.trim()}`);
   if (error.hint !== null) lines.push(`  hint: ${error.hint}`);
   return lines.join("\n");
 }

@@ -1,7 +1,7 @@
 /** Records and maps as text for people. */
-import pc from "picocolors";
 import type { MapRecord, TypedMap, Value } from "../api/index.ts";
 import { formatEntries, hexDump } from "../api/index.ts";
+import { out } from "./colors.ts";
 
 /** `TIME [CPU] map: { pid = 12, comm = "sh" }`; without BTF a hex dump. */
 export function recordText(record: MapRecord): string {
@@ -10,7 +10,7 @@ export function recordText(record: MapRecord): string {
     record.cpu === null ? "" : `[${String(record.cpu).padStart(3, "0")}]`,
     `${record.map}:`,
   ].filter((part) => part !== "");
-  const head = pc.dim(place.join(" "));
+  const head = out.dim(place.join(" "));
   if (record.fields === undefined) return `${head}\n${hexDump(record.data)}`;
   return `${head} ${valueText(record.fields)}`;
 }
@@ -27,7 +27,7 @@ function valueText(value: Value): string {
     return Object.entries(value)
       .map(
         ([name, each]) =>
-          `${pc.cyan(name)}=${typeof each === "object" && each !== null && !(each instanceof Uint8Array) ? `{${valueText(each)}}` : valueText(each)}`,
+          `${out.cyan(name)}=${typeof each === "object" && each !== null && !(each instanceof Uint8Array) ? `{${valueText(each)}}` : valueText(each)}`,
       )
       .join(" ");
   }

@@ -1,9 +1,9 @@
 /** `bpfjit bench`: the benchmark table. */
 import { cpus, release } from "node:os";
-import pc from "picocolors";
 import { UsageError } from "../../base/index.ts";
 import { BASELINES, type Baseline, type BenchRow, runBench, workloadNames } from "../../bench/harness.ts";
 import { geometricMean } from "../../bench/statistics.ts";
+import { err } from "../colors.ts";
 import { parseCount } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
 import { note, printJson, printLine } from "../output.ts";
@@ -26,7 +26,7 @@ export async function bench(workloads: readonly string[], options: BenchOptions)
   const ratios: number[] = [];
   if (!options.json) {
     note(
-      pc.dim(
+      err.dim(
         `${cpus()[0]?.model ?? "unknown CPU"}, Node ${process.version}, kernel ${release()}, median of ${samples} samples in turn`,
       ),
     );
@@ -47,7 +47,7 @@ export async function bench(workloads: readonly string[], options: BenchOptions)
     workers,
     onProgress: (text) => {
       if (!options.quiet && !options.json && process.stderr.isTTY)
-        process.stderr.write(`\r${pc.dim(text.padEnd(30))}\r`);
+        process.stderr.write(`\r${err.dim(text.padEnd(30))}\r`);
     },
     onRows: (rows) => {
       if (options.json) for (const row of rows) printJson(row);

@@ -1,5 +1,4 @@
 /** `bpfjit compat OBJ… --btf DIR|FILE…`: which object loads on which kernel, and what is missing where it does not. */
-import pc from "picocolors";
 import {
   type CompatProblem,
   compatObject,
@@ -10,6 +9,7 @@ import {
 } from "../../api/index.ts";
 import { BpfError, UsageError } from "../../base/index.ts";
 import { findKernelVersion } from "../../compiler/index.ts";
+import { out } from "../colors.ts";
 import { EXIT, type ExitCode, exitCodeOf, worstExit } from "../exit.ts";
 import { readInputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
@@ -72,8 +72,8 @@ function printTable(
     for (const result of results) {
       const failing = result.programs.filter(({ loads }) => !loads);
       if (failing.length === 0 && result.problems.length === 0) continue;
-      printLine(`\n${pc.bold(path)} on ${pc.bold(result.kernel)}`);
-      for (const problem of result.problems) printLine(`  ${pc.red(problem.kind)} ${problem.message}`);
+      printLine(`\n${out.bold(path)} on ${out.bold(result.kernel)}`);
+      for (const problem of result.problems) printLine(`  ${out.red(problem.kind)} ${problem.message}`);
       for (const program of failing) printProgram(program);
     }
   }
@@ -87,9 +87,9 @@ function cellOf({ loads, programs, problems }: ObjectCompat): string {
 }
 
 function printProgram({ program, section, autoload, problems }: ProgramCompat): void {
-  printLine(`  ${program} ${pc.dim(`${section}${autoload ? "" : ", not loaded by default"}`)}`);
+  printLine(`  ${program} ${out.dim(`${section}${autoload ? "" : ", not loaded by default"}`)}`);
   for (const problem of problems) printLine(`    ${problemText(problem)}`);
 }
 
 const problemText = ({ kind, message, insnIndex }: CompatProblem): string =>
-  `${pc.red(kind)} ${message}${insnIndex === null ? "" : pc.dim(` (insn ${insnIndex})`)}`;
+  `${out.red(kind)} ${message}${insnIndex === null ? "" : out.dim(` (insn ${insnIndex})`)}`;

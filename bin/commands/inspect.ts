@@ -1,5 +1,4 @@
 /** `bpfjit inspect OBJ`: what is in an object, and what it became. Without a view option: an overview. */
-import pc from "picocolors";
 import { withTracepoints } from "../../api/index.ts";
 import { BpfError, UsageError } from "../../base/index.ts";
 import {
@@ -13,6 +12,7 @@ import {
   verify,
 } from "../../compiler/index.ts";
 import type { MapSpec } from "../../spec/index.ts";
+import { out } from "../colors.ts";
 import { type ExitCode, exitCodeOf, worstExit } from "../exit.ts";
 import { parseCount, readInputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
@@ -86,7 +86,7 @@ function printOverview(
   maps: readonly MapSpec[],
   outcomes: readonly ProgramOutcome[],
 ): void {
-  printLine(`${pc.bold(path)}, license ${license}`);
+  printLine(`${out.bold(path)}, license ${license}`);
   printLine(`\n${maps.length} maps`);
   for (const map of maps) printLine(`  ${mapLine(map)}`);
   printLine(`\n${outcomes.length} programs`);
@@ -95,15 +95,15 @@ function printOverview(
       const { program } = outcome;
       const subprograms = program.functions.length === 1 ? "" : `, ${program.functions.length - 1} subprograms`;
       printLine(
-        `  ${program.name}  ${pc.dim(`${program.section}: ${program.type}, ${program.insns.length} insns${subprograms}`)}`,
+        `  ${program.name}  ${out.dim(`${program.section}: ${program.type}, ${program.insns.length} insns${subprograms}`)}`,
       );
-    } else printLine(`  ${outcome.name}  ${pc.dim(outcome.section)} ${pc.red(outcome.error.message)}`);
+    } else printLine(`  ${outcome.name}  ${out.dim(outcome.section)} ${out.red(outcome.error.message)}`);
   }
 }
 
 function mapLine(map: MapSpec): string {
   const sizes = `key ${map.keySize} B, value ${map.valueSize} B, ${map.maxEntries} entries`;
-  return `${map.name}  ${pc.dim(`${map.type}, ${sizes}${map.flags === 0 ? "" : `, flags 0x${map.flags.toString(16)}`}${map.frozen ? ", frozen" : ""}`)}`;
+  return `${map.name}  ${out.dim(`${map.type}, ${sizes}${map.flags === 0 ? "" : `, flags 0x${map.flags.toString(16)}`}${map.frozen ? ", frozen" : ""}`)}`;
 }
 
 function mapJson(map: MapSpec): Record<string, unknown> {
@@ -126,7 +126,7 @@ function programJson(outcome: ProgramOutcome): Record<string, unknown> {
 
 /** Instructions with the C lines they come from, as bpftool and llvm-objdump -S show them. */
 function showInsns(program: Program, options: InspectOptions): void {
-  if (!options.json) printLine(pc.bold(`${program.name} (${program.section})`));
+  if (!options.json) printLine(out.bold(`${program.name} (${program.section})`));
   let lastLine: unknown = null;
   for (let index = 0; index < program.insns.length; index++) {
     const text = printInsn(program.insns, index, { maps: program.maps.map((map) => map.name) });
@@ -141,12 +141,12 @@ function showInsns(program: Program, options: InspectOptions): void {
         missing: program.missing?.get(index)?.text,
       });
     } else {
-      if (start !== undefined && index > 0) printLine(pc.bold(`${start.name}:`));
+      if (start !== undefined && index > 0) printLine(out.bold(`${start.name}:`));
       if (line !== null && line !== lastLine)
-        printLine(pc.dim(`; ${line.text.trim()}  ${pc.italic(`${line.file}:${line.line}`)}`));
+        printLine(out.dim(`; ${line.text.trim()}  ${out.italic(`${line.file}:${line.line}`)}`));
       const missing = program.missing?.get(index);
       printLine(
-        `${String(index).padStart(5)}: ${text}${missing === undefined ? "" : pc.yellow(`  ; ${missing.text}`)}`,
+        `${String(index).padStart(5)}: ${text}${missing === undefined ? "" : out.yellow(`  ; ${missing.text}`)}`,
       );
     }
     lastLine = line;

@@ -1,8 +1,8 @@
 /** `bpfjit verify OBJ…`: the verdict of every program. One that fails hides no other, one object neither. */
-import pc from "picocolors";
 import { type ProgramVerdict, verifyObject } from "../../api/index.ts";
 import { BpfError, UsageError } from "../../base/index.ts";
 import { packageVersion } from "../about.ts";
+import { out } from "../colors.ts";
 import { EXIT, type ExitCode, exitCodeOf, worstExit } from "../exit.ts";
 import { paintExplanation } from "../explanation.ts";
 import { parseCount, readInputFile } from "../input.ts";
@@ -100,9 +100,9 @@ function unloadableObject(object: string, error: BpfError): Record<string, unkno
 }
 
 function printVerdict(object: string, verdict: ProgramVerdict): void {
-  const paint = verdict.verdict === "accepted" ? pc.green : verdict.verdict === "unsupported" ? pc.yellow : pc.red;
+  const paint = verdict.verdict === "accepted" ? out.green : verdict.verdict === "unsupported" ? out.yellow : out.red;
   printLine(
-    `${paint(verdict.verdict.padEnd(11))} ${object}: ${verdict.program} (${verdict.section}) ${pc.dim(`${verdict.insns} insns, ${verdict.processed} processed`)}`,
+    `${paint(verdict.verdict.padEnd(11))} ${object}: ${verdict.program} (${verdict.section}) ${out.dim(`${verdict.insns} insns, ${verdict.processed} processed`)}`,
   );
   printFailure(verdict);
   if (verdict.log !== "") printLine(verdict.log.trimEnd());
@@ -110,9 +110,9 @@ function printVerdict(object: string, verdict: ProgramVerdict): void {
 
 function printFailure({ explanation, message, errno, source }: ProgramVerdict): void {
   if (explanation !== null) {
-    printLine(paintExplanation(explanation, process.stdout.columns));
+    printLine(paintExplanation(explanation, process.stdout.columns, out));
     return;
   }
   if (message !== null) printLine(`  ${errno === null ? "" : `${errno}: `}${message}`);
-  if (source !== null) printLine(`  at ${source.file}:${source.line}\n  ${pc.dim("|")} ${source.text.trim()}`);
+  if (source !== null) printLine(`  at ${source.file}:${source.line}\n  ${out.dim("|")} ${source.text.trim()}`);
 }

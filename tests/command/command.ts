@@ -11,8 +11,17 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-export function bpfjit(args: readonly string[], input: string | Uint8Array = ""): Promise<CommandResult> {
-  const child = spawn(process.execPath, [COMMAND, ...args], { cwd: ROOT, stdio: ["pipe", "pipe", "pipe"] });
+/** `environment` is added to this process's, less what asks for colours. */
+export function bpfjit(
+  args: readonly string[],
+  input: string | Uint8Array = "",
+  environment: NodeJS.ProcessEnv = {},
+): Promise<CommandResult> {
+  const child = spawn(process.execPath, [COMMAND, ...args], {
+    cwd: ROOT,
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...process.env, FORCE_COLOR: undefined, ...environment },
+  });
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
