@@ -7,6 +7,8 @@ import { UnsupportedError, UsageError } from "../base/index.ts";
 import {
   type BpfObject,
   type Edits,
+  findOwnTracepoint,
+  findTracepoint,
   type OptimizeLevel,
   type Program,
   type ProgramOutcome,
@@ -61,9 +63,8 @@ export class ObjectFile implements ObjectSource {
   hasRawTracepoint(name: string): boolean | null {
     const { targetBtf = null, modules = [] } = this.#options;
     if (targetBtf === null && modules.length === 0) return null;
-    const typedef = `btf_trace_${name}`;
-    if (targetBtf?.findByName(typedef, "typedef") != null) return true;
-    return modules.some(({ btf }) => btf.findOwnByName(typedef, "typedef") !== null);
+    if (targetBtf !== null && findTracepoint(targetBtf, name) !== null) return true;
+    return modules.some(({ btf }) => findOwnTracepoint(btf, name) !== null);
   }
 
   get name(): string {

@@ -55,8 +55,8 @@ export class TextTypes {
   readonly #declared = new Set<string>();
   readonly #functions = new Map<string, DeclaredFunction>();
   /** int, which indices and keys are */
-  readonly intId = this.#writer.int("int", 4, true);
-  readonly #longId = this.#writer.int("long", 8, true);
+  readonly intId = this.#writer.int("int", 4, "signed");
+  readonly #longId = this.#writer.int("long", 8, "signed");
 
   get isEmpty(): boolean {
     return this.#declared.size === 0 && this.#functions.size === 0;
@@ -178,7 +178,12 @@ export class TextTypes {
     const match = /^([us])(8|16|32|64)$/.exec(name);
     if (match === null) return null;
     const sizeBytes = Number(match[2]) / 8;
-    return this.#keep(name, this.#writer.int(name, sizeBytes, match[1] === "s"), sizeBytes, sizeBytes);
+    return this.#keep(
+      name,
+      this.#writer.int(name, sizeBytes, match[1] === "s" ? "signed" : "unsigned"),
+      sizeBytes,
+      sizeBytes,
+    );
   }
 
   #special(name: string): Layout | null {

@@ -4,6 +4,8 @@
  */
 import { KERNEL_OBJECTS, type KernelLayout, type KernelLayouts, type MemberPlace } from "../../spec/index.ts";
 import type { Btf } from "../object/btf/btf.ts";
+import { prototypeOf } from "../object/btf/prototype.ts";
+import { findTracepoint } from "../object/btf/raw-tracepoints.ts";
 import type { BtfMember } from "../object/btf/types.ts";
 import type { Program } from "../program.ts";
 
@@ -58,7 +60,6 @@ function findMember(btf: Btf, id: number, name: string): { member: BtfMember; of
   return null;
 }
 
-const TRACEPOINT_PREFIX = "btf_trace_";
 const WORD_BYTES = 8;
 
 /** Bytes of each argument of the function or raw tracepoint that the program is for; undefined where BTF does not tell. */
@@ -66,16 +67,13 @@ export function argumentBytes(program: Program): readonly number[] | undefined {
   const { type, attachTarget, attachBtf, targetBtf } = program;
   if (type === "tracing" && attachBtf !== undefined) return widths(attachBtf.btf, attachBtf.id);
   if (type !== "raw_tracepoint" && type !== "raw_tracepoint_writable") return undefined;
-  const id = attachTarget ? targetBtf?.findByName(TRACEPOINT_PREFIX + attachTarget, "typedef") : null;
+  const id = targetBtf && attachTarget ? findTracepoint(targetBtf, attachTarget) : null;
   return targetBtf && id ? widths(targetBtf, id) : undefined;
 }
 
 /** A typedef of a raw tracepoint points to a prototype whose first parameter is the kernel's own. */
 function widths(btf: Btf, id: number): readonly number[] | undefined {
-  const type = btf.resolve(id);
-  const isTracepoint = type.kind === "ptr";
-  const proto = type.kind === "ptr" || type.kind === "func" ? btf.resolve(type.type) : null;
-  if (proto?.kind !== "func_proto") return undefined;
-  const passed = isTracepoint ? proto.parameters.slice(1) : proto.parameters;
-  return passed.map((parameter) => btf.sizeOf(parameter.type) ?? WORD_BYTES);
+  const traced = prototypeOf(btf, id, "func");
+  const passed = traced?.parameters ?? prototypeOf(btf, id, "ptr")?.parameters.slice(1);
+  return passed?.map((parameter) => btf.sizeOf(parameter.type) ?? WORD_BYTES);
 }

@@ -7,6 +7,7 @@ import type { AttachTypeName } from "../../spec/index.ts";
 import type { AttachBtf, Program } from "../program.ts";
 import type { Btf } from "./btf/btf.ts";
 import { essentialName } from "./btf/names.ts";
+import { TRACEPOINT_TYPE_PREFIX } from "./btf/raw-tracepoints.ts";
 import type { BtfKind } from "./btf/types.ts";
 import type { Target } from "./target.ts";
 
@@ -82,7 +83,7 @@ export function findAttachMember(program: string, struct: string, member: string
 function spellingOf(attachType: AttachTypeName | null): { prefix: string; kind: BtfKind } {
   switch (attachType) {
     case "trace_raw_tp":
-      return { prefix: "btf_trace_", kind: "typedef" };
+      return { prefix: TRACEPOINT_TYPE_PREFIX, kind: "typedef" };
     case "lsm_mac":
     case "lsm_cgroup":
       return { prefix: "bpf_lsm_", kind: "func" };

@@ -1,4 +1,5 @@
 export { Btf } from "./btf/btf.ts";
+export { findOwnTracepoint, findTracepoint } from "./btf/raw-tracepoints.ts";
 export { tracepointBtf } from "./btf/tracepoints.ts";
 export { type Edits, editMap, type MapEdit, type ProgramEdit } from "./edits.ts";
 export { reachedInsns } from "./reach.ts";

@@ -1,7 +1,8 @@
 /** What all kinds of hooks have: a function, or a pointer to one, whose arguments the program is given. Kernel: btf_distill_func_proto(). */
 import type { StructOpsSpec } from "../../spec/struct-ops.ts";
 import type { Btf } from "../object/btf/btf.ts";
-import type { BtfParameter, BtfType } from "../object/btf/types.ts";
+import { type Prototype, prototypeOf } from "../object/btf/prototype.ts";
+import type { BtfParameter } from "../object/btf/types.ts";
 import type { AttachBtf } from "../program.ts";
 import type { Env } from "./env.ts";
 import { reject } from "./failure.ts";
@@ -25,14 +26,6 @@ export interface Hook {
   /** what the program may return, in 32 bits; null: anything; absent: as its type says */
   readonly mayReturn?: ReturnRange | null;
   readonly structOps?: StructOpsSpec;
-}
-
-export type Prototype = BtfType & { readonly kind: "func_proto" };
-
-export function prototypeOf(btf: Btf, id: number, kind: "func" | "ptr"): Prototype | null {
-  const type = btf.resolve(id);
-  const proto = type.kind === kind ? btf.resolve(type.type) : null;
-  return proto?.kind === "func_proto" ? proto : null;
 }
 
 export function requireFunction(env: Env, { btf, id }: AttachBtf): Prototype {

@@ -2,14 +2,16 @@
  * Structures of functions (struct_ops): the member that a program fills, and what it may write through the pointers that it
  * is given. Kernel: check_struct_ops_btf_id(), btf_struct_access() of each structure's bpf_verifier_ops.
  */
+
 import { type StructOpsSpec, structOpsByName } from "../../spec/struct-ops.ts";
 import type { Btf } from "../object/btf/btf.ts";
+import { prototypeOf } from "../object/btf/prototype.ts";
 import type { BtfMember } from "../object/btf/types.ts";
 import type { AttachBtf } from "../program.ts";
 import type { TypeRef } from "./btf-match.ts";
 import type { Env } from "./env.ts";
 import { Rejection, reject, unsupported } from "./failure.ts";
-import { type Hook, prototypeOf } from "./hook-prototype.ts";
+import type { Hook } from "./hook-prototype.ts";
 import { isGpl } from "./license.ts";
 import { FLAG, REG } from "./register.ts";
 

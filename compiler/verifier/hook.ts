@@ -5,17 +5,15 @@
  */
 import { iteratorByName } from "../../spec/iterators.ts";
 import { deniesTracing, mayModifyReturn, mayTraceSleeping, neverReturns } from "../../spec/traced-functions.ts";
-import type { Btf } from "../object/btf/btf.ts";
+import { TRACEPOINT_TYPE_PREFIX, tracepointPrototype } from "../object/btf/raw-tracepoints.ts";
 import type { AttachBtf } from "../program.ts";
 import type { Env } from "./env.ts";
 import { Rejection, reject } from "./failure.ts";
 import { requireLsmHook } from "./hook-lsm.ts";
-import { type Hook, type Prototype, prototypeOf, requireCallable, requireFunction } from "./hook-prototype.ts";
+import { type Hook, requireCallable, requireFunction } from "./hook-prototype.ts";
 import { requireMember } from "./hook-struct-ops.ts";
 import { FLAG, REG } from "./register.ts";
 
-const TRACEPOINT_PREFIX = "btf_trace_";
-const CALLER_PREFIX = "__bpf_trace_";
 const ITERATOR_PREFIX = "bpf_iter_";
 
 /** Null for programs that attach to nothing in BTF. Rejects what the kernel attaches no such program to. */
@@ -55,22 +53,16 @@ const NOTHING_KNOWN: ReadonlyMap<number, number> = new Map();
 
 function requireTracepoint(env: Env, { btf, id, name }: AttachBtf): Hook {
   if (btf.kindOf(id) !== "typedef") reject(env, "EINVAL", `attach_btf_id ${id} is not a typedef`);
-  if (!name.startsWith(TRACEPOINT_PREFIX)) {
+  if (!name.startsWith(TRACEPOINT_TYPE_PREFIX)) {
     reject(env, "EINVAL", `attach_btf_id ${id} points to wrong type name ${name}`);
   }
-  const proto = tracepointPrototype(btf, id, name);
+  const shown = name.slice(TRACEPOINT_TYPE_PREFIX.length);
+  const proto = tracepointPrototype(btf, id, shown);
   if (proto === null) throw new Rejection("EINVAL", `${name} is no tracepoint`);
-  const shown = name.slice(TRACEPOINT_PREFIX.length);
   // What a typed raw tracepoint is given first is the kernel's own.
   const parameters = proto.parameters.slice(1);
   const { returns } = proto;
   return { kind: "tracepoint", btf, name: shown, parameters, returns, isTrusted: true, known: NOTHING_KNOWN };
-}
-
-/** The function that calls the programs names its parameters, the tracepoint's typedef does not. */
-function tracepointPrototype(btf: Btf, id: number, name: string): Prototype | null {
-  const caller = btf.findByName(CALLER_PREFIX + name.slice(TRACEPOINT_PREFIX.length), "func");
-  return (caller === null ? null : prototypeOf(btf, caller, "func")) ?? prototypeOf(btf, id, "ptr");
 }
 
 const ITERATOR_TYPES = {

@@ -1,5 +1,8 @@
-/** Writes BTF: types get ids from 1 in the order in which they are added. Source: Documentation/bpf/btf.rst. */
-import { BTF_MAGIC } from "./btf.ts";
+/**
+ * Writes BTF: types get ids in the order in which they are added, from 1, or in a BTF that is split from where its base ends.
+ * Source: Documentation/bpf/btf.rst.
+ */
+import { BTF_MAGIC, type Btf } from "./btf.ts";
 import { BTF_KINDS, type BtfKind } from "./types.ts";
 
 const HEADER_BYTES = 24;
@@ -11,19 +14,36 @@ export interface WrittenMember {
   readonly offsetBytes: number;
 }
 
+/** BTF_INT_SIGNED and BTF_INT_BOOL; a char is an unsigned number of one byte */
+const ENCODING = { unsigned: 0, signed: 1, bool: 4 } as const;
+
 export class BtfWriter {
   readonly #words: number[] = [];
-  readonly #strings: number[] = [0];
-  #lastId = 0;
+  readonly #strings: number[];
+  readonly #firstString: number;
+  readonly #offsets = new Map<string, number>([["", 0]]);
+  #nextId: number;
 
-  /** An unsigned number, or a signed one. */
-  int(name: string, sizeBytes: number, signed: boolean): number {
+  constructor(base: Btf | null = null) {
+    // a BTF of its own begins with the empty string, a split one has its base's
+    this.#strings = base === null ? [0] : [];
+    this.#firstString = base?.strings.endOffset ?? 0;
+    this.#nextId = base?.typeCount ?? 1;
+  }
+
+  int(name: string, sizeBytes: number, encoding: keyof typeof ENCODING): number {
     const id = this.#head(name, "int", 0, sizeBytes);
-    this.#words.push(((signed ? 1 : 0) << 24) | (8 * sizeBytes));
+    this.#words.push((ENCODING[encoding] << 24) | (8 * sizeBytes));
     return id;
   }
   pointer(target: number): number {
     return this.#head("", "ptr", 0, target);
+  }
+  constant(target: number): number {
+    return this.#head("", "const", 0, target);
+  }
+  typedef(name: string, target: number): number {
+    return this.#head(name, "typedef", 0, target);
   }
   typeTag(tag: string, target: number): number {
     return this.#head(tag, "type_tag", 0, target);
@@ -71,13 +91,16 @@ export class BtfWriter {
 
   #head(name: string, kind: BtfKind, count: number, sizeOrType: number): number {
     this.#words.push(this.#string(name), (BTF_KINDS.indexOf(kind) << 24) | count, sizeOrType);
-    return ++this.#lastId;
+    return this.#nextId++;
   }
 
+  /** Each text once. */
   #string(text: string): number {
-    if (text === "") return 0;
-    const at = this.#strings.length;
+    const known = this.#offsets.get(text);
+    if (known !== undefined) return known;
+    const offset = this.#firstString + this.#strings.length;
     this.#strings.push(...ENCODER.encode(text), 0);
-    return at;
+    this.#offsets.set(text, offset);
+    return offset;
   }
 }
