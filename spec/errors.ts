@@ -107,6 +107,14 @@ export const ERRORS = {
   ATTACH_TYPE: row("attach", "EINVAL", "the program's type or attach type does not fit the hook"),
   ATTACH_FAILED: row("attach", "EINVAL", "the link could not be made"),
   LINK_CLOSED: row("attach", "EINVAL", "the link is detached already"),
+  // live processes
+  TRACING_UNAVAILABLE: row(
+    "attach",
+    "EACCES",
+    "the kernel's tracing files cannot be had: no Linux, not mounted, no rights",
+  ),
+  TRACING_FAILED: row("attach", "EIO", "the kernel refused an operation on its tracing files"),
+  TRACING_TARGET: row("attach", "ESRCH", "there is no process or command to trace"),
   // captures
   CAPTURE_MALFORMED: row("capture", "EINVAL", "the capture breaks its format"),
   CAPTURE_TRUNCATED: row("capture", "EINVAL", "the capture ends in the middle of a record"),
