@@ -77,10 +77,10 @@ export interface LiveProber {
 /** Memory of the traced processes, as programs read it. */
 export interface UserMemory extends LiveProbes {
   /**
-   * An EVENT of that record was added to the batch: what was captured for it may be joined to it now. `isSystemCall` tells of
-   * the events of syscalls/ and raw_syscalls/.
+   * An EVENT of that record was added to the batch: what was captured for it may be joined to it now. `systemCall` tells of
+   * the events of syscalls/ and raw_syscalls/, all of which have the call's number at 8.
    */
-  fired(record: LiveRecord, event: number, isSystemCall: boolean): void;
+  fired(record: LiveRecord, event: number, systemCall: "enter" | "exit" | null): void;
   /** The batch has run. */
   release(): void;
   /**
