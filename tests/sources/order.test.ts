@@ -1,6 +1,6 @@
 /** The merge of runs against a plain stable sort. */
 import { describe, expect, it } from "vitest";
-import { RunQueue } from "../../runtime/sources/perf-data/order.ts";
+import { RunQueue } from "../../runtime/sources/order.ts";
 import { makeRandom } from "./damage.ts";
 
 /** Everything up to `limit`, as [time, record] in order. */

@@ -4,7 +4,7 @@
  * it is needed any more.
  */
 import type { CaptureInput } from "../input.ts";
-import type { ArenaMemory } from "./memory.ts";
+import type { ArenaMemory } from "../memory.ts";
 import { RECORD_BYTES_MAX } from "./records.ts";
 
 /** Two chunks stay in the cache while they are decoded; one holds several of the largest records. */

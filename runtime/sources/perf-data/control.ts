@@ -1,11 +1,11 @@
 /** Records that are no samples: who the tasks are, what was lost, where a round ends. */
 import { CaptureError, joinU64 } from "../../../base/index.ts";
+import type { ArenaMemory } from "../memory.ts";
+import type { TaskTable } from "../tasks.ts";
 import { malformed, unsupported } from "./header.ts";
 import type { Losses } from "./losses.ts";
-import type { ArenaMemory } from "./memory.ts";
 import { RECORD, UNREADABLE } from "./records.ts";
 import type { SampleReading } from "./samples.ts";
-import type { TaskTable } from "./tasks.ts";
 
 /** Marks a queued COMM or FORK; all other marks are indices of events. */
 export const TASK_MARK = 0xffff;

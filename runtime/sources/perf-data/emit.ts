@@ -1,12 +1,12 @@
 /** Queued records, in their order → EVENT records of the batch; changes of tasks are applied in between. */
-import { EVENT } from "../../../spec/index.ts";
+import { EVENT, LIMITS } from "../../../spec/index.ts";
+import type { ArenaMemory } from "../memory.ts";
+import type { RunQueue } from "../order.ts";
 import type { RawEncoder } from "../raw-arguments.ts";
+import type { TaskTable } from "../tasks.ts";
 import { locateRaw } from "./attr.ts";
 import { applyTask, TASK_MARK } from "./control.ts";
-import type { ArenaMemory } from "./memory.ts";
-import type { RunQueue } from "./order.ts";
 import type { EventPlan } from "./plan.ts";
-import type { TaskTable } from "./tasks.ts";
 
 export interface Emission {
   readonly memory: ArenaMemory;
@@ -30,8 +30,8 @@ export interface RawEmission {
   /** address of arguments, RAW_BYTES an event of the batch */
   readonly arguments: number;
 }
-/** The kernel's most arguments of a raw tracepoint, 8 bytes each. */
-export const RAW_BYTES = 12 * 8;
+/** Room for the most arguments of a raw tracepoint, 8 bytes each. */
+export const RAW_BYTES = 8 * LIMITS.rawTracepointArguments;
 
 const WORDS = {
   ctx: EVENT.ctx / 4,

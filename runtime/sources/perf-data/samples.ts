@@ -3,11 +3,11 @@
  * everything else; whoever called looks at the record there, and explainSample() says what is wrong with a sample.
  */
 import type { CaptureError } from "../../../base/index.ts";
+import type { ArenaMemory } from "../memory.ts";
+import type { RunQueue } from "../order.ts";
 import { locateRaw } from "./attr.ts";
 import { malformed } from "./header.ts";
 import type { IdTable } from "./ids.ts";
-import type { ArenaMemory } from "./memory.ts";
-import type { RunQueue } from "./order.ts";
 import type { EventPlan } from "./plan.ts";
 import { HEAD_BYTES, RECORD } from "./records.ts";
 

@@ -15,7 +15,10 @@ import type {
   WantedHook,
 } from "../../source.ts";
 import { bytesInput, type CaptureInput, readFully, unread } from "../input.ts";
+import { ArenaMemory } from "../memory.ts";
+import { RunQueue } from "../order.ts";
 import { RawEncoder, type RawWorld } from "../raw-arguments.ts";
+import { TaskTable } from "../tasks.ts";
 import { sampleLayout } from "./attr.ts";
 import { ArenaChunks } from "./chunks.ts";
 import { type ControlReading, TASK_MARK, takeControl } from "./control.ts";
@@ -24,13 +27,10 @@ import { type Emission, emitEvents, RAW_BYTES, type RawEmission } from "./emit.t
 import { type FormatFallback, malformed, type PerfHeader, perfForm, readFileHeader, truncated } from "./header.ts";
 import { IdTable } from "./ids.ts";
 import { Losses } from "./losses.ts";
-import { ArenaMemory } from "./memory.ts";
-import { RunQueue } from "./order.ts";
 import { readPipeHeader } from "./pipe.ts";
 import { type EventPlan, listEvents, planEvents } from "./plan.ts";
 import { HEAD_BYTES, PIPE_HEADER_BYTES, RECORD } from "./records.ts";
 import { Epoch, explainSample, takeSamples } from "./samples.ts";
-import { TaskTable } from "./tasks.ts";
 
 const BATCH_EVENTS = 4096;
 

@@ -5,7 +5,7 @@
  * A block that an event of the current batch may point to is never changed: a new name makes a new block, and the old one
  * is reused after the next release().
  */
-import { COMM_BYTES, TASK } from "../../../spec/index.ts";
+import { COMM_BYTES, TASK } from "../../spec/index.ts";
 import type { ArenaMemory } from "./memory.ts";
 
 /** Blocks that are allocated at once. */

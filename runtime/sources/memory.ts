@@ -2,7 +2,7 @@
  * The arena as a source's hot loops see it: typed arrays that are taken anew only when an allocation may have grown the
  * memory, since asking the world for them at every access costs more than decoding an event.
  */
-import type { SourceWorld } from "../../source.ts";
+import type { SourceWorld } from "../source.ts";
 
 export class ArenaMemory {
   readonly world: SourceWorld;

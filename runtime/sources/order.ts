@@ -1,7 +1,7 @@
 /**
- * Puts records into order of time. perf writes the buffers of the CPUs one after the other, round by round; within a buffer
- * time ascends. So what is queued falls into a few ascending runs, and merging runs in pairs gives the order: by time, then
- * as queued, which is how perf orders them too.
+ * Puts records into order of time. The buffers of the CPUs come one after the other, round by round (that is how perf writes
+ * them, and how a live source reads them); within a buffer time ascends. So what is queued falls into a few ascending runs,
+ * and merging runs in pairs gives the order: by time, then as queued, which is how perf orders them too.
  *
  * After a round's end, everything up to the latest time of the round before it is final: a buffer that was read in this
  * round had been read in that one as well. The consumer draws that limit.
