@@ -29,17 +29,10 @@ export function kernelObjects(runtime: Runtime, target: { readonly targetBtf: Bt
 }
 
 /** Types by the names that BTF gives them: `task_struct`, `struct task_struct`, `pid_t`, `char *`. */
-function typesOf(btf: Btf): KernelTypes {
-  const known = new Map<string, CType | null>();
-  return (name) => {
-    let type = known.get(name);
-    if (type === undefined) {
-      type = typeNamed(btf, name);
-      known.set(name, type);
-    }
-    return type;
-  };
-}
+const typesOf =
+  (btf: Btf): KernelTypes =>
+  (name) =>
+    typeNamed(btf, name);
 
 function typeNamed(btf: Btf, name: string): CType | null {
   const pointer = /^(.*?) ?\*$/.exec(name);

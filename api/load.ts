@@ -1,9 +1,9 @@
 /** Opens and loads in one go, for objects that need nothing changed in between. api/open.ts does the work. */
 import type { CompiledObject } from "../spec/index.ts";
+import { nameOfSource, type ObjectInput, readSource } from "./input.ts";
 import type { LoadedObject } from "./object.ts";
 import { type OpenLoadOptions, type OpenObject, type OpenOptions, openObject } from "./open.ts";
 import { isPrebuilt, loadPrebuilt } from "./prebuilt.ts";
-import { readSource } from "./source.ts";
 
 export interface CompileOptions extends OpenOptions {
   /** only these programs; default: those that libbpf loads by default */
@@ -17,10 +17,10 @@ export interface LoadOptions extends CompileOptions, OpenLoadOptions {}
  * for the target that it was built for. Throws what stops it: UsageError (unreadable), ObjectError (malformed),
  * VerifierError (a program is rejected), UnsupportedError, MapError.
  */
-export async function load(source: string | URL | Uint8Array, options: LoadOptions = {}): Promise<LoadedObject> {
+export async function load(source: ObjectInput, options: LoadOptions = {}): Promise<LoadedObject> {
   const { runtime, runtimeOptions, reuse, strictRings, pins, onOptimizeError, ...opening } = options;
   const bytes = await readSource(source);
-  const name = options.name ?? (source instanceof Uint8Array ? "object" : String(source));
+  const name = nameOfSource(source, options.name);
   if (isPrebuilt(bytes)) return loadPrebuilt(bytes, { ...options, name });
   const object = await openSelected(bytes, { ...opening, name });
   return object.load({
@@ -34,14 +34,11 @@ export async function load(source: string | URL | Uint8Array, options: LoadOptio
 }
 
 /** Reads, verifies and compiles, without running anything. */
-export async function compile(
-  source: string | URL | Uint8Array,
-  options: CompileOptions = {},
-): Promise<CompiledObject> {
+export async function compile(source: ObjectInput, options: CompileOptions = {}): Promise<CompiledObject> {
   return (await openSelected(source, options)).compile();
 }
 
-async function openSelected(source: string | URL | Uint8Array, options: CompileOptions): Promise<OpenObject> {
+async function openSelected(source: ObjectInput, options: CompileOptions): Promise<OpenObject> {
   const { programs, ...opening } = options;
   const object = await openObject(source, opening);
   return programs === undefined ? object : object.select(programs);

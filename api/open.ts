@@ -6,11 +6,12 @@ import { UsageError } from "../base/index.ts";
 import type { Edits, OptimizeLevel } from "../compiler/index.ts";
 import { type BpfMap, createRuntime, type Runtime, type RuntimeOptions } from "../runtime/index.ts";
 import type { CompiledObject, ProgramTypeName } from "../spec/index.ts";
+import { nameOfSource, type ObjectInput, readSource } from "./input.ts";
 import { LoadedObject } from "./object.ts";
 import { type Variables, variablesOf } from "./open-data.ts";
 import { OpenMap } from "./open-map.ts";
 import { OpenProgram } from "./open-program.ts";
-import { ObjectFile, type ObjectSource, readSource } from "./source.ts";
+import { ObjectFile, type ObjectSource } from "./source.ts";
 import { type TargetOptions, type TracepointOptions, withTracepoints } from "./target.ts";
 import { Tiering } from "./tiers/tiering.ts";
 
@@ -50,9 +51,9 @@ export interface OpenLoadOptions {
 }
 
 /** Opens an object: a path, a file URL or its bytes. Throws UsageError (unreadable) or ObjectError (malformed). */
-export async function openObject(source: string | URL | Uint8Array, options: OpenOptions = {}): Promise<OpenObject> {
+export async function openObject(source: ObjectInput, options: OpenOptions = {}): Promise<OpenObject> {
   const { optimize, cache, ...reading } = withTracepoints(options);
-  const name = options.name ?? (source instanceof Uint8Array ? "object" : String(source));
+  const name = nameOfSource(source, options.name);
   return new OpenObject(new ObjectFile(await readSource(source), { ...reading, name }, { optimize, cache }), name);
 }
 

@@ -2,10 +2,10 @@
  * Objects that were compiled ahead of time (`bpfjit build`): a Wasm module that carries its manifest. Nothing here, and
  * nothing that it imports, belongs to the compiler.
  */
-import { readFile } from "node:fs/promises";
 import { ObjectError, UsageError } from "../base/index.ts";
 import { readManifest } from "../base/manifest.ts";
 import { type BpfMap, createRuntime, type Runtime, type RuntimeOptions } from "../runtime/index.ts";
+import { nameOfSource, type ObjectInput, readSource } from "./input.ts";
 import { LoadedObject } from "./object.ts";
 
 export interface PrebuiltOptions {
@@ -32,12 +32,9 @@ export const isPrebuilt = (bytes: Uint8Array): boolean => WASM_MAGIC.every((byte
  * take it from where you would take code. Throws UsageError (unreadable, no such program), ObjectError ARTIFACT_MALFORMED
  * (damaged, or of another version), MapError.
  */
-export async function loadPrebuilt(
-  source: string | URL | Uint8Array,
-  options: PrebuiltOptions = {},
-): Promise<LoadedObject> {
-  const bytes = source instanceof Uint8Array ? source : await readPrebuilt(source);
-  const name = options.name ?? (source instanceof Uint8Array ? "object" : String(source));
+export async function loadPrebuilt(source: ObjectInput, options: PrebuiltOptions = {}): Promise<LoadedObject> {
+  const bytes = await readSource(source);
+  const name = nameOfSource(source, options.name);
   if (!isPrebuilt(bytes))
     throw new ObjectError("ARTIFACT_MALFORMED", `${name} is no prebuilt object`, { where: { object: name } });
   const manifest = readManifest(bytes);
@@ -60,14 +57,5 @@ export async function loadPrebuilt(
   } catch (error) {
     own?.close();
     throw error;
-  }
-}
-
-async function readPrebuilt(path: string | URL): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    const why = (cause as NodeJS.ErrnoException).code ?? cause;
-    throw new UsageError("INPUT_UNREADABLE", `cannot read ${path}: ${why}`, { cause });
   }
 }

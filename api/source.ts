@@ -2,7 +2,6 @@
  * Where an open object comes from, and how it becomes a compiled one with what was changed in between. Today an object
  * file; a prebuilt artifact is another source of the same shape, with fewer changes that it can take.
  */
-import { readFile } from "node:fs/promises";
 import { UnsupportedError, UsageError } from "../base/index.ts";
 import {
   type BpfObject,
@@ -131,19 +130,6 @@ export class ObjectFile implements ObjectSource {
 /** What is compiled in milliseconds, and what runs fastest: docs/performance.md. */
 const FIRST_TIER: OptimizeLevel = 0;
 const LAST_TIER: OptimizeLevel = 2;
-
-export async function readSource(source: string | URL | Uint8Array): Promise<Uint8Array> {
-  if (source instanceof Uint8Array) return source;
-  try {
-    return await readFile(source);
-  } catch (cause) {
-    throw new UsageError(
-      "INPUT_UNREADABLE",
-      `cannot read ${source}: ${(cause as NodeJS.ErrnoException).code ?? cause}`,
-      { cause },
-    );
-  }
-}
 
 const nameOf = (outcome: ProgramOutcome): string => (outcome.ok ? outcome.program.name : outcome.name);
 

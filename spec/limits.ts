@@ -34,6 +34,8 @@ export const LIMITS = {
   /** arguments of bpf_snprintf and trace_printk-like formats (MAX_BPRINTF_VARARGS, MAX_TRACE_PRINTK_VARARGS) */
   bprintfArguments: 12,
   tracePrintkArguments: 3,
+  /** arguments of a function that programs trace (MAX_BPF_FUNC_ARGS) */
+  functionArguments: 12,
   /** arguments of a raw tracepoint */
   rawTracepointArguments: 12,
 } as const;

@@ -1,4 +1,5 @@
 /** What all kinds of hooks have: a function, or a pointer to one, whose arguments the program is given. Kernel: btf_distill_func_proto(). */
+import { LIMITS } from "../../spec/limits.ts";
 import type { StructOpsSpec } from "../../spec/struct-ops.ts";
 import type { Btf } from "../object/btf/btf.ts";
 import { type Prototype, prototypeOf } from "../object/btf/prototype.ts";
@@ -32,14 +33,13 @@ export function requireFunction(env: Env, { btf, id }: AttachBtf): Prototype {
   return prototypeOf(btf, id, "func") ?? reject(env, "EINVAL", `attach_btf_id ${id} is not a function`);
 }
 
-/** Largest argument, in bytes, and most words of arguments that a trampoline hands on. */
+/** Largest argument that a trampoline hands on, in bytes. */
 const LARGEST_ARGUMENT = 16;
-const MOST_ARGUMENTS = 12;
 
 /** Whether a trampoline can be made for such a function. Kernel: btf_distill_func_proto() */
 export function requireCallable(env: Env, { btf, id, name }: AttachBtf): void {
   const { parameters, returns } = requireFunction(env, { btf, id, name, module: null });
-  if (parameters.length > MOST_ARGUMENTS) {
+  if (parameters.length > LIMITS.functionArguments) {
     reject(env, "EINVAL", `The function ${name} has ${parameters.length} arguments. Too many.`);
   }
   const result = btf.resolve(returns);

@@ -4,7 +4,7 @@
  * were not given are null, and around every object lies room that reads as zeros.
  */
 import { UsageError } from "../../base/index.ts";
-import { type CType, POINTER_TAG } from "../../spec/index.ts";
+import type { CType } from "../../spec/index.ts";
 import {
   flatMembers,
   isStruct,
@@ -16,6 +16,7 @@ import {
   writeValue,
 } from "../values/index.ts";
 import type { World } from "../world.ts";
+import { pointerTo } from "./space.ts";
 
 /** A type of the target by name: structs and unions first, then typedefs; null where it has none. */
 export type KernelTypes = (name: string) => CType | null;
@@ -33,7 +34,6 @@ export type KernelValue =
 /** Bytes around an object that read as zeros: container_of() with a wrong type, and reads past its end. */
 const MARGIN_BYTES = 256;
 const ALIGNMENT = 64;
-const TAG = BigInt(POINTER_TAG) << 32n;
 
 /** One instance; `free()` or closing what it belongs to ends it. */
 export class KernelObject {
@@ -50,7 +50,7 @@ export class KernelObject {
 
   /** As programs see it, unsigned: for raw arguments, map values and other objects. */
   get pointer(): bigint {
-    return TAG | BigInt(this.address);
+    return pointerTo(this.address);
   }
   /** Its members, read where they are. */
   get view(): StructView {
@@ -95,7 +95,7 @@ export class KernelObjects {
     const bytes = new TextEncoder().encode(text);
     const address = this.#allocate(bytes.length + 1);
     this.#world.bytes.set(bytes, address);
-    return TAG | BigInt(address);
+    return pointerTo(address);
   }
 
   fill(object: KernelObject, values: { readonly [member: string]: KernelValue | undefined }): void {
@@ -150,7 +150,7 @@ export class KernelObjects {
     if (value instanceof Uint8Array) {
       const address = this.#allocate(value.length);
       this.#world.bytes.set(value, address);
-      return TAG | BigInt(address);
+      return pointerTo(address);
     }
     const type = this.#types(target);
     if (Array.isArray(value)) return this.#row(requireType(type, target, path), value as KernelValue[], path);
@@ -171,7 +171,7 @@ export class KernelObjects {
       const plain = this.#plain(element, value, `${path}[${index}]`);
       writeValue(element, this.#world.view, address + index * element.size, plain);
     }
-    return TAG | BigInt(address);
+    return pointerTo(address);
   }
 
   #copyOf(type: CType, { type: from, address }: KernelObject, path: string): Uint8Array {

@@ -89,6 +89,13 @@ export function givenContext(input: TestRunInput, size: number): Uint8Array | nu
 
 export const wantsContext = (input: TestRunInput): boolean => input.ctxOut ?? input.ctxIn !== undefined;
 
+/** Throws where a context is shorter than what the program reads, or longer than there can be. */
+export function requireLength(bytes: Uint8Array, least: number, most: number): void {
+  if (bytes.length < least)
+    refuse("EINVAL", `the program reads ${least} bytes of context and is given ${bytes.length}`);
+  if (bytes.length > most) refuse("EINVAL", `a context of ${bytes.length} bytes is larger than ${most}`);
+}
+
 /** Offsets of a context's fields by name. */
 export function offsetsOf<Name extends string>(
   fields: readonly CtxField[],

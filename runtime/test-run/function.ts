@@ -2,20 +2,21 @@
  * Contexts of programs that run at a function: its arguments, 8 bytes each, or the registers. Before them lies what the
  * bpf_get_func_*() helpers read (CTX_HEAD). The kernel test-runs none of these; here their context can be given.
  */
-import { CTX, CTX_HEAD, HOOKS, REGISTERS, REGISTERS_BYTES, takesProgram } from "../../spec/index.ts";
+import { CTX, CTX_HEAD, HOOKS, LIMITS, REGISTERS, REGISTERS_BYTES, takesProgram } from "../../spec/index.ts";
 import {
   type ContextProgram,
   type ContextRoom,
   type PreparedContext,
   refuse,
+  requireLength,
   type TestRunInput,
   wantsContext,
 } from "./context.ts";
 
 const WORD_BYTES = 8;
 const ALIGNMENT = 16;
-/** The kernel's MAX_BPF_FUNC_ARGS, and a result. */
-const LARGEST_ARGUMENTS_BYTES = 13 * WORD_BYTES;
+/** Of a function, and its result. */
+const LARGEST_ARGUMENTS_BYTES = (LIMITS.functionArguments + 1) * WORD_BYTES;
 const PERF_EVENT_BYTES = CTX.bpf_perf_event_data.size;
 
 /** Typed raw tracepoints, entries and exits of functions. */
@@ -50,10 +51,7 @@ const instructionPointer = (registers: Uint8Array): bigint =>
 function requireContext(program: ContextProgram, input: TestRunInput, most: number): Uint8Array {
   if (input.dataIn !== undefined) refuse("EINVAL", "a program that runs at a function takes a context, no data");
   const given = input.ctxIn ?? new Uint8Array(0);
-  const least = program.ctxBytes ?? 0;
-  if (given.length < least)
-    refuse("EINVAL", `the program reads ${least} bytes of context and is given ${given.length}`);
-  if (given.length > most) refuse("EINVAL", `a context of ${given.length} bytes is larger than ${most}`);
+  requireLength(given, program.ctxBytes ?? 0, most);
   return given;
 }
 

@@ -5,6 +5,7 @@ import {
   type ContextRoom,
   type PreparedContext,
   refuse,
+  requireLength,
   type TestRunInput,
   wantsContext,
 } from "./context.ts";
@@ -53,10 +54,4 @@ export function prepareRaw(room: ContextRoom, program: ContextProgram, input: Te
     address,
     finish: () => ({ dataOut: room.bytes.slice(address, address + memory.length), ctxOut: null }),
   };
-}
-
-function requireLength(bytes: Uint8Array, least: number, most: number): void {
-  if (bytes.length < least)
-    refuse("EINVAL", `the program reads ${least} bytes of context and is given ${bytes.length}`);
-  if (bytes.length > most) refuse("EINVAL", `a context of ${bytes.length} bytes is larger than ${most}`);
 }
