@@ -107,6 +107,7 @@ export const ERRORS = {
   ATTACH_TYPE: row("attach", "EINVAL", "the program's type or attach type does not fit the hook"),
   ATTACH_FAILED: row("attach", "EINVAL", "the link could not be made"),
   LINK_CLOSED: row("attach", "EINVAL", "the link is detached already"),
+  ITERATOR_FAILED: row("attach", "EIO", "reading an iterator failed as it would in the kernel; errno tells how"),
   // live processes
   TRACING_UNAVAILABLE: row(
     "attach",
@@ -115,6 +116,11 @@ export const ERRORS = {
   ),
   TRACING_FAILED: row("attach", "EIO", "the kernel refused an operation on its tracing files"),
   TRACING_TARGET: row("attach", "ESRCH", "there is no process or command to trace"),
+  TRACED_FILE: row(
+    "attach",
+    "EINVAL",
+    "a file to be probed is no x86-64 program or library, or breaks the ELF format",
+  ),
   // captures
   CAPTURE_MALFORMED: row("capture", "EINVAL", "the capture breaks its format"),
   CAPTURE_TRUNCATED: row("capture", "EINVAL", "the capture ends in the middle of a record"),
