@@ -2,7 +2,7 @@
 import { CLASS, JMP, SRC } from "../../spec/isa.ts";
 import { LIMITS } from "../../spec/limits.ts";
 import type { Insn } from "../asm/instruction.ts";
-import { isBranchTaken, refine as refineScalars } from "./branch.ts";
+import { isBranchTaken, refine as refineScalars, refineSelf } from "./branch.ts";
 import { isTrusted } from "./btf-match.ts";
 import type { Env } from "./env.ts";
 import { OUTCOME } from "./facts.ts";
@@ -15,10 +15,8 @@ import { learnPacketRange, packetBranchTaken } from "./packet.ts";
 import { pushPath } from "./paths.ts";
 import { requestPrecision } from "./precision.ts";
 import { baseType, FLAG, isAnyPacketPointer, knownReg, mayBeNull, REG, type RegState, withValue } from "./register.ts";
-import { constantOf, type Scalar, U32_MAX } from "./scalar.ts";
-import { draftOf, settle } from "./scalar-bounds.ts";
+import { constantOf, U32_MAX } from "./scalar.ts";
 import { HISTORY, type Place, type State } from "./state.ts";
-import { tnumIntersect } from "./tnum.ts";
 
 const VARIABLE_LIMIT = BigInt(LIMITS.variableOffset);
 
@@ -146,33 +144,16 @@ function refine(
   { left, right }: { readonly left: RegState; readonly right: RegState },
   { jumped, fallen }: { readonly jumped: State; readonly fallen: State },
 ): void {
-  const edges = refineScalars(operation, in32Bits, left.value, right.value);
-  if (fromRegister && insn.src === insn.dst) {
-    // Both operands are the one register, which learns what each of them would.
-    jumped.registers[insn.dst] = withValue(left, intersect(edges.taken.a, edges.taken.b));
-    fallen.registers[insn.dst] = withValue(left, intersect(edges.fallthrough.a, edges.fallthrough.b));
-    return;
-  }
+  const isSelf = fromRegister && insn.src === insn.dst;
+  const edges = isSelf
+    ? refineSelf(operation, in32Bits, left.value)
+    : refineScalars(operation, in32Bits, left.value, right.value);
   jumped.registers[insn.dst] = withValue(left, edges.taken.a);
   fallen.registers[insn.dst] = withValue(left, edges.fallthrough.a);
-  if (!fromRegister) return;
+  if (!fromRegister || isSelf) return;
   jumped.registers[insn.src] = withValue(right, edges.taken.b);
   fallen.registers[insn.src] = withValue(right, edges.fallthrough.b);
   env.scratchRegister(insn.src);
-}
-
-function intersect(a: Scalar, b: Scalar): Scalar {
-  const draft = draftOf(a);
-  draft.tnum = tnumIntersect(a.tnum, b.tnum);
-  if (b.smin > draft.smin) draft.smin = b.smin;
-  if (b.smax < draft.smax) draft.smax = b.smax;
-  if (b.umin > draft.umin) draft.umin = b.umin;
-  if (b.umax < draft.umax) draft.umax = b.umax;
-  draft.s32min = Math.max(a.s32min, b.s32min);
-  draft.s32max = Math.min(a.s32max, b.s32max);
-  draft.u32min = Math.max(a.u32min, b.u32min);
-  draft.u32max = Math.min(a.u32max, b.u32max);
-  return settle(draft);
 }
 
 function syncBoth(register: number, jumped: State, fallen: State, places: readonly Place[]): void {

@@ -10,6 +10,7 @@ import { readCases, type TestCase } from "../filetests/runner/case.ts";
 import { bpfFiles } from "../filetests/runner/files.ts";
 import { kernelCannot } from "../filetests/runner/kernel.ts";
 import { Random } from "../random/rng.ts";
+import { asInt16 } from "./writer.ts";
 
 export interface ChangedProgram {
   readonly seed: number;
@@ -87,7 +88,7 @@ function change(random: Random, insns: Insn[]): void {
       insns[index] = { ...insn, [random.pick(["dst", "src"])]: otherRegister(random, insns) };
       return;
     case 5:
-      insns[index] = { ...insn, off: insn.off + random.pick([-16, -8, -4, -1, 1, 4, 8, 16]) };
+      insns[index] = { ...insn, off: asInt16(insn.off + random.pick([-16, -8, -4, -1, 1, 4, 8, 16])) };
       return;
     case 6:
       insns[index] = { ...insn, imm: (insn.imm + random.pick([-8, -1, 1, 8])) | 0 };

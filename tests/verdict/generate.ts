@@ -25,7 +25,7 @@ import {
   reserve,
 } from "./memories.ts";
 import { branch, calculate, load, loop, store, variableStack } from "./scalars.ts";
-import { Writer } from "./writer.ts";
+import { asInt16, Writer } from "./writer.ts";
 
 export interface RandomProgram {
   readonly seed: number;
@@ -133,7 +133,7 @@ function changedField(random: Random, insn: Insn): Partial<Insn> {
     case 1:
       return { src: random.below(11) };
     case 2:
-      return { off: insn.off + random.pick([-8, -4, -1, 1, 4, 8]) };
+      return { off: asInt16(insn.off + random.pick([-8, -4, -1, 1, 4, 8])) };
     case 3:
       return { imm: (insn.imm + random.pick([-8, -1, 1, 8])) | 0 };
     case 4:

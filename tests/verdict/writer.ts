@@ -44,6 +44,9 @@ interface Pending {
   readonly write: () => void;
 }
 
+/** An offset that has more than 16 bits would be another one in the bytes that the kernel gets. */
+export const asInt16 = (off: number): number => (off << 16) >> 16;
+
 export class Writer {
   readonly random: Random;
   readonly type: ProgramTypeName;
