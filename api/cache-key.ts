@@ -17,7 +17,11 @@ export function compilationKey({ programs, maps, ...object }: Compilation): stri
   const hash = createHash("sha256");
   feed(hash, { version: packageVersion(), abi: ABI_VERSION, library: libraryBytes, ...object });
   feed(hash, maps);
-  for (const program of programs) feed(hash, decisiveOf(program, maps));
+  for (const program of programs) {
+    feed(hash, decisiveOf(program, maps));
+    // what a profile shows
+    if (object.profile) feed(hash, [program.lines, program.functions]);
+  }
   return hash.digest("hex");
 }
 

@@ -13,11 +13,14 @@ import { describeMissing } from "./missing.ts";
 export interface Compilation extends Omit<LoweringInput, "programs"> {
   readonly programs: readonly Program[];
   readonly optimize: OptimizeLevel;
+  /** the code says where it is, for a profile */
+  readonly profile?: true;
 }
 
 /** Throws what stops the first program. */
-export async function verifyAndLower({ optimize, ...compilation }: Compilation): Promise<CompiledObject> {
-  return lowerObject({ ...compilation, programs: compilation.programs.map(requireAccepted) }, { optimize });
+export async function verifyAndLower({ optimize, profile, ...object }: Compilation): Promise<CompiledObject> {
+  const options = { optimize, profile: profile === true };
+  return lowerObject({ ...object, programs: object.programs.map(requireAccepted) }, options);
 }
 
 export function requireAccepted(program: Program): VerifiedProgram {

@@ -30,6 +30,11 @@ export interface OpenOptions extends TargetOptions, TracepointOptions {
    * compiled again, so it is trusted like code. Default: none.
    */
   readonly cache?: string;
+  /**
+   * Compiles code that says where it is, so that Runtime.startProfile() can sample it: somewhat slower, and at level 2 from
+   * the start unless `optimize` is a level. docs/profiling.md
+   */
+  readonly profile?: boolean;
 }
 
 export interface OpenLoadOptions {
@@ -52,9 +57,12 @@ export interface OpenLoadOptions {
 
 /** Opens an object: a path, a file URL or its bytes. Throws UsageError (unreadable) or ObjectError (malformed). */
 export async function openObject(source: ObjectInput, options: OpenOptions = {}): Promise<OpenObject> {
-  const { optimize, cache, ...reading } = withTracepoints(options);
+  const { optimize, cache, profile, ...reading } = withTracepoints(options);
   const name = nameOfSource(source, options.name);
-  return new OpenObject(new ObjectFile(await readSource(source), { ...reading, name }, { optimize, cache }), name);
+  return new OpenObject(
+    new ObjectFile(await readSource(source), { ...reading, name }, { optimize, cache, profile }),
+    name,
+  );
 }
 
 export class OpenObject {

@@ -42,6 +42,8 @@ export interface CompilerOptions {
   readonly optimize?: OptimizeLevel | "tiered" | undefined;
   /** directory with what was compiled before */
   readonly cache?: string | undefined;
+  /** code that says where it is; there is one tier of it */
+  readonly profile?: boolean | undefined;
 }
 
 export class ObjectFile implements ObjectSource {
@@ -83,7 +85,8 @@ export class ObjectFile implements ObjectSource {
 
   async compileToRun(edits: Edits): ReturnType<ObjectSource["compileToRun"]> {
     const { optimize = "tiered", cache } = this.#compiler;
-    if (optimize !== "tiered") return { compiled: await this.compile(edits), optimize: null };
+    if (optimize !== "tiered" || this.#compiler.profile === true)
+      return { compiled: await this.compile(edits), optimize: null };
     const best = this.#prepare(edits, LAST_TIER);
     const kept = cache === undefined ? null : { cache, key: compilationKey(best) };
     const known = kept === null ? null : await readCached(kept.cache, kept.key);
@@ -123,7 +126,8 @@ export class ObjectFile implements ObjectSource {
     }
     if (programs.length === 0) throw new UsageError("USAGE", `${name} has no program to load`);
     const { license, maps, types } = object;
-    return { name: object.name, license, maps, types, programs, optimize };
+    const profile = this.#compiler.profile === true ? ({ profile: true } as const) : {};
+    return { name: object.name, license, maps, types, programs, optimize, ...profile };
   }
 }
 

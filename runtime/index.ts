@@ -5,6 +5,7 @@ export * from "./maps/index.ts";
 export type { MemoryAt } from "./memory.ts";
 export { LinkedObject } from "./object.ts";
 export type { HookArgument, Payload, RegisterValues } from "./payload.ts";
+export type { Profile } from "./profile/profile.ts";
 export { LinkedProgram } from "./program.ts";
 export type { PumpProgress, PumpSummary } from "./pump.ts";
 export * from "./rings/index.ts";

@@ -1,6 +1,7 @@
 /** Instantiates a compiled module for one worker: what it imports, from that worker's world. */
 import { HELPER_IMPLEMENTATIONS } from "../helpers/index.ts";
-import { type HelperImplementation, IMPORT } from "../spec/index.ts";
+import { type HelperImplementation, IMPORT, WORKER } from "../spec/index.ts";
+import type { ProfilePlacement } from "./profile/code.ts";
 import type { World } from "./world.ts";
 
 /** Where a module's map lies: its descriptor, and its first value (0 where the storage has none). */
@@ -9,8 +10,12 @@ export interface MapPlace {
   readonly valuesAddress: number;
 }
 
-/** `maps` in the order of the manifest. */
-export function importsOf(world: World, maps: readonly MapPlace[]): WebAssembly.Imports {
+/** `maps` in the order of the manifest; `profile` of a module that says where it is. */
+export function importsOf(
+  world: World,
+  maps: readonly MapPlace[],
+  profile: ProfilePlacement | null,
+): WebAssembly.Imports {
   const addresses = (addressOf: (map: MapPlace) => number) =>
     Object.fromEntries(
       maps.map((map, index) => [String(index), new WebAssembly.Global({ value: "i32" }, addressOf(map))]),
@@ -20,12 +25,21 @@ export function importsOf(world: World, maps: readonly MapPlace[]): WebAssembly.
       [IMPORT.memory]: world.arena.memory,
       [IMPORT.table]: world.table,
       [IMPORT.worker]: new WebAssembly.Global({ value: "i32" }, world.worker),
+      ...(profile !== null && profileImports(world, profile)),
     },
     [IMPORT.map]: addresses((map) => map.address),
     [IMPORT.mapValue]: addresses((map) => map.valuesAddress),
     [IMPORT.helper]: boundHelpers(world),
     [IMPORT.library]: { ...world.library },
     [IMPORT.host]: { ...world.libraryHost, [IMPORT.fault]: (code: number, insn: number) => world.fault(code, insn) },
+  };
+}
+
+function profileImports(world: World, { places, entries, laneBytes }: ProfilePlacement): WebAssembly.Imports[string] {
+  const lane = world.view.getUint32(world.worker + WORKER.lane, true) / 4;
+  return {
+    [IMPORT.places]: new WebAssembly.Global({ value: "i32" }, places),
+    [IMPORT.entries]: new WebAssembly.Global({ value: "i32" }, entries + lane * laneBytes),
   };
 }
 

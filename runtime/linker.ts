@@ -84,7 +84,8 @@ export async function linkObject(
       if (map instanceof ProgArrayMap) home.progArrays.add(map);
       return map;
     });
-    const instance = await WebAssembly.instantiate(module, importsOf(world, maps));
+    const profile = manifest.profile === undefined ? null : home.profiled.add(manifest.name, manifest.profile);
+    const instance = await WebAssembly.instantiate(module, importsOf(world, maps, profile));
     for (const program of manifest.programs) {
       const functions = functionsOf(instance, program.name, manifest);
       if (functions === null) continue;
@@ -97,6 +98,7 @@ export async function linkObject(
         kind: "install",
         module: code,
         maps: maps.map(({ address, valuesAddress }) => ({ address, valuesAddress })),
+        profile,
         programs: installed.map(({ name, tableIndex, batchIndex }) => ({ name, main: tableIndex, batch: batchIndex })),
       };
       await home.crew?.install(installation, message, maps);
@@ -104,7 +106,7 @@ export async function linkObject(
     /** JavaScript runs between two events of the main worker, the crew takes its turn. */
     const replace = async (wasm: Uint8Array): Promise<void> => {
       const code = await compileModule(wasm, manifest);
-      const other = await WebAssembly.instantiate(code, importsOf(world, maps));
+      const other = await WebAssembly.instantiate(code, importsOf(world, maps, profile));
       const all = installed.map((program) => functionsOf(other, program.name, manifest)!);
       if (isClosed) return;
       for (const [index, { name, tableIndex, batchIndex }] of installed.entries()) {
@@ -156,7 +158,7 @@ function checkImports(module: WebAssembly.Module, manifest: Manifest): void {
         where: { ...where, program: caller },
       });
     }
-    if (!isKnownImport(from, name, manifest.maps.length)) {
+    if (!isKnownImport(from, name, manifest)) {
       throw new ObjectError("ARTIFACT_MALFORMED", `the module imports ${from}.${name}, which the runtime has not`, {
         where,
       });
@@ -164,13 +166,14 @@ function checkImports(module: WebAssembly.Module, manifest: Manifest): void {
   }
 }
 
-function isKnownImport(from: string, name: string, maps: number): boolean {
+function isKnownImport(from: string, name: string, { maps, profile }: Manifest): boolean {
   switch (from) {
     case IMPORT.env:
+      if (name === IMPORT.places || name === IMPORT.entries) return profile !== undefined;
       return name === IMPORT.memory || name === IMPORT.table || name === IMPORT.worker;
     case IMPORT.map:
     case IMPORT.mapValue:
-      return /^\d+$/.test(name) && Number(name) < maps;
+      return /^\d+$/.test(name) && Number(name) < maps.length;
     case IMPORT.helper:
       return Object.hasOwn(HELPER_IMPLEMENTATIONS, name);
     case IMPORT.library:

@@ -8,6 +8,7 @@ import type { Hooks } from "./hooks.ts";
 import { callingTask, monotonicNs } from "./host.ts";
 import type { Attachable, AttachOptions, Link } from "./link.ts";
 import type { ProgArrayMap } from "./maps/index.ts";
+import type { ProfiledCode } from "./profile/code.ts";
 import { Room } from "./room.ts";
 import { writeTask } from "./task.ts";
 import { type PreparedContext, refuse, type TestRunInput, type TestRunResult } from "./test-run/context.ts";
@@ -24,6 +25,8 @@ export interface ProgramHome {
   readonly crew: Crew | null;
   /** every open prog array: a program that one of them holds stays in the table */
   readonly progArrays: Set<ProgArrayMap>;
+  /** objects that say where their code is */
+  readonly profiled: ProfiledCode;
 }
 
 /** Repeated runs are EVENT records of one context, run in portions of so many. */

@@ -6,6 +6,8 @@ import { Hooks } from "./hooks.ts";
 import { type LinkOptions, linkObject } from "./linker.ts";
 import { type BpfMap, createMap, type ProgArrayMap } from "./maps/index.ts";
 import type { LinkedObject } from "./object.ts";
+import { ProfiledCode } from "./profile/code.ts";
+import { type ProfileOptions, Profiler } from "./profile/profiler.ts";
 import type { ProgramHome } from "./program.ts";
 import { type PumpOptions, type PumpSummary, pump } from "./pump.ts";
 import type { EventSource } from "./source.ts";
@@ -70,7 +72,14 @@ export class Runtime {
     const crewOptions = { workers, trace: trace ?? (() => {}), onLoss: options.onWorkerLoss ?? (() => {}) };
     this.#crew = workers === 0 ? null : new Crew(this.#world, crewOptions);
     const { hooks } = this;
-    this.#home = { world: this.#world, hooks, devices, crew: this.#crew, progArrays: new Set<ProgArrayMap>() };
+    this.#home = {
+      world: this.#world,
+      hooks,
+      devices,
+      crew: this.#crew,
+      progArrays: new Set<ProgArrayMap>(),
+      profiled: new ProfiledCode(this.#world),
+    };
   }
 
   get cpus(): number {
@@ -136,6 +145,17 @@ export class Runtime {
     } finally {
       this.#running.delete(run);
     }
+  }
+
+  /**
+   * Samples what programs do until the profiler is stopped, those that were compiled with `profile`: load(…, { profile: true }).
+   * One at a time. docs/profiling.md
+   */
+  async startProfile(options: ProfileOptions = {}): Promise<Profiler> {
+    this.#requireOpen();
+    const profiler = new Profiler(this.#world, this.#home.profiled, options);
+    await profiler.begin();
+    return profiler;
   }
 
   /** Ends what runs and closes every object. A source is closed at its next batch: asyncDispose waits for that. */

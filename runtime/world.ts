@@ -358,7 +358,7 @@ export class World implements HelperHost {
   /** Nothing runs on any CPU. */
   #reset(): void {
     const { view } = this;
-    view.setUint32(this.worker + WORKER.cpu, 0, true);
+    for (const word of WORKER_WORDS) view.setUint32(this.worker + word, 0, true);
     for (const cpu of this.#cpuBlocks()) {
       view.setUint32(cpu + CPU.sp, view.getUint32(cpu + CPU.stackFloor, true) + CPU_STACK_BYTES, true);
       for (const word of [...RUN_WORDS, CPU.reservations, CPU.bareRecord]) {
@@ -378,13 +378,13 @@ function isTrap(cause: unknown): cause is Error {
 /** The state of runs under way, to be put back when an inner run is over. */
 class Ambient {
   readonly #world: World;
-  readonly #currentCpu: number;
+  readonly #worker: readonly number[];
   readonly #cpus: readonly { readonly address: number; readonly words: readonly number[]; readonly cookie: bigint }[];
 
   constructor(world: World, cpus: readonly number[]) {
     const { view } = world;
     this.#world = world;
-    this.#currentCpu = view.getUint32(world.worker + WORKER.cpu, true);
+    this.#worker = WORKER_WORDS.map((word) => view.getUint32(world.worker + word, true));
     this.#cpus = cpus.map((address) => ({
       address,
       words: AMBIENT_WORDS.map((word) => view.getUint32(address + word, true)),
@@ -394,7 +394,9 @@ class Ambient {
 
   restore(): void {
     const { view, worker } = this.#world;
-    view.setUint32(worker + WORKER.cpu, this.#currentCpu, true);
+    WORKER_WORDS.forEach((word, index) => {
+      view.setUint32(worker + word, this.#worker[index]!, true);
+    });
     for (const { address, words, cookie } of this.#cpus) {
       AMBIENT_WORDS.forEach((word, index) => {
         view.setUint32(address + word, words[index]!, true);
@@ -404,6 +406,8 @@ class Ambient {
   }
 }
 
+/** Of the worker: what it does now. */
+const WORKER_WORDS = [WORKER.cpu, WORKER.place, WORKER.depth] as const;
 const RUN_WORDS = [CPU.event, CPU.tailCalls, CPU.link, CPU.outputNesting, CPU.nesting, CPU.uncounted] as const;
 const AMBIENT_WORDS = [...RUN_WORDS, CPU.sp, CPU.reservations, CPU.bareRecord, CPU.bareBuffer] as const;
 

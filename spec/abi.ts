@@ -57,8 +57,18 @@ export const WORKER = {
   lane: 28,
   /** address of the first EVENT of the stretch that run_events runs, in the end of the first that did not run */
   next: 32,
-  bytes: 64,
+  /**
+   * What programs compiled with `profile` write: the place they are at (ProfileTable, counted from IMPORT.places), 0: in none.
+   * The 4 bytes behind it are theirs too and mean nothing.
+   */
+  place: 64,
+  /** calls of subprograms under way, and the place of each: the last PROFILE_FRAMES of them, by depth modulo that */
+  depth: 72,
+  frames: 76,
+  bytes: 192,
 } as const;
+/** Power of two; a program calls no more than 7 functions deep. */
+export const PROFILE_FRAMES = 16;
 
 /** One a virtual CPU. Its stack area follows the block and grows down from `stackTop`. */
 export const CPU = {
@@ -189,6 +199,9 @@ export const IMPORT = {
   memory: "memory",
   table: "table",
   worker: "worker",
+  /** of modules compiled with `profile`, globals (i32): number of their first place; address of the worker's entry counts */
+  places: "places",
+  entries: "entries",
   /** globals (i32): name = index of the map in the manifest → address of its descriptor */
   map: "map",
   /** globals (i32): name = index of the map → address of its first value (data maps, arrays) */

@@ -2,6 +2,7 @@
 
 import type { KernelLayouts } from "./kernel-objects.ts";
 import type { MapSpec } from "./map-types.ts";
+import type { ProfileTable } from "./profile.ts";
 import type { ProgramTypeName } from "./program-types.ts";
 import type { AttachTypeName } from "./sections.ts";
 import type { CType } from "./types.ts";
@@ -22,6 +23,8 @@ export interface Manifest {
   readonly types: Readonly<Record<string, CType>>;
   /** structs of the kernel that the programs were prepared for, as far as sources fill them; absent: there was no BTF of it */
   readonly kernel?: KernelLayouts;
+  /** the code says where it is while it runs; absent: it does not */
+  readonly profile?: ProfileTable;
 }
 
 export interface ProgramManifest {

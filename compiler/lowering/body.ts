@@ -15,6 +15,8 @@ export interface Body {
   readonly frame: Frame;
   /** checks of an unchecked program, null where the verifier has made them */
   readonly guards: Guards | null;
+  /** says where the code is, null: nobody asked */
+  readonly profile: CallProfile | null;
   /** what registers hold at the instruction under way */
   readonly known: Knowledge;
   /** bytes of the stack frame that are locals */
@@ -31,6 +33,14 @@ export interface Guards {
   access(address: Expr, bytes: number, frame: Frame, insnIndex: number): Expr;
   /** Takes one from the budget against endless loops. */
   spend(insnIndex: number): Expr;
+}
+
+/** How calls say where they are (profile.ts). */
+export interface CallProfile {
+  /** Code that calls subprograms, with the call on the stack of places. */
+  calling(insnIndex: number, code: readonly Expr[]): Expr[];
+  /** After other programs or functions may have run. */
+  returned(insnIndex: number): Expr;
 }
 
 export const factsAt = (body: Body, insnIndex: number): InsnFacts | null => body.facts?.insns[insnIndex] ?? null;

@@ -102,5 +102,6 @@ export function callback(body: Body, insnIndex: number, values: readonly Expr[])
   let value = call(last!);
   for (const target of others) value = m.if(m.i64.eq(frame.reg(2), m.i64.const(BigInt(target))), call(target), value);
   const result = frame.temp(i64);
-  return { before: [...kept.map((argument) => argument.set), result.set(value)], value: result.get() };
+  const returned = body.profile === null ? [] : [body.profile.returned(insnIndex)];
+  return { before: [...kept.map((argument) => argument.set), result.set(value), ...returned], value: result.get() };
 }

@@ -44,19 +44,26 @@ function lowerHelper(body: Body, helper: Callee, insnIndex: number): Expr[] {
       case "bpf_tail_call":
         return lowerTailCall(body);
       case "bpf_loop":
-        return lowerLoop(body, insnIndex);
+        return callingBack(body, insnIndex, lowerLoop(body, insnIndex));
       case "bpf_for_each_map_elem":
-        return lowerForEach(body, insnIndex);
+        return callingBack(body, insnIndex, lowerForEach(body, insnIndex));
       case "bpf_user_ringbuf_drain":
-        return lowerDrain(body, insnIndex);
+        return callingBack(body, insnIndex, lowerDrain(body, insnIndex));
     }
     throw new BugError(`${helper.name} has no lowering`);
   }
-  if (helper.home === "js") return lowerHostHelper(body, helper);
+  if (helper.home === "js") {
+    // it may run programs
+    const returned = body.profile === null ? [] : [body.profile.returned(insnIndex)];
+    return [...lowerHostHelper(body, helper), ...returned];
+  }
   const name = helper.home === "map" ? mapOperation(body, helper, insnIndex) : libraryName(helper);
   const call = body.unit.library(name, operands(body, helper, "whole"));
   return [setResult(body, helper.ret, call)];
 }
+
+const callingBack = (body: Body, insnIndex: number, code: Expr[]): Expr[] =>
+  body.profile === null ? code : body.profile.calling(insnIndex, code);
 
 /** Throws UnsupportedError for what cannot be run; asked for every call before code is made. */
 export function requireCallee(program: Program, insn: Insn, insnIndex: number): void {
@@ -92,6 +99,7 @@ function lowerSubprogramCall(body: Body, target: number, insnIndex: number): Exp
     wasm.i64,
   );
   const result = frame.setReg(0, call);
+  if (body.profile !== null) return body.profile.calling(insnIndex, [result]);
   return guards === null ? [result] : [guards.spend(insnIndex), result];
 }
 

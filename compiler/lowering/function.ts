@@ -18,6 +18,7 @@ import { inCommon, Knowledge, type KnownValues, NOTHING_KNOWN } from "./known.ts
 import { lowerLoad, lowerStore } from "./memory.ts";
 import { lowerPacketLoad } from "./packet.ts";
 import { TAG_BITS } from "./pointer.ts";
+import { FunctionProfile } from "./profile.ts";
 import { sequence, wrap } from "./sequence.ts";
 import { NO_SLOTS, planSlots } from "./slots.ts";
 import { structure } from "./structure.ts";
@@ -60,6 +61,7 @@ class FunctionLowering {
   #armLocals: { readonly taken: Temp; readonly before: readonly Temp[] } | null = null;
   /** iterations that may_goto still allows; null: none is in the function */
   readonly #mayGoto: Temp | null;
+  readonly #profile: FunctionProfile | null;
 
   constructor(unit: Unit, input: FunctionInput) {
     const { wasm } = unit;
@@ -72,6 +74,7 @@ class FunctionLowering {
     this.#usesStack = slots.usesMemory && (input.stackBytes > 0 || uses.framePointer);
     this.#storesStackPointer = this.#usesStack && uses.calls;
     this.#mayGoto = uses.mayGoto ? this.frame.local(wasm.i32) : null;
+    this.#profile = unit.profile === null ? null : new FunctionProfile(unit, this.frame, unit.profile, input);
     this.#body = {
       unit,
       wasm,
@@ -79,6 +82,7 @@ class FunctionLowering {
       facts: input.facts,
       frame: this.frame,
       guards: input.guards,
+      profile: this.#profile,
       known: new Knowledge(),
       slots,
       pointerLocal: () => this.#pointerLocal(),
@@ -95,6 +99,10 @@ class FunctionLowering {
       exit: () => sequence(m, [...this.#leave(), m.return(this.frame.reg(0))]),
       statements: (block) => {
         this.#body.known.restore(this.#knownBefore(cfg, block));
+        this.#profile?.startBlock(
+          cfg.blocks[block]!,
+          cfg.predecessors[block]!.map((from) => cfg.blocks[from]!),
+        );
         const statements = this.#statements(cfg.blocks[block]!);
         this.#knownBehind[block] = this.#body.known.save();
         return statements;
@@ -145,6 +153,7 @@ class FunctionLowering {
     if (this.#storesStackPointer) code.push(unit.setStackPointer(frame.base()));
     if (role === "main") code.push(...this.#arguments(program));
     if (this.#mayGoto !== null) code.push(this.#mayGoto.set(m.i32.const(LIMITS.loopIterations)));
+    code.push(...(this.#profile?.enter() ?? []));
     return code;
   }
 
@@ -159,10 +168,11 @@ class FunctionLowering {
   }
 
   #leave(): Expr[] {
-    if (!this.#storesStackPointer) return [];
+    const profiled = this.#profile?.leave() ?? [];
+    if (!this.#storesStackPointer) return profiled;
     const { unit, wasm } = this.#body;
     const top = wasm.m.i32.add(this.frame.base(), wasm.m.i32.const(this.#input.stackBytes));
-    return [unit.setStackPointer(top)];
+    return [unit.setStackPointer(top), ...profiled];
   }
 
   #condition(insnIndex: number): Expr {
@@ -182,9 +192,14 @@ class FunctionLowering {
       this.frame.freeTemps();
       // No call takes r0; its result is told to `known` when it is set.
       if (insn.opcode === (CLASS.JMP | JMP.CALL)) known.set(0, null);
+      code.push(...(this.#profile?.step(index) ?? []));
       code.push(...this.#instruction(insn, index));
       known.follow(this.#input.program, insn, index, this.#body.slots.at(index));
       if (isWideImmediate(insn)) index++;
+    }
+    if (this.#profile !== null) {
+      const test = block.arm?.branch ?? (block.exit.kind === "branch" ? block.exit.insnIndex : null);
+      if (test !== null) code.push(...this.#profile.step(test));
     }
     if (block.arm !== undefined) code.push(...this.#arm(block.arm));
     if (block.select !== null) code.push(this.frame.setSelect(block.select.variable, block.select.value));

@@ -6,6 +6,7 @@ import { describeProgram } from "./describe.ts";
 import { encodeModule, type OptimizeLevel, openModule, optimizeModule, validateModule } from "./emit.ts";
 import { kernelLayouts } from "./kernel-facts.ts";
 import { checkProgram, type LowerableProgram, type LoweredFunction, lowerProgram } from "./lower.ts";
+import { PlaceTable } from "./places.ts";
 import { checkFunctionSizes } from "./size.ts";
 import { Unit } from "./unit.ts";
 
@@ -28,6 +29,8 @@ export interface LoweringOptions {
   readonly optimize?: OptimizeLevel;
   /** keep function names in the module */
   readonly names?: boolean;
+  /** the code says where it is, for a sampler (runtime/profile/); it is slower then. Programs that are not verified cannot */
+  readonly profile?: boolean;
   /** check binaryen's tree before it is optimised; for tests */
   readonly validate?: boolean;
 }
@@ -47,7 +50,8 @@ export async function lowerObject(input: LoweringInput, options: LoweringOptions
   for (const program of input.programs) checkProgram(program);
   const optimize = options.optimize ?? 2;
   const wasm = await openModule(libraryBytes);
-  const unit = new Unit(wasm);
+  const places = options.profile === true ? new PlaceTable() : null;
+  const unit = new Unit(wasm, places);
   const large = input.programs
     .flatMap((program) => lowerProgram(unit, program, { inlineIntoBatch: optimize > 0 }))
     .filter(isLarge);
@@ -68,6 +72,7 @@ export async function lowerObject(input: LoweringInput, options: LoweringOptions
     programs: input.programs.map(describeProgram),
     types: input.types,
     ...(kernel !== undefined && { kernel }),
+    ...(places !== null && { profile: places.table }),
   };
   return { wasm: attachManifest(bytes, manifest), manifest };
 }

@@ -1,6 +1,7 @@
 /** What the functions of one module share: the module under construction and what it imports. */
 import { CPU, EXPORT, IMPORT, LIBRARY, type LibraryName, WORKER } from "../../spec/index.ts";
 import type { Expr, ValueType, Wasm } from "./emit.ts";
+import type { PlaceTable } from "./places.ts";
 
 export const mainName = (program: string): string => EXPORT.main + program;
 export const subprogramName = (program: string, insnIndex: number): string => `sub:${program}:${insnIndex}`;
@@ -11,10 +12,13 @@ const TABLE = "env.table";
 /** Imports are added when first used. */
 export class Unit {
   readonly wasm: Wasm;
+  /** null: the code does not say where it is */
+  readonly profile: PlaceTable | null;
   readonly #imported = new Set<string>();
 
-  constructor(wasm: Wasm) {
+  constructor(wasm: Wasm, profile: PlaceTable | null = null) {
     this.wasm = wasm;
+    this.profile = profile;
     wasm.m.addGlobalImport(WORKER_GLOBAL, IMPORT.env, IMPORT.worker, wasm.i32, false);
     if (wasm.m.hasMemory()) return;
     // 65536 pages: the largest there can be, so that a memory of any maximum may be given.
@@ -24,6 +28,16 @@ export class Unit {
 
   worker(): Expr {
     return this.wasm.m.global.get(WORKER_GLOBAL, this.wasm.i32);
+  }
+
+  /** IMPORT.places or IMPORT.entries. */
+  profileGlobal(name: "places" | "entries"): Expr {
+    const { m, i32 } = this.wasm;
+    const internal = `${IMPORT.env}.${name}`;
+    this.#import(internal, () => {
+      m.addGlobalImport(internal, IMPORT.env, IMPORT[name], i32, false);
+    });
+    return m.global.get(internal, i32);
   }
 
   /** Address of the CPU block of the run under way. */

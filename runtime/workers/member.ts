@@ -55,7 +55,7 @@ export class Member implements DeadWorker {
   start(mail: readonly MainMessage[]): void {
     const { arena, idleTask, library } = this.#host;
     for (const offset of [CONTROL.command, CONTROL.thread]) this.#set(offset, 0);
-    arena.view.setUint32(this.#worker + WORKER.cpu, 0, true);
+    for (const word of [WORKER.cpu, WORKER.place, WORKER.depth]) arena.view.setUint32(this.#worker + word, 0, true);
     this.#set(CONTROL.state, STATE.busy);
     const data: ThreadData = {
       arena: arena.handle,

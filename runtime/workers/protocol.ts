@@ -4,6 +4,7 @@
  */
 import type { ArenaHandle } from "../arena.ts";
 import type { MapPlace } from "../instance.ts";
+import type { ProfilePlacement } from "../profile/code.ts";
 
 /** Offsets in a control block. */
 export const CONTROL = {
@@ -52,6 +53,8 @@ export interface InstallMessage {
   readonly kind: "install";
   readonly module: WebAssembly.Module;
   readonly maps: readonly MapPlace[];
+  /** of a module that says where it is, else null */
+  readonly profile: ProfilePlacement | null;
   readonly programs: readonly { readonly name: string; readonly main: number; readonly batch: number }[];
 }
 export type MainMessage = InstallMessage | { readonly kind: "uninstall"; readonly indices: readonly number[] };

@@ -84,8 +84,8 @@ function readMail(): void {
   }
 }
 
-function install({ module, maps, programs }: InstallMessage): void {
-  const { exports } = new WebAssembly.Instance(module, importsOf(world, maps));
+function install({ module, maps, profile, programs }: InstallMessage): void {
+  const { exports } = new WebAssembly.Instance(module, importsOf(world, maps, profile));
   for (const { name, main, batch } of programs) {
     world.installAt(main, name, exports[EXPORT.main + name] as WebAssembly.ExportedFunction);
     world.installAt(batch, name, exports[EXPORT.batch + name] as WebAssembly.ExportedFunction);
