@@ -64,4 +64,7 @@ const STRUCT_OPS: readonly StructOpsSpec[] = [
 
 const BY_NAME = new Map(STRUCT_OPS.map((spec) => [spec.name, spec]));
 /** By the kernel's struct. */
+/** How the kernel calls the type of the value of a map that holds such a structure. */
+export const STRUCT_OPS_VALUE_PREFIX = "bpf_struct_ops_";
+
 export const structOpsByName = (name: string): StructOpsSpec | undefined => BY_NAME.get(name);

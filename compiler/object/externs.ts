@@ -1,6 +1,7 @@
 /**
  * Externs: what an object wants from its target. `__kconfig` variables live in a map of their own, `__ksym` variables and
- * functions become addresses or BTF ids of the target. A missing strong extern fails only the programs that use it.
+ * functions become addresses or BTF ids of the target. A missing strong extern fails the programs that use it; libbpf loads
+ * none of the object then, which problem() tells.
  * Source: libbpf, bpf_object__collect_externs() and bpf_object__resolve_externs().
  */
 import { BpfError, ObjectError } from "../../base/index.ts";
@@ -120,6 +121,19 @@ export class ExternTable {
 
   externOf(symbol: ElfSymbol): number | null {
     return this.#bySymbol.get(symbol.index) ?? null;
+  }
+
+  /** What keeps libbpf from loading the object, whichever programs use it; null: nothing. */
+  problem(): BpfError | null {
+    for (const index of this.all.keys()) {
+      try {
+        this.resolve(index);
+      } catch (error) {
+        if (error instanceof BpfError) return error;
+        throw error;
+      }
+    }
+    return null;
   }
 
   /** Throws where the target does not have what a strong extern names. */

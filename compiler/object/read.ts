@@ -24,7 +24,7 @@ import { type LinkContext, type Linked, linkProgram } from "./link.ts";
 import { withFields, withoutTypes } from "./map-fields.ts";
 import { dataMap, fillSlots, type MapSources, readMaps } from "./maps.ts";
 import { recordRelocations } from "./relocations.ts";
-import { addStructOps } from "./struct-ops.ts";
+import { addStructOps, missingStructOps } from "./struct-ops.ts";
 import {
   configVersion,
   DEFAULT_KERNEL_VERSION,
@@ -59,6 +59,7 @@ export interface ReadOptions {
   /**
    * "judge": as if user space had done what every loader of such an object does: maps that it sizes have a size, programs
    * of unknown sections the type that the name suggests; kernel symbols, and a configuration, that are not given are there.
+   * What keeps libbpf from loading the object fails every program then, otherwise those only that it concerns.
    */
   readonly purpose?: "load" | "judge";
 }
@@ -148,6 +149,7 @@ export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObj
     types: options.types ?? {},
     edits: options.edits?.programs ?? {},
     isJudged,
+    refusal: isJudged ? (externs.problem() ?? missingStructOps(maps.all, target)) : null,
     target,
     btf,
     ctxTypeOf: (program) => ctxType(btf, ext, target.btf, program),
@@ -233,6 +235,8 @@ interface ProgramContext {
   readonly types: Readonly<Record<string, ProgramTypeName>>;
   readonly edits: Readonly<Record<string, ProgramEdit>>;
   readonly isJudged: boolean;
+  /** libbpf loads no program of the object */
+  readonly refusal: BpfError | null;
   readonly target: Target;
   readonly btf: Btf | null;
   /** the kernel has the BTF */
@@ -253,6 +257,7 @@ function readProgram(fn: ObjectFunction, context: ProgramContext): ProgramOutcom
     (context.isJudged ? guessType(section) : null);
   let program: Program | undefined;
   try {
+    if (context.refusal !== null) throw context.refusal;
     if (type === null)
       throw new ObjectError("SECTION_UNKNOWN", `section ${section} of program ${fn.name} says no program type`, {
         where: { section, program: fn.name },

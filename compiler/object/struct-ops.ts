@@ -5,11 +5,14 @@
 import { ObjectError } from "../../base/index.ts";
 import { MAP_FLAG, type MapSpec } from "../../spec/index.ts";
 import { INSN_BYTES } from "../../spec/isa.ts";
+import { STRUCT_OPS_VALUE_PREFIX } from "../../spec/struct-ops.ts";
 import type { Btf } from "./btf/btf.ts";
+import { essentialName } from "./btf/names.ts";
 import { type ElfSection, readRelocations } from "./elf.ts";
 import type { FunctionTable } from "./functions.ts";
 import { ctypeOrNull, invalid } from "./map-definition.ts";
 import { type MapSources, type MapTable, mapAround, type ObjectMap } from "./maps.ts";
+import type { Target } from "./target.ts";
 
 /** Adds the maps of all struct_ops sections, in file order. */
 export function addStructOps(sources: MapSources, table: MapTable, functions: FunctionTable): void {
@@ -22,6 +25,31 @@ export function addStructOps(sources: MapSources, table: MapTable, functions: Fu
     }
     for (const map of maps) table.add(map);
   }
+}
+
+/**
+ * A structure of functions that the target does not have: libbpf loads no program of the object then, unless the section
+ * says that its maps are optional (`?.struct_ops`). libbpf: bpf_map__init_kern_struct_ops()
+ */
+export function missingStructOps(maps: readonly ObjectMap[], { btf, modules }: Target): ObjectError | null {
+  if (btf === null) return null;
+  for (const { spec, section } of maps) {
+    if (spec.type !== "struct_ops" || spec.valueType?.kind !== "struct" || section?.name.startsWith("?")) continue;
+    const name = essentialName(spec.valueType.name);
+    const isThere =
+      btf.findByName(STRUCT_OPS_VALUE_PREFIX + name, "struct") !== null ||
+      modules.some((module) => module.btf.findOwnByName(STRUCT_OPS_VALUE_PREFIX + name, "struct") !== null);
+    if (isThere) continue;
+    return new ObjectError(
+      "ATTACH_BTF_MISSING",
+      `map ${spec.name} is a struct ${name}, which the target does not have`,
+      {
+        where: { section: section?.name ?? spec.name, symbol: name },
+        hint: 'SEC("?.struct_ops") makes the map optional',
+      },
+    );
+  }
+  return null;
 }
 
 /** With the id of the value's struct. */

@@ -3,7 +3,7 @@
  * is given. Kernel: check_struct_ops_btf_id(), btf_struct_access() of each structure's bpf_verifier_ops.
  */
 
-import { type StructOpsSpec, structOpsByName } from "../../spec/struct-ops.ts";
+import { STRUCT_OPS_VALUE_PREFIX, type StructOpsSpec, structOpsByName } from "../../spec/struct-ops.ts";
 import type { Btf } from "../object/btf/btf.ts";
 import { prototypeOf } from "../object/btf/prototype.ts";
 import type { BtfMember } from "../object/btf/types.ts";
@@ -14,9 +14,6 @@ import { Rejection, reject, unsupported } from "./failure.ts";
 import type { Hook } from "./hook-prototype.ts";
 import { isGpl } from "./license.ts";
 import { FLAG, REG } from "./register.ts";
-
-/** How the kernel calls the type of the value of a map that holds such a structure. */
-const VALUE_PREFIX = "bpf_struct_ops_";
 
 export function requireMember(env: Env): Hook {
   const { program } = env;
@@ -59,7 +56,8 @@ export function requireMember(env: Env): Hook {
 function requireStructure(env: Env, { btf, id, name }: AttachBtf): StructOpsSpec {
   const spec = structOpsByName(name);
   if (spec !== undefined) return spec;
-  if (btf.findByName(VALUE_PREFIX + name, "struct") !== null) return unsupported(`programs of struct ${name}`);
+  if (btf.findByName(STRUCT_OPS_VALUE_PREFIX + name, "struct") !== null)
+    return unsupported(`programs of struct ${name}`);
   return reject(env, "ENOTSUPP", `attach_btf_id ${id} is not a supported struct`);
 }
 

@@ -38,9 +38,9 @@ describe("the target kernel", () => {
   });
 
   it("has the configuration that is given, plain or compressed", async () => {
-    expect(await verdictOf("externs", "unconfigured", "--kconfig", path("empty"))).toBe("unloadable");
+    expect(await verdictOf("optional", "setting", "--kconfig", path("empty"))).toBe("unloadable");
     for (const file of ["config", "config.gz"])
-      expect(await verdictOf("externs", "unconfigured", "--kconfig", path(file))).toBe("accepted");
+      expect(await verdictOf("optional", "setting", "--kconfig", path(file))).toBe("accepted");
     const { code, stderr } = await bpfjit(["verify", fixture("externs"), "--kconfig", path("broken.gz")]);
     expect([code, stderr]).toEqual([2, expect.stringContaining("broken.gz")]);
   });

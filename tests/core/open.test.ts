@@ -267,15 +267,16 @@ describe("what bpfjit does not load", () => {
 });
 
 describe("verify", () => {
-  it("needs no sizes and no types", () => {
-    const verdicts = verifyObject(fixtureBytes("open"), { programs: ["reads", "not_by_default"] });
+  it("needs no sizes and no types", async () => {
+    const verdicts = await verifyObject(fixtureBytes("open"), { programs: ["reads", "not_by_default"] });
     expect(verdicts.map(({ program, verdict }) => [program, verdict])).toEqual([
       ["reads", "accepted"],
       ["not_by_default", "accepted"],
     ]);
-    const [untyped] = verifyObject(fixtureBytes("open"), { programs: ["no_section"] });
+    const [untyped] = await verifyObject(fixtureBytes("open"), { programs: ["no_section"] });
     expect(untyped).toMatchObject({ verdict: "unloadable", type: null });
     const types = { custom: "socket_filter" } as const;
-    expect(verifyObject(fixtureBytes("open"), { programs: ["no_section"], types })[0]?.verdict).toBe("accepted");
+    const [typed] = await verifyObject(fixtureBytes("open"), { programs: ["no_section"], types });
+    expect(typed?.verdict).toBe("accepted");
   });
 });

@@ -104,6 +104,18 @@ describe("externs", () => {
     expect(failureOf(read("externs", { targetBtf: target }), "strong_function").code).toBe("KFUNC_MISSING");
   });
 
+  it("fail every program where the object is judged: libbpf loads it whole or not at all", () => {
+    const judged = (options: Parameters<typeof readObject>[1]) => read("externs", { purpose: "judge", ...options });
+    const withoutFunction = judged({ targetBtf: target });
+    for (const name of ["configuration", "weak_function", "strong_function"])
+      expect(failureOf(withoutFunction, name)).toMatchObject({
+        code: "KFUNC_MISSING",
+        where: { symbol: "strong_kfunc" },
+      });
+    const withoutSetting = judged({ kconfig, targetBtf: target });
+    expect(failureOf(withoutSetting, "weak_function").message).toMatch(/CONFIG_STRONG_AND_NOT_THERE/);
+  });
+
   it("take their values from the configuration", () => {
     const object = read("externs", { kconfig });
     const config = object.maps.find(({ section }) => section === ".kconfig")!;
@@ -200,6 +212,17 @@ describe("maps", () => {
 });
 
 describe("struct_ops", () => {
+  it("whose structure the target lacks fail every program where the object is judged", () => {
+    const targetBtf = readBtf(fixtureBytes("core-target"));
+    expect(programOf(read("struct-ops", { purpose: "judge" }), "undo").insns.length).toBeGreaterThan(0);
+    for (const program of ["threshold", "undo"])
+      expect(failureOf(read("struct-ops", { purpose: "judge", targetBtf }), program)).toMatchObject({
+        code: "ATTACH_BTF_MISSING",
+        message: expect.stringContaining("tcp_congestion_ops"),
+        where: { section: ".struct_ops" },
+      });
+  });
+
   it("are maps whose members are programs", () => {
     const [plain, linked] = read("struct-ops").maps;
     expect(plain).toMatchObject({
