@@ -32,11 +32,11 @@ export interface ProbeLine {
   readonly args: readonly FetchArgument[];
 }
 
-/** A group of probe events. They are made before an instance enables them, and removed when none has them enabled. */
+/** Probe events in the group of that name. They are made before an instance enables them, and removed when none has them enabled. */
 export class ProbeGroup {
   readonly #tracefs: Tracefs;
   readonly #name: string;
-  #isEmpty = true;
+  readonly #events = new Set<string>();
 
   constructor(tracefs: Tracefs, name: string) {
     this.#tracefs = tracefs;
@@ -58,7 +58,7 @@ export class ProbeGroup {
     };
     try {
       const text = lines.map((line) => definition(this.#name, event, line, writable(line.place.path))).join("\n");
-      this.#isEmpty = false;
+      this.#events.add(event);
       this.#append(`${text}\n`);
     } finally {
       for (const fd of opened) closeSync(fd);
@@ -75,10 +75,14 @@ export class ProbeGroup {
     return `${this.#name}/${event}`;
   }
 
+  /** Its events go, those of others in the group of that name stay. */
   remove(): void {
-    if (this.#isEmpty) return;
-    this.#isEmpty = true;
-    removeGroup(this.#tracefs, this.#name);
+    for (const event of this.#events) {
+      this.#events.delete(event);
+      // what the kernel refused altogether is not there
+      if (this.#tracefs.exists(`events/${this.eventName(event)}`))
+        this.#tracefs.append(FILE, `-:${this.eventName(event)}\n`);
+    }
   }
 
   #append(text: string): void {
@@ -107,10 +111,6 @@ function lastComplaint(tracefs: Tracefs): string | null {
   return `${lines[at]!.replace(/^.*error: /, "")} (${(lines[at + 1] ?? "").replace(/^\s*Command: /, "")})`;
 }
 
-function removeGroup(tracefs: Tracefs, name: string): void {
-  tracefs.append(FILE, `-:${name}/\n`);
-}
-
 /**
  * Removes the probe events of owners that are gone. Their instances must be gone before: an event that is enabled stays. With
  * an event the kernel also takes back what it counted into the semaphores of processes that still run.
@@ -124,7 +124,7 @@ export function removeAbandonedProbes(tracefs: Tracefs): void {
   for (const name of new Set(groups)) {
     if (!isAbandoned(name)) continue;
     try {
-      removeGroup(tracefs, name);
+      tracefs.append(FILE, `-:${name}/\n`);
     } catch {
       // somebody else removed it meanwhile, or has it enabled: the next start sees to it
     }

@@ -1,0 +1,105 @@
+/**
+ * Records that hold memory of the traced process: what for, the address, and the text or bytes that were there. All places that
+ * fetch texts are one event, and all that fetch so many words.
+ *
+ * One text a record: the kernel drops a record, and complains in its own log, where the texts of one are longer than a page.
+ */
+import { CaptureError } from "../../../../base/index.ts";
+import type { TracepointFormat } from "../../format.ts";
+import type { ArenaMemory } from "../../memory.ts";
+import type { LiveEvent, LiveRecord } from "../events.ts";
+import type { Captured } from "./captured.ts";
+import type { FetchArgument } from "./definition.ts";
+import { dereference } from "./operands.ts";
+
+/** What a record was fetched for: called with null where nothing could be read. */
+export type FetchTarget = (tid: number, captured: Captured | null) => void;
+
+/** Kernel: MAX_ARRAY_LEN. */
+export const WORDS_MAX = 64;
+const WORD_BYTES = 8;
+/** common_*, __probe_ip */
+const HEAD_BYTES = 16;
+const FIELD = {
+  target: HEAD_BYTES,
+  address: HEAD_BYTES + 4,
+  location: HEAD_BYTES + 12,
+  length: HEAD_BYTES + 12,
+  words: HEAD_BYTES + 20,
+} as const;
+
+/** `pointer` is a fetch that gives the address: `%di`, `+8(%si)`. `target` is an index of the event's targets. */
+export const textArguments = (target: number, pointer: string): FetchArgument[] => [
+  `target=\\${target}:u32`,
+  `address=${pointer}:x64`,
+  `text=${dereference(pointer, 0)}:ustring`,
+];
+
+export interface WordsAt {
+  /** gives an address, as for texts */
+  readonly pointer: string;
+  /** from there to what is read: the record does not count it in */
+  readonly offset?: bigint;
+  /** tells how many bytes there are; of them, `words` × 8 are read */
+  readonly length: string;
+  readonly words: number;
+}
+
+export const wordArguments = (target: number, { pointer, offset = 0n, length, words }: WordsAt): FetchArgument[] => [
+  `target=\\${target}:u32`,
+  `address=${pointer}:x64`,
+  `length=${length}:u64`,
+  `words=${dereference(pointer, offset)}:x64[${words}]`,
+];
+
+export class FetchEvent implements LiveEvent {
+  readonly name: string;
+  readonly format: TracepointFormat;
+  readonly fires = 0;
+  readonly #memory: ArenaMemory;
+  readonly #targets: readonly FetchTarget[];
+  readonly #words: number | null;
+
+  /** `words`: of the array that its records hold; null: they hold a text */
+  constructor(
+    name: string,
+    format: TracepointFormat,
+    memory: ArenaMemory,
+    targets: readonly FetchTarget[],
+    words: number | null,
+  ) {
+    this.name = name;
+    this.format = format;
+    this.#memory = memory;
+    this.#targets = targets;
+    this.#words = words;
+  }
+
+  emit(record: LiveRecord): boolean {
+    this.#memory.refresh();
+    const { view } = this.#memory.world;
+    const { payload, tid } = record;
+    const target = this.#targets[view.getUint32(payload + FIELD.target, true)];
+    if (target === undefined) return true;
+    const address = view.getBigUint64(payload + FIELD.address, true);
+    const bytes = this.#words === null ? this.#text(view, record) : this.#block(view, record, this.#words);
+    target(tid, bytes.length === 0 || address === 0n ? null : { address, bytes });
+    return true;
+  }
+
+  /** With its zero; empty where it could not be read. */
+  #text(view: DataView, { payload, bytes }: LiveRecord): Uint8Array {
+    const location = view.getUint32(payload + FIELD.location, true);
+    const start = location & 0xffff;
+    const length = location >>> 16;
+    if (start + length > bytes) throw new CaptureError("CAPTURE_MALFORMED", "a text lies outside its record");
+    return this.#memory.octets.slice(payload + start, payload + start + length);
+  }
+
+  #block(view: DataView, { payload }: LiveRecord, words: number): Uint8Array {
+    const length = view.getBigUint64(payload + FIELD.length, true);
+    const known = length > BigInt(words * WORD_BYTES) ? words * WORD_BYTES : Number(length);
+    const start = payload + FIELD.words;
+    return this.#memory.octets.slice(start, start + known);
+  }
+}

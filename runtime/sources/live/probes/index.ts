@@ -1,0 +1,3 @@
+/** Probes in user code, and memory of the traced processes. */
+export { removeAbandonedProbes } from "./definition.ts";
+export { makeProbing, type Probing, USER_MEMORY_MODES, type UserMemoryMode, type UserReads } from "./user-memory.ts";

@@ -1,0 +1,135 @@
+/**
+ * Places in the files of what is traced that fetch what a system call's arguments name, right before the call: by the rows of
+ * spec/system-call-memory.ts, wherever code.ts finds the call.
+ */
+import { readFileSync, statSync } from "node:fs";
+import { BpfError } from "../../../../base/index.ts";
+import { SYSTEM_CALL_MEMORY, type SystemCallMemory } from "../../../../spec/index.ts";
+import type { WantedHook } from "../../../source.ts";
+import type { LiveTarget } from "../events.ts";
+import type { CapturedMemory } from "./captured.ts";
+import { type SystemCallSite, systemCallSites } from "./code.ts";
+import type { ProbeLine, ProbePlace } from "./definition.ts";
+import { withElfFile } from "./elf.ts";
+import { type FetchTarget, textArguments, WORDS_MAX, wordArguments } from "./fetch.ts";
+import { findLibrary, isElf, mappedFiles } from "./files.ts";
+
+/** Texts of a list that are fetched. Kernel: a fetch argument has no loop. */
+const LIST_TEXTS = 32;
+const POINTER_BYTES = 8;
+/** What nearly every program on Linux makes its calls through. */
+const LIBRARIES = [/^libc\.so\.6$/, /^ld-linux-x86-64\.so\.2$/, /^ld-musl-x86_64\.so\.1$/] as const;
+
+/** The calls at whose events a program may read memory. */
+export function wantedCalls(wanted: readonly WantedHook[]): SystemCallMemory[] {
+  const names = new Set<string>();
+  for (const { kind, name, reads } of wanted) {
+    if (reads === undefined || (!reads.texts && !reads.memory)) continue;
+    if (/^(raw_syscalls\/)?sys_(enter|exit)$/.test(name)) return [...SYSTEM_CALL_MEMORY];
+    const call = kind === "tracepoint" ? /^syscalls\/sys_(?:enter|exit)_(\w+)$/.exec(name)?.[1] : undefined;
+    if (call !== undefined) names.add(call);
+  }
+  return SYSTEM_CALL_MEMORY.filter(({ name }) => names.has(name));
+}
+
+/** Files that hold the code of what is traced, each once. */
+export function codeFiles(target: LiveTarget): string[] {
+  const own = "path" in target ? [target.path] : mappedFiles(target.pid).map(({ path }) => path);
+  const libraries = LIBRARIES.flatMap((name) => findLibrary(name) ?? []);
+  const seen = new Set<string>();
+  return [...own, ...libraries].filter((path) => {
+    if (!isElf(path)) return false;
+    const { dev, ino } = statSync(path);
+    const isNew = !seen.has(`${dev} ${ino}`);
+    seen.add(`${dev} ${ino}`);
+    return isNew;
+  });
+}
+
+export interface CallPlan {
+  readonly texts: { readonly lines: ProbeLine[]; readonly targets: FetchTarget[] };
+  readonly words: { readonly lines: ProbeLine[]; readonly targets: FetchTarget[] };
+}
+
+export function planCalls(
+  calls: readonly SystemCallMemory[],
+  files: readonly string[],
+  captured: CapturedMemory,
+): CallPlan {
+  const rows = new Map(calls.map((row) => [row.number, row]));
+  const plan: CallPlan = { texts: { lines: [], targets: [] }, words: { lines: [], targets: [] } };
+  const hasTexts = mayFetchTexts();
+  for (const path of files) {
+    for (const site of sitesOf(path, (number) => rows.has(number))) {
+      const place = { path, offset: site.offset, semaphore: null, isReturn: false };
+      planSite(plan, { place, site, row: rows.get(site.number)!, captured, hasTexts });
+    }
+  }
+  return plan;
+}
+
+function sitesOf(path: string, isWanted: (number: number) => boolean): SystemCallSite[] {
+  try {
+    return withElfFile(path, (image) => systemCallSites(image, isWanted));
+  } catch (error) {
+    // for another machine, or damaged: what it calls is read later than it should be
+    if (error instanceof BpfError) return [];
+    throw error;
+  }
+}
+
+interface SitePlan {
+  readonly place: ProbePlace;
+  readonly site: SystemCallSite;
+  readonly row: SystemCallMemory;
+  readonly captured: CapturedMemory;
+  readonly hasTexts: boolean;
+}
+
+function planSite({ texts, words }: CallPlan, { place, site, row, captured, hasTexts }: SitePlan): void {
+  const registerOf = (argument: number): string | null => {
+    const register = site.args[argument] ?? null;
+    return register === null ? null : `%${register}`;
+  };
+  let part = 0;
+  const takePart = (): FetchTarget => {
+    const own = part++;
+    return (tid, found) => captured.beginCall(tid, row.number, own, found);
+  };
+  const text = (pointer: string): void => {
+    if (!hasTexts) return;
+    texts.lines.push({ place, args: textArguments(texts.targets.length, pointer) });
+    texts.targets.push(takePart());
+  };
+  const block = (pointer: string, length: string): void => {
+    words.lines.push({ place, args: wordArguments(words.targets.length, { pointer, length, words: WORDS_MAX }) });
+    words.targets.push(takePart());
+  };
+  for (const argument of row.texts) {
+    const pointer = registerOf(argument);
+    if (pointer !== null) text(pointer);
+  }
+  for (const { index, bytes } of row.memory) {
+    const pointer = registerOf(index);
+    const length = typeof bytes === "number" ? `\\${bytes}` : registerOf(bytes.argument);
+    if (pointer !== null && length !== null) block(pointer, length);
+  }
+  for (const argument of row.lists) {
+    const list = registerOf(argument);
+    if (list === null) continue;
+    block(list, `\\${(LIST_TEXTS + 1) * POINTER_BYTES}`);
+    for (let index = 0; index < LIST_TEXTS; index++) text(`+${index * POINTER_BYTES}(${list})`);
+  }
+}
+
+/**
+ * The kernel warns in its log where a text is longer than its buffer of a page. Where a warning stops the machine, what is
+ * traced must not be able to cause one.
+ */
+function mayFetchTexts(): boolean {
+  try {
+    return readFileSync("/proc/sys/kernel/panic_on_warn", "latin1").trim() === "0";
+  } catch {
+    return true;
+  }
+}

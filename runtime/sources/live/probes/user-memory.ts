@@ -1,0 +1,121 @@
+/**
+ * Memory of the traced processes as programs read it: what was fetched for the event at its moment, else, where that is allowed,
+ * what /proc/PID/mem says now, which is counted. Nothing known: the read fails with EFAULT.
+ */
+import type { WantedHook } from "../../../source.ts";
+import { ArenaMemory } from "../../memory.ts";
+import type { LiveEvent, LivePlace, LiveProber, LiveRecord, UserMemory } from "../events.ts";
+import { CapturedMemory } from "./captured.ts";
+import { ProbeGroup, type ProbeLine } from "./definition.ts";
+import { FetchEvent, type FetchTarget, WORDS_MAX } from "./fetch.ts";
+import { openProbes } from "./prober.ts";
+import { ProcessMemory } from "./process-memory.ts";
+import { codeFiles, planCalls, wantedCalls } from "./system-calls.ts";
+
+/**
+ * capture: fetched with the event, else read late. strict: fetched with the event, else EFAULT. proc: read late, nothing is
+ * fetched. none: EFAULT.
+ */
+export const USER_MEMORY_MODES = ["capture", "strict", "proc", "none"] as const;
+export type UserMemoryMode = (typeof USER_MEMORY_MODES)[number];
+
+/** Reads of user memory so far, by where their bytes came from. */
+export interface UserReads {
+  /** fetched with the event */
+  readonly captured: number;
+  /** at least partly read from the process afterwards */
+  readonly late: number;
+  /** failed */
+  readonly unknown: number;
+}
+
+/** Probes in user code, and the memory that they and system calls bring. */
+export interface Probing {
+  readonly prober: LiveProber;
+  userMemory(place: LivePlace, wanted: readonly WantedHook[]): UserMemory;
+  readonly reads: UserReads;
+}
+
+export function makeProbing(mode: UserMemoryMode): Probing {
+  const captured = mode === "capture" || mode === "strict" ? new CapturedMemory() : null;
+  const processes = mode === "capture" || mode === "proc" ? new ProcessMemory() : null;
+  const reads = { captured: 0, late: 0, unknown: 0 };
+  return {
+    reads,
+    prober: {
+      kinds: ["uprobe", "uretprobe", "usdt"],
+      open: (place, wanted) => openProbes(place, wanted, captured),
+    },
+    userMemory: (place, wanted) => openUserMemory({ place, wanted, captured, processes, reads }),
+  };
+}
+
+interface Opening {
+  readonly place: LivePlace;
+  readonly wanted: readonly WantedHook[];
+  readonly captured: CapturedMemory | null;
+  readonly processes: ProcessMemory | null;
+  readonly reads: { -readonly [Name in keyof UserReads]: UserReads[Name] };
+}
+
+function openUserMemory({ place, wanted, captured, processes, reads }: Opening): UserMemory {
+  const { world } = place;
+  const group = new ProbeGroup(place.tracefs, place.owner);
+  const events = captured === null ? [] : callEvents(place, wanted, captured, group);
+  return {
+    events,
+    fired: ({ payload, tid, timeLow }: LiveRecord, event, systemCall) => {
+      if (captured === null || systemCall === null) return;
+      const { view } = world;
+      const number = view.getUint32(payload + NUMBER_FIELD, true);
+      captured.joinCall(tid, number, view.getUint16(payload, true), timeLow, event);
+    },
+    release: () => captured?.release(),
+    read: (event, tgid, address, destination, bytes) => {
+      const target = world.bytes.subarray(destination, destination + bytes);
+      const known = captured?.read(event, address, target) ?? 0;
+      if (known === bytes || processes === null || tgid === 0) {
+        reads[known > 0 ? "captured" : "unknown"]++;
+        return known;
+      }
+      const late = processes.read(tgid, address + BigInt(known), target.subarray(known));
+      // a text is known up to its end, what lies behind is looked at by nobody who reads a text
+      const isWhole = known > 0 && target[known - 1] === 0;
+      reads[isWhole ? "captured" : late > 0 ? "late" : known > 0 ? "captured" : "unknown"]++;
+      return known + late;
+    },
+    close: () => {
+      captured?.clear();
+      processes?.close();
+      group.remove();
+    },
+  };
+}
+/** In the records of system calls. */
+const NUMBER_FIELD = 8;
+
+function callEvents(
+  place: LivePlace,
+  wanted: readonly WantedHook[],
+  captured: CapturedMemory,
+  group: ProbeGroup,
+): LiveEvent[] {
+  const calls = wantedCalls(wanted);
+  if (calls.length === 0) return [];
+  const { texts, words } = planCalls(calls, codeFiles(place.target), captured);
+  const memory = new ArenaMemory(place.world);
+  const define = (name: string, lines: readonly ProbeLine[], targets: readonly FetchTarget[], count: number | null) => {
+    if (lines.length === 0) return [];
+    group.define(name, lines);
+    return [new FetchEvent(group.eventName(name), group.format(name), memory, targets, count)];
+  };
+  try {
+    return [
+      ...define("call_text", texts.lines, texts.targets, null),
+      ...define("call_words", words.lines, words.targets, WORDS_MAX),
+    ];
+  } catch (error) {
+    group.remove();
+    throw error;
+  }
+}
