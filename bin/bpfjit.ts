@@ -46,6 +46,28 @@ function buildProgram(): Command {
     .action(async (object, options) => (await import("./commands/run.ts")).run(object, options));
 
   withSink(
+    withTarget(
+      withCache(
+        command(
+          "trace <object> [command...]",
+          "run the programs of an object on a live process, or on a command behind --",
+        ),
+      ),
+    ),
+  )
+    .option("-p, --pid <pid>", "the process, with all its threads and what they start")
+    .option("--prog <name>", "only this program (may be repeated)", collect)
+    .option("--type <map=struct>", "struct that a map's records are (may be repeated)", collect)
+    .option("--map <name>", "print only this map (may be repeated)", collect)
+    .option("--no-maps", "do not print maps")
+    .option("--duration <seconds>", "end after so long")
+    .option("--max-events <count>", "end after so many events")
+    .option("--interval <seconds>", "print maps every so often, not only at the end")
+    .option("--buffer-size <kilobytes>", "of the kernel's ring of each CPU (default: 8192, less with many CPUs)")
+    .option("--opt <level>", "optimisation of the compiled code, 0 to 3 (default: better code once programs run much)")
+    .action(async (object, words, options) => (await import("./commands/trace.ts")).trace(object, words, options));
+
+  withSink(
     withTarget(withCache(command("test-run <object>", "run one program on one input, as bpftool prog run does"))),
   )
     .option("-p, --prog <name>", "the program")

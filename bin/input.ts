@@ -53,3 +53,10 @@ export function parseCount(text: string, what: string, least: number, most: numb
     throw new UsageError("USAGE", `${what} must be a whole number from ${least} to ${most}, not ${text}`);
   return value;
 }
+
+/** Seconds, above 0, with a fraction or without. */
+export function parseSeconds(text: string, what: string): number {
+  const value = /^(\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : 0;
+  if (value > 0) return value;
+  throw new UsageError("USAGE", `${what} must be a number of seconds, not ${text}`);
+}

@@ -215,10 +215,15 @@ function requireCpus(source: EventSource, world: World): void {
 
 const offers = (source: EventSource, hook: WantedHook): boolean =>
   source.events === null || source.events.some(({ kind, name }) => kind === hook.kind && name === hook.name);
+    currentEvent: () => world.currentEvent(),
 
 /** Programs were compiled for one layout of an event, the input may have another. Kernel: perf_event_attach_bpf_prog(). */
 function requireLayout(hooks: Hooks, source: EventSource): void {
-  for (const { kind, name, ctxBytes, type } of source.events ?? []) {
+  for (const { kind, name } of hooks.wanted()) {
+    const offered = source.events?.find((event) => event.kind === kind && event.name === name);
+    const described = offered ?? source.describe?.(kind, name) ?? null;
+    if (described === null) continue;
+    const { ctxBytes, type } = described;
     for (const { program } of hooks.get(kind, name).links) {
       const { manifest } = program;
       if (manifest.ctxType !== undefined && type) requireFields(manifest.name, manifest.ctxType, name, type);

@@ -38,6 +38,8 @@ export interface EventBatch {
   readonly count: number;
 }
 
+  /** EVENT that the calling thread runs programs for: readForeign() is asked on its behalf. 0: none, or another thread asks */
+  currentEvent(): number;
 /** An event that the input carries or can carry. */
 export interface SourceEvent {
   readonly kind: HookKind;
@@ -83,6 +85,8 @@ export interface EventSource {
    */
   readForeign?(address: bigint, destination: number, bytes: number, space: "kernel" | "user"): number;
   /** losses so far */
+  /** Of a source that has too many events to list them, and `events` null: one of them, null where it is not known. */
+  describe?(kind: HookKind, name: string): SourceEvent | null;
   readonly lost: readonly SourceLoss[];
   readonly progress: SourceProgress;
   close(): Promise<void>;

@@ -227,8 +227,7 @@ export class World implements HelperHost {
 
   nowNs(): bigint {
     const { view } = this;
-    const cpu = view.getUint32(this.worker + WORKER.cpu, true);
-    const event = cpu === 0 ? 0 : view.getUint32(cpu + CPU.event, true);
+    const event = this.currentEvent();
     if (event === 0 || (view.getUint32(event + EVENT.flags, true) & EVENT_FLAG.liveClock) !== 0) return monotonicNs();
     return view.getBigUint64(event + EVENT.time, true);
   }
@@ -238,6 +237,13 @@ export class World implements HelperHost {
   }
 
   readAddress(low: number, high: number, destination: number, bytes: number, space: "kernel" | "user"): number {
+  /** Address of the EVENT under way, 0: none is. */
+  currentEvent(): number {
+    const { view } = this;
+    const cpu = view.getUint32(this.worker + WORKER.cpu, true);
+    return cpu === 0 ? 0 : view.getUint32(cpu + CPU.event, true);
+  }
+
     const read = space === "kernel" ? this.library.bpf_probe_read_kernel : this.library.bpf_probe_read_user;
     return read(destination, bytes, joinU64(low, high)) === 0 ? 0 : -ERRNO.EFAULT;
   }

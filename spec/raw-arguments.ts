@@ -230,3 +230,8 @@ const BY_EVENT = new Map(ROWS.map((entry) => [entry.event, entry]));
 
 /** By the recorded tracepoint, `system/name`. */
 export const rawArgumentsOfEvent = (event: string): RawArguments | undefined => BY_EVENT.get(event);
+
+const BY_NAME = new Map(ROWS.map((entry) => [entry.name, entry]));
+
+/** By the name of the raw tracepoint. */
+export const rawArgumentsOf = (name: string): RawArguments | undefined => BY_NAME.get(name);

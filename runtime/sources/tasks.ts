@@ -1,11 +1,12 @@
 /**
- * The tasks behind a recording's events, as TASK blocks in the arena. Who a thread was at an event's time follows from the
- * COMM and FORK records before it; so they must be applied in order of time, between the events.
+ * The tasks behind a source's events, as TASK blocks in the arena. Who a thread was at an event's time follows from the
+ * records of forks and new names before it; so they must be applied in order of time, between the events.
  *
  * A block that an event of the current batch may point to is never changed: a new name makes a new block, and the old one
  * is reused after the next release().
  */
 import { COMM_BYTES, TASK } from "../../spec/index.ts";
+import { type TaskInfo, writeTask } from "../task.ts";
 import type { ArenaMemory } from "./memory.ts";
 
 /** Blocks that are allocated at once. */
@@ -42,6 +43,23 @@ export class TaskTable {
     return this.#set(tid, this.#create(pid, tid, `:${tid}`));
   }
 
+  /** Address of the thread's block, 0: nothing is known of it. */
+  known(tid: number): number {
+    return this.#find(tid);
+  }
+
+  /** All of a thread at once. */
+  define(task: TaskInfo): number {
+    const block = this.#allocate();
+    writeTask(this.#memory.world.view, block, task);
+    return task.pid === 0 ? block : this.#set(task.pid, block);
+  }
+
+  /** Nothing is known of the thread any more: another may get its number. */
+  forget(tid: number): void {
+    if (this.#find(tid) !== 0) this.#set(tid, 0);
+  }
+
   /** COMM: the thread has a new name. `comm` is its address in the arena, zero-terminated or `bytes` long. */
   rename(pid: number, tid: number, comm: number, bytes: number): void {
     if (tid === 0) return;
@@ -68,7 +86,8 @@ export class TaskTable {
     const word = block >>> 2;
     words[word + TASK.pid / 4] = tid;
     words[word + TASK.tgid / 4] = pid;
-    words[word + TASK.ppid / 4] = parentPid;
+    // a thread of the same process has the same parent
+    if (pid !== parentPid) words[word + TASK.ppid / 4] = parentPid;
     words[word + TASK.startTimeNs / 4] = timeLow;
     words[word + TASK.startTimeNs / 4 + 1] = timeHigh;
     this.#set(tid, block);

@@ -56,6 +56,7 @@ export function makeWorld(cpus: number, maximumPages = 4096): TestWorld {
       allocate,
       free: () => {},
     }),
+    currentEvent: () => 0,
     signal: new AbortController().signal,
   };
 }

@@ -1,0 +1,120 @@
+/** `bpfjit trace OBJ [-p PID | -- CMD…]`: an object's programs on a live process; records as they come, maps at the end. */
+import { type LiveSource, load, type MapRecord, openLive, type RunSummary } from "../../api/index.ts";
+import { BpfError, UsageError } from "../../base/index.ts";
+import { type CacheArguments, cacheOf } from "../cache.ts";
+import { EXIT } from "../exit.ts";
+import { parseCount, parseSeconds, readInputFile } from "../input.ts";
+import { MapScreen } from "../map-screen.ts";
+import type { CommonOptions } from "../options.ts";
+import { describeError } from "../output.ts";
+import {
+  parseRecordTypes,
+  printLoss,
+  printMaps,
+  printRecord,
+  printSummary,
+  printTrace,
+  type ReportArguments,
+} from "../report.ts";
+import { isPiped, outputOpener } from "../sink.ts";
+import { readTargetFor, type TargetArguments } from "../target.ts";
+
+interface TraceOptions extends CommonOptions, TargetArguments, ReportArguments, CacheArguments {
+  readonly pid?: string;
+  readonly prog?: readonly string[];
+  readonly opt?: string;
+  readonly duration?: string;
+  readonly maxEvents?: string;
+  readonly interval?: string;
+  readonly bufferSize?: string;
+}
+
+/** What ends it from outside. A second one ends it at once; what was made in tracefs goes all the same. */
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const STANDARD_ERROR = 2;
+const MOST = Number.MAX_SAFE_INTEGER;
+
+export async function trace(path: string, command: readonly string[], options: TraceOptions): Promise<void> {
+  if ((options.pid === undefined) === (command.length === 0)) {
+    throw new UsageError("USAGE", "give a process with -p, or a command behind --", {
+      hint: "bpfjit trace OBJ -p PID, or bpfjit trace OBJ -- CMD ARGS",
+    });
+  }
+  const types = parseRecordTypes(options.type ?? []);
+  const optimize = options.opt === undefined ? "tiered" : (parseCount(options.opt, "--opt", 0, 3) as 0 | 1 | 2 | 3);
+  const interval = options.interval === undefined ? null : parseSeconds(options.interval, "--interval");
+  const openOutput = outputOpener(options);
+  const source = openLive({
+    ...(options.pid === undefined ? { command } : { pid: parseCount(options.pid, "-p", 1, MOST) }),
+    // standard output is for records alone where another program reads it
+    ...((options.json || isPiped(options)) && { commandOutput: STANDARD_ERROR }),
+    duration: options.duration === undefined ? undefined : parseSeconds(options.duration, "--duration"),
+    maxEvents: options.maxEvents === undefined ? undefined : parseCount(options.maxEvents, "--max-events", 1, MOST),
+    bufferKilobytes:
+      options.bufferSize === undefined ? undefined : parseCount(options.bufferSize, "--buffer-size", 8, 1 << 22),
+  });
+  let isInterrupted = false;
+  const onSignal = (): void => {
+    if (isInterrupted) process.exit(EXIT.interrupted);
+    isInterrupted = true;
+    source.stop();
+  };
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+  const bytes = readInputFile(path);
+  const object = await load(bytes, {
+    name: path,
+    optimize,
+    runtimeOptions: { cpus: source.cpus, trace: (line) => screen.above(() => printTrace(line, options)) },
+    ...(options.prog && { programs: options.prog }),
+    ...cacheOf(options),
+    ...readTargetFor(bytes, options),
+  });
+  const screen = new MapScreen(object, options, interval);
+  try {
+    for (const name of options.map ?? []) object.map(name);
+    const output = openOutput?.() ?? null;
+    const summary = await object.run(source, {
+      types,
+      // what goes to a file is not printed
+      ...(output !== null
+        ? { output }
+        : { onRecord: (record: MapRecord) => screen.above(() => printRecord(record, options)) }),
+      onLost: (map, count) => screen.above(() => printLoss(map, count, options)),
+      onProgress: () => screen.refresh(),
+    });
+    screen.close();
+    printMaps(object, options);
+    reportEnd(source, summary, options);
+    for (const { name, links, manifest } of Object.values(object.programs))
+      if (links.length === 0 && !options.quiet) warnUnattached(name, manifest.type);
+    process.exitCode = isInterrupted ? EXIT.interrupted : EXIT.done;
+  } finally {
+    screen.close();
+    for (const signal of SIGNALS) process.removeListener(signal, onSignal);
+    object.close();
+  }
+}
+
+function reportEnd(source: LiveSource, summary: RunSummary, options: TraceOptions): void {
+  const { status, cpuSeconds } = source;
+  const share = cpuSeconds / summary.seconds;
+  const command = options.pid === undefined ? { command: status } : {};
+  const ending = options.pid === undefined ? `; ${commandText(status)}` : "";
+  printSummary(summary, options, {
+    fields: { cpuSeconds, cpuShare: share, ...command },
+    text: `; bpfjit used ${cpuSeconds.toFixed(2)} s of a CPU (${(share * 100).toFixed(1)} %)${ending}`,
+  });
+}
+
+function commandText(status: LiveSource["status"]): string {
+  if (status === null) return "the command runs on";
+  return status.signal === null ? `the command ended with ${status.exitCode}` : `${status.signal} ended the command`;
+}
+
+/** A program whose section names no event, a packet filter for instance. */
+function warnUnattached(program: string, type: string): void {
+  const error = new BpfError("CAPTURE_EVENT_MISSING", `no event of a process runs program ${program} of type ${type}`, {
+    hint: "run it on one input: bpfjit test-run",
+  });
+  process.stderr.write(`${describeError(error)}\n`);
+}
