@@ -41,7 +41,7 @@ export interface HookHome {
   readonly world: World;
   readonly devices: readonly Device[];
   readonly pins: LinkPins;
-  /** the time of every run is measured */
+  /** the time of runs is measured */
   readonly timed: boolean;
 }
 
@@ -212,7 +212,7 @@ export class Hook {
         view.setBigUint64(record + word, BigInt(this.counter(link, word)), true);
       }
     });
-    const compiled = links.length === 1 && !this.#home.timed ? links[0]!.program.batchIndex + 1 : 0;
+    const compiled = links.length === 1 ? links[0]!.program.batchIndex + 1 : 0;
     const old = this.#records;
     this.#records = records;
     this.#links = links;

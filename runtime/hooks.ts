@@ -38,8 +38,8 @@ export class Hooks implements HookHome {
   }
 
   /**
-   * Whether the time of every run is measured (Link.ns), as the kernel does while bpf_stats is enabled. It costs two calls
-   * into JavaScript a run, so it is off.
+   * Whether the time of runs is measured (Link.ns), as the kernel does while bpf_stats is enabled. It costs two calls into
+   * JavaScript a run, or a stretch of events of one CPU and a hook with one program, so it is off. Runtime.enableStats()
    */
   get timed(): boolean {
     return this.#timed;
@@ -47,7 +47,7 @@ export class Hooks implements HookHome {
   set timed(timed: boolean) {
     if (timed === this.#timed) return;
     this.#timed = timed;
-    for (const hook of this) hook.refresh();
+    this.world.settle();
     this.world.view.setUint32(NULL_GUARD_BYTES + RUNTIME.timed, timed ? 1 : 0, true);
   }
 

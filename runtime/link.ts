@@ -5,6 +5,17 @@ import { AttachError } from "../base/index.ts";
 import { type HookKind, hookSpec, LINK, type ProgramManifest, type ProgramTypeName } from "../spec/index.ts";
 import type { Hook } from "./hook.ts";
 
+/** As `bpftool prog` shows them: run_cnt, recursion_misses and run_time_ns. Kernel: struct bpf_prog_stats. */
+export interface RunCounts {
+  readonly runs: number;
+  /** runs that did not start, for want of stack */
+  readonly misses: number;
+  /** of the runs that were measured: Runtime.enableStats() */
+  readonly ns: number;
+}
+
+const NO_RUNS: RunCounts = { runs: 0, misses: 0, ns: 0 };
+
 /** A program that is linked and can be attached. */
 export interface Attachable {
   readonly manifest: ProgramManifest;
@@ -13,6 +24,8 @@ export interface Attachable {
   /** slot of its batch loop */
   readonly batchIndex: number;
   readonly closed: boolean;
+  /** Counts of a link that runs it no more. */
+  keepCounts(counts: RunCounts): void;
 }
 
 export interface AttachOptions {
@@ -36,19 +49,15 @@ export interface LinkInfo {
   readonly pins: readonly string[];
 }
 
-interface Counters {
-  readonly runs: number;
-  readonly misses: number;
-  readonly ns: number;
-}
-
 export class Link {
   readonly hook: Hook;
   readonly cookie: bigint;
   readonly id: number;
   #program: Attachable;
   /** at the time of the detach */
-  #last: Counters | null = null;
+  #last: RunCounts | null = null;
+  /** when its program took the place of another */
+  #before = NO_RUNS;
   readonly #pins = new Set<string>();
   #released = false;
 
@@ -73,6 +82,11 @@ export class Link {
   /** Time of the runs that were measured (Hooks.timed). */
   get ns(): number {
     return this.#last?.ns ?? this.hook.counter(this, LINK.ns);
+  }
+  /** What its program did through it. */
+  get programCounts(): RunCounts {
+    const { runs, misses, ns } = this.#before;
+    return { runs: this.runs - runs, misses: this.misses - misses, ns: this.ns - ns };
   }
   get detached(): boolean {
     return this.#last !== null;
@@ -110,6 +124,9 @@ export class Link {
       this.#program = before;
       throw error;
     }
+    before.keepCounts(this.programCounts);
+    const { runs, misses, ns } = this;
+    this.#before = { runs, misses, ns };
   }
 
   /** A name that keeps it attached when its owner disposes of it. EEXIST where the name is taken. */
@@ -129,6 +146,7 @@ export class Link {
   detach(): void {
     if (this.#last !== null) return;
     const { runs, misses, ns } = this;
+    this.#program.keepCounts(this.programCounts);
     this.hook.remove(this);
     this.#last = { runs, misses, ns };
     for (const name of this.#pins) this.hook.pins.remove(name);

@@ -6,7 +6,7 @@ import { writeEvent } from "./event.ts";
 import type { Hook } from "./hook.ts";
 import type { Hooks } from "./hooks.ts";
 import { callingTask, monotonicNs } from "./host.ts";
-import type { Attachable, AttachOptions, Link } from "./link.ts";
+import type { Attachable, AttachOptions, Link, RunCounts } from "./link.ts";
 import type { ProgArrayMap } from "./maps/index.ts";
 import type { ProfiledCode } from "./profile/code.ts";
 import { Room } from "./room.ts";
@@ -39,7 +39,8 @@ export class LinkedProgram implements Attachable {
   /** what a prog array shows of it */
   readonly id: number;
   readonly #home: ProgramHome;
-  #testRuns = 0;
+  /** of test runs, and of links that it had */
+  #counts: RunCounts = { runs: 0, misses: 0, ns: 0 };
   #closed = false;
 
   constructor(
@@ -67,9 +68,18 @@ export class LinkedProgram implements Attachable {
     return [...this.#home.hooks].flatMap((hook) => hook.links.filter((link) => link.program === this));
   }
 
-  /** Times that it ran: test runs, and events of the links that it has. */
+  /** Times that it ran: test runs, and events of its links. A tail call is no run. */
   get runs(): number {
-    return this.links.reduce((sum, link) => sum + link.runs, this.#testRuns);
+    return this.stats.runs;
+  }
+
+  /** What the kernel counts of a program; the time while Runtime.enableStats() holds. */
+  get stats(): RunCounts {
+    return this.links.map(({ programCounts }) => programCounts).reduce(sumOf, this.#counts);
+  }
+
+  keepCounts(counts: RunCounts): void {
+    this.#counts = sumOf(this.#counts, counts);
   }
 
   /** Attaches to `hook`, or to the hook that the section name says. */
@@ -132,11 +142,12 @@ export class LinkedProgram implements Attachable {
       });
     }
     const batch = world.table.get(this.batchIndex) as BatchFunction;
-    this.#testRuns += repeat;
     const started = monotonicNs();
     for (let left = repeat - 1; left > 0; ) left -= world.runBatch(this.name, batch, events, Math.min(left, portion));
     const r0 = world.runProgram(this.tableIndex, events);
-    const durationNs = Math.round(Number(monotonicNs() - started) / repeat);
+    const elapsedNs = Number(monotonicNs() - started);
+    this.keepCounts({ runs: repeat, misses: 0, ns: this.#home.hooks.timed ? elapsedNs : 0 });
+    const durationNs = Math.round(elapsedNs / repeat);
     return { retval: Number(r0 & 0xffff_ffffn), r0, ...context.finish(), repeat, durationNs };
   }
 
@@ -158,3 +169,9 @@ export class LinkedProgram implements Attachable {
     if (this.#closed) throw new UsageError("CLOSED", `program ${this.name} is closed`);
   }
 }
+
+const sumOf = (one: RunCounts, other: RunCounts): RunCounts => ({
+  runs: one.runs + other.runs,
+  misses: one.misses + other.misses,
+  ns: one.ns + other.ns,
+});

@@ -55,6 +55,7 @@ export class Runtime {
   readonly #running = new Set<Promise<unknown>>();
   readonly #abort = new AbortController();
   readonly #crew: Crew | null;
+  #statistics = 0;
 
   constructor(options: RuntimeOptions) {
     const { workers = 0, trace } = options;
@@ -145,6 +146,24 @@ export class Runtime {
     } finally {
       this.#running.delete(run);
     }
+  }
+
+  /**
+   * Measures the time of runs (LinkedProgram.stats, Link.ns) until what it returns is disposed of. Runs are always counted.
+   * Kernel: BPF_ENABLE_STATS.
+   */
+  enableStats(): Disposable {
+    this.#requireOpen();
+    this.#statistics += 1;
+    this.hooks.timed = true;
+    let isEnabled = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (isEnabled) this.#statistics -= 1;
+        isEnabled = false;
+        if (this.#statistics === 0) this.hooks.timed = false;
+      },
+    };
   }
 
   /**

@@ -17,7 +17,7 @@ export const RUNTIME = {
   atomicLock: 0,
   /** workers besides the main one: where it is 0 nobody else runs, and locks are not taken */
   threads: 4,
-  /** 1: the time of every run is measured (LINK.ns); then no hook hands a stretch of events to a compiled loop */
+  /** 1: time is measured (LINK.ns): of every run, or of the stretch of events that a hook hands to a compiled loop */
   timed: 8,
   /** where members of the target's sk_buff and xdp_buff lie, plus one; 0: not known */
   skbData: 12,

@@ -74,13 +74,15 @@
     (i32.mul (i32.load offset={HOOK.linkCount} (local.get $hook)) (i32.const {LINK.bytes}))))
 
 ;; The hook's only program, in its own loop. Runs are counted when the loop returns; who looks before that asks
-;; CPU.uncounted (World.countRuns). The link's record stays where it is until the run is over, also when it is detached.
+;; CPU.uncounted (World.countRuns). The link's record stays where it is until the run is over, also when it is detached. Where
+;; time is measured, it is that of the whole loop.
 (func $run_compiled (param $cpu i32) (param $hook i32) (param $event i32) (param $end i32) (result i32)
-  (local $link i32)
+  (local $link i32) (local $started i64)
   (local.set $link (i32.load offset={HOOK.links} (local.get $hook)))
   (i32.store offset={CPU.link} (local.get $cpu) (local.get $link))
   (i64.store offset={CPU.cookie} (local.get $cpu) (i64.load offset={LINK.cookie} (local.get $link)))
   (i32.store offset={CPU.uncounted} (local.get $cpu) (local.get $event))
+  (if (i32.load (i32.const {RUNTIME_TIMED})) (then (local.set $started (call $clock))))
   (local.set $event
     (i32.add
       (local.get $event)
@@ -90,6 +92,7 @@
           (i32.div_u (i32.sub (local.get $end) (local.get $event)) (i32.const {EVENT.bytes}))
           (i32.sub (i32.load offset={HOOK.batch} (local.get $hook)) (i32.const 1)))
         (i32.const {EVENT.bytes}))))
+  (if (i64.ne (local.get $started) (i64.const 0)) (then (call $add_time (local.get $link) (local.get $started))))
   (i64.store offset={LINK.runs} (local.get $link)
     (i64.add
       (i64.load offset={LINK.runs} (local.get $link))
@@ -137,17 +140,22 @@
       (local.set $link (i32.add (local.get $link) (i32.const {LINK.bytes})))
       (br $next))))
 
-;; The clock is the host's, so what is measured includes two calls into it.
+;; The clock is the host's, so what is measured includes a call into it.
 (func $run_timed (param $link i32) (param $ctx i32)
   (local $started i64)
-  (call $host_now)
-  (local.set $started (i64.load offset={WORKER.result} (global.get $worker)))
+  (local.set $started (call $clock))
   (drop
     (call_indirect $table (type $program)
       (local.get $ctx)
       (i32.load offset={LINK.program} (local.get $link))))
+  (call $add_time (local.get $link) (local.get $started)))
+
+(func $clock (result i64)
   (call $host_now)
+  (i64.load offset={WORKER.result} (global.get $worker)))
+
+(func $add_time (param $link i32) (param $started i64)
   (i64.store offset={LINK.ns} (local.get $link)
     (i64.add
       (i64.load offset={LINK.ns} (local.get $link))
-      (i64.sub (i64.load offset={WORKER.result} (global.get $worker)) (local.get $started)))))
+      (i64.sub (call $clock) (local.get $started)))))
