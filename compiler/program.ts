@@ -112,6 +112,8 @@ export const POINTER = {
   btf: 64,
   /** a map itself: the fields of the kernel's struct */
   map: 128,
+  /** an object on the stack that would lie right above the frame, where the kernel lets a call look for it */
+  aboveFrame: 256,
 } as const;
 
 /** What the verifier knows of one instruction, over all paths that reach it. */

@@ -41,6 +41,12 @@ export function checkProgram(program: LowerableProgram): void {
 
 /** What only a kernel has: the struct behind a map, its own variables. `pointer`: bits of POINTER. */
 function requireMemory({ name, section }: Program, insn: Insn, insnIndex: number, pointer: number): void {
+  if (pointer & POINTER.aboveFrame) {
+    const feature = "objects above the frame";
+    throw new UnsupportedError("UNSUPPORTED_FEATURE", feature, `${feature}: the kernel reads what is not the program's`, {
+      where: { program: name, section, insnIndex },
+    });
+  }
   const isVariable = isWideImmediate(insn) && insn.src === PSEUDO_LD.BTF_ID;
   if (!isVariable && (pointer & POINTER.map) === 0) return;
   const feature = isVariable ? "address of a kernel variable" : "fields of a map";

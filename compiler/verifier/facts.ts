@@ -14,7 +14,7 @@ export const OUTCOME = { TAKEN: 1, FALLTHROUGH: 2 } as const;
  */
 export class FactsBuilder {
   readonly seen: Uint8Array;
-  readonly #pointer: Uint8Array;
+  readonly #pointer: Uint16Array;
   readonly #alignment: Uint8Array;
   readonly #ctxOffset: Int32Array;
   readonly #map: Int32Array;
@@ -23,7 +23,7 @@ export class FactsBuilder {
 
   constructor(slots: number) {
     this.seen = new Uint8Array(slots);
-    this.#pointer = new Uint8Array(slots);
+    this.#pointer = new Uint16Array(slots);
     this.#alignment = new Uint8Array(slots).fill(8);
     this.#ctxOffset = new Int32Array(slots).fill(NONE);
     this.#map = new Int32Array(slots).fill(NONE);

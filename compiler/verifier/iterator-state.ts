@@ -1,5 +1,6 @@
 /** What is asked of iterators on the stack when states are compared and printed. The rules of their life: iterators.ts. */
 import type { IteratorInfo } from "./register.ts";
+import { objectSlot } from "./stack-object.ts";
 import { BYTE, byteKind, type State } from "./state.ts";
 
 /** Of the names of the structs that iterators are. */
@@ -23,5 +24,5 @@ export function iteratorsStepped(old: State, state: State): boolean {
 export function isActiveIterator(state: State): boolean {
   const reg = state.registers[1]!;
   const off = reg.off + Number(BigInt.asIntN(64, reg.value.tnum.value));
-  return state.frames[reg.frame]!.slot((-off - 1) >> 3).reg.iterator?.state === "active";
+  return state.frames[reg.frame]!.slot(objectSlot(off)).reg.iterator?.state === "active";
 }

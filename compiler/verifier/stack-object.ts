@@ -2,6 +2,7 @@
  * Objects that live in whole slots of the stack and that only functions look into: where one may lie.
  * Kernel: stack_slot_obj_get_spi(), is_spi_bounds_valid().
  */
+import { POINTER } from "../program.ts";
 import type { Env } from "./env.ts";
 import type { RegState } from "./register.ts";
 import { constantOf } from "./scalar.ts";
@@ -30,12 +31,16 @@ export function objectPlace(
     return "misplaced";
   }
   const off = reg.off + Number(BigInt.asIntN(64, variable));
-  // The kernel divides towards zero: right above the frame counts as its first slot.
-  const slot = off === 0 ? 0 : slotIndexOf(off);
+  const slot = objectSlot(off);
   if (off % SLOT_BYTES !== 0 || slot + 1 < slots) {
     env.log.line(`cannot pass in ${kind} at an offset=${off}`);
     return "misplaced";
   }
+  // What runs programs refuses this one: the function would work on memory that is not the frame's.
+  if (off === 0) env.facts.access(env.insnIndex, POINTER.aboveFrame, SLOT_BYTES);
   const frame = frameOf(env, reg);
   return slot < frame.stack.length ? { frame, slot } : "unused";
 }
+
+/** The kernel divides towards zero: right above the frame counts as its first slot. */
+export const objectSlot = (off: number): number => (off === 0 ? 0 : slotIndexOf(off));
