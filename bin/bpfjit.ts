@@ -63,6 +63,7 @@ function buildProgram(): Command {
     .option("--duration <seconds>", "end after so long")
     .option("--max-events <count>", "end after so many events")
     .option("--interval <seconds>", "print maps every so often, not only at the end")
+    .option("--user-memory <mode>", "of the process, as programs read it: capture, strict, proc or none", "capture")
     .option("--buffer-size <kilobytes>", "of the kernel's ring of each CPU (default: 8192, less with many CPUs)")
     .option("--opt <level>", "optimisation of the compiled code, 0 to 3 (default: better code once programs run much)")
     .action(async (object, words, options) => (await import("./commands/trace.ts")).trace(object, words, options));

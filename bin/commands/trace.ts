@@ -1,5 +1,13 @@
 /** `bpfjit trace OBJ [-p PID | -- CMD…]`: an object's programs on a live process; records as they come, maps at the end. */
-import { type LiveSource, load, type MapRecord, openLive, type RunSummary } from "../../api/index.ts";
+import {
+  type LiveSource,
+  load,
+  type MapRecord,
+  openLive,
+  type RunSummary,
+  USER_MEMORY_MODES,
+  type UserMemoryMode,
+} from "../../api/index.ts";
 import { BpfError, UsageError } from "../../base/index.ts";
 import { type CacheArguments, cacheOf } from "../cache.ts";
 import { EXIT } from "../exit.ts";
@@ -27,6 +35,7 @@ interface TraceOptions extends CommonOptions, TargetArguments, ReportArguments, 
   readonly maxEvents?: string;
   readonly interval?: string;
   readonly bufferSize?: string;
+  readonly userMemory?: string;
 }
 
 /** What ends it from outside. A second one ends it at once; what was made in tracefs goes all the same. */
@@ -48,6 +57,7 @@ export async function trace(path: string, command: readonly string[], options: T
     ...(options.pid === undefined ? { command } : { pid: parseCount(options.pid, "-p", 1, MOST) }),
     // standard output is for records alone where another program reads it
     ...((options.json || isPiped(options)) && { commandOutput: STANDARD_ERROR }),
+    userMemory: parseUserMemory(options.userMemory),
     duration: options.duration === undefined ? undefined : parseSeconds(options.duration, "--duration"),
     maxEvents: options.maxEvents === undefined ? undefined : parseCount(options.maxEvents, "--max-events", 1, MOST),
     bufferKilobytes:
@@ -95,13 +105,19 @@ export async function trace(path: string, command: readonly string[], options: T
   }
 }
 
+function parseUserMemory(text: string | undefined): UserMemoryMode | undefined {
+  const mode = USER_MEMORY_MODES.find((each) => each === text);
+  if (mode !== undefined || text === undefined) return mode;
+  throw new UsageError("USAGE", `--user-memory is ${USER_MEMORY_MODES.join(", ")}, not ${text}`);
+}
+
 function reportEnd(source: LiveSource, summary: RunSummary, options: TraceOptions): void {
   const { status, cpuSeconds } = source;
   const share = cpuSeconds / summary.seconds;
   const command = options.pid === undefined ? { command: status } : {};
   const ending = options.pid === undefined ? `; ${commandText(status)}` : "";
   printSummary(summary, options, {
-    fields: { cpuSeconds, cpuShare: share, ...command },
+    fields: { cpuSeconds, cpuShare: share, userReads: source.userReads, ...command },
     text: `; bpfjit used ${cpuSeconds.toFixed(2)} s of a CPU (${(share * 100).toFixed(1)} %)${ending}`,
   });
 }

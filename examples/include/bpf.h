@@ -40,10 +40,13 @@ static long (*const map_update)(void *map, const void *key, const void *value, u
 static long (*const map_delete)(void *map, const void *key) = (void *)3;
 static u64 (*const ktime_get_ns)(void) = (void *)5;
 static u64 (*const get_current_pid_tgid)(void) = (void *)14;
+static u64 (*const get_current_uid_gid)(void) = (void *)15;
 static long (*const get_current_comm)(void *to, u32 bytes) = (void *)16;
 static long (*const perf_event_output)(void *ctx, void *map, u64 flags, void *data, u64 bytes) = (void *)25;
+static long (*const probe_read_user)(void *to, u32 bytes, const void *from) = (void *)112;
 static long (*const probe_read_user_str)(void *to, u32 bytes, const void *from) = (void *)114;
 static long (*const probe_read_kernel_str)(void *to, u32 bytes, const void *from) = (void *)115;
+static long (*const ringbuf_output)(void *map, void *data, u64 bytes, u64 flags) = (void *)130;
 static void *(*const ringbuf_reserve)(void *map, u64 bytes, u64 flags) = (void *)131;
 static void (*const ringbuf_submit)(void *record, u64 flags) = (void *)132;
 
@@ -90,6 +93,23 @@ struct sched_process_exit {
 	char comm[COMM_BYTES];
 	s32 pid;
 	s32 prio;
+};
+
+struct sys_enter_execve {
+	struct trace_head head;
+	s32 __syscall_nr;
+	u32 : 32;
+	const char *filename;
+	const char *const *argv;
+	const char *const *envp;
+};
+
+/* of every system call */
+struct sys_exit {
+	struct trace_head head;
+	s32 __syscall_nr;
+	u32 : 32;
+	s64 ret;
 };
 
 struct sys_enter_openat {

@@ -2,6 +2,14 @@
 export { parseFormat } from "./format.ts";
 export { bytesInput, type CaptureInput, fileInput, streamInput } from "./input.ts";
 export { compareLayout, requireLayout } from "./layout.ts";
-export { type ChildStatus, type LiveOptions, LiveSource, openLive } from "./live/index.ts";
+export {
+  type ChildStatus,
+  type LiveOptions,
+  LiveSource,
+  openLive,
+  USER_MEMORY_MODES,
+  type UserMemoryMode,
+  type UserReads,
+} from "./live/index.ts";
 export { openPerfData } from "./perf-data/index.ts";
 export { tracefsFormats } from "./tracefs.ts";
