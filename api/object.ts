@@ -178,13 +178,17 @@ export class LoadedObject {
     });
   }
 
-  /** Attaches every program whose section names its hook and that has no link yet. A failure detaches what it attached. */
+  /**
+   * Attaches every program whose section names its hook and that has no link yet; iterators wait for who reads them. A failure
+   * detaches what it attached.
+   */
   attach(): Link[] {
     const links: Link[] = [];
     try {
       for (const program of Object.values(this.programs)) {
         const { attachTarget } = program.manifest;
-        const named = hookOfProgram(program.manifest) !== null && attachTarget !== null && attachTarget !== "";
+        const hook = hookOfProgram(program.manifest);
+        const named = hook !== null && hook.kind !== "iter" && attachTarget !== null && attachTarget !== "";
         if (named && program.links.length === 0) links.push(program.attach());
       }
       return links;

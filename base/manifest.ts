@@ -167,6 +167,7 @@ function isProgram(value: unknown): boolean {
     isCount(value.insns) &&
     isAbsentOr(value.ctxBytes, isCount) &&
     isAbsentOr(value.memoryBytes, isCount) &&
+    isAbsentOr(value.bufferBytes, (bytes) => isObject(bytes) && isCount(bytes.readOnly) && isCount(bytes.writable)) &&
     isList(value.helpers, isText) &&
     isList(value.maps, isCount) &&
     isList(value.records, (entry) => isObject(entry) && isCount(entry.map))

@@ -2,7 +2,7 @@
  * What flows through the compiler: a program as the object layer leaves it (relocated, subprograms appended, as libbpf
  * would hand it to the kernel), and the same program verified, with what the verifier learned.
  */
-import type { AttachTypeName, CType, MapSpec, ProgramTypeName } from "../spec/index.ts";
+import type { AttachTypeName, BufferBytes, CType, MapSpec, ProgramTypeName } from "../spec/index.ts";
 import type { Insn } from "./asm/instruction.ts";
 import type { Btf } from "./object/btf/btf.ts";
 
@@ -139,6 +139,8 @@ export interface ProgramFacts {
   readonly insns: readonly (InsnFacts | null)[];
   /** instructions processed on the way */
   readonly processedInsns: number;
+  /** of buffers whose length is not known here: bytes that some path reads or writes, from their start, see checkBufferAccess() */
+  readonly bufferBytes: BufferBytes;
   /** bytes of stack by function, rounded up to 8, in the order of `functions` */
   readonly stackBytes: readonly number[];
 }

@@ -53,16 +53,16 @@ function traceLine(
   return length;
 }
 
-const isArgumentBlock = (data: number, bytes: number): boolean =>
+export const isArgumentBlock = (data: number, bytes: number): boolean =>
   bytes % 8 === 0 && bytes <= LIMITS.bprintfArguments * 8 && (bytes === 0 || data !== 0);
 
 /** The bytes before the zero; null where there is none within `most` bytes. */
-function stringAt(host: HelperHost, address: number, most: number): Uint8Array | null {
+export function stringAt(host: HelperHost, address: number, most: number): Uint8Array | null {
   const end = host.bytes.indexOf(0, address);
   return end < 0 || end >= address + most ? null : host.bytes.slice(address, end);
 }
 
-function argumentsAt(host: HelperHost, address: number, count: number): FormatArguments {
+export function argumentsAt(host: HelperHost, address: number, count: number): FormatArguments {
   return {
     count,
     low: (index) => host.view.getUint32(address + 8 * index, true),

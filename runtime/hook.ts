@@ -3,7 +3,7 @@
  * attachment, and the batch driver of the library walks them. Programs come in through the interface `Attachable`, so that
  * this file knows nothing of objects.
  */
-import { AttachError } from "../base/index.ts";
+import { AttachError, UsageError } from "../base/index.ts";
 import {
   type AttachTypeName,
   EVENT,
@@ -17,6 +17,7 @@ import {
 } from "../spec/index.ts";
 import type { Device } from "./device.ts";
 import { writeEvent } from "./event.ts";
+import { Iteration, type IterationOptions, type IteratorTarget, iteratorTarget } from "./iter/index.ts";
 import { type Attachable, type AttachOptions, Link, type LinkPins } from "./link.ts";
 import { GivenMemory, type MemoryAt } from "./memory.ts";
 import { type Payload, payloadBytes } from "./payload.ts";
@@ -82,7 +83,10 @@ export class Hook {
   /** A failed attach leaves nothing behind. The same program may be attached more than once. */
   attach(program: Attachable, options: AttachOptions = {}): Link {
     this.requireFit(program);
-    const link = new Link(this, program, BigInt.asUintN(64, options.cookie ?? 0n), this.#world.arena.takeId());
+    const iterator = this.kind === "iter" ? iteratorTarget(this.#world, this.name, options) : null;
+    iterator?.requireFit(program.manifest);
+    const cookie = BigInt.asUintN(64, options.cookie ?? 0n);
+    const link = new Link(this, program, { cookie, id: this.#world.arena.takeId(), iterator });
     this.#setLinks([...this.#links, link]);
     return link;
   }
@@ -95,6 +99,34 @@ export class Hook {
   /** Link.detach() calls it. */
   remove(link: Link): void {
     this.#setLinks(this.#links.filter((other) => other !== link));
+  }
+
+  /** Link.iterate() calls it. */
+  iterate(link: Link, target: IteratorTarget, options: IterationOptions): Iteration {
+    const { program } = link;
+    return new Iteration(
+      this.#world,
+      {
+        name: program.manifest.name,
+        tableIndex: program.tableIndex,
+        // the meta and the object, where BTF does not tell
+        argumentCount: program.manifest.argumentBytes?.length ?? 2,
+        isClosed: () => program.closed,
+        count: (ns) => this.#count(link, ns),
+      },
+      target,
+      options,
+    );
+  }
+
+  /** A run that the batch driver did not make. */
+  #count(link: Link, ns: bigint): void {
+    const index = this.#links.indexOf(link);
+    if (index < 0) return;
+    const { view } = this.#world;
+    const record = this.#records + index * LINK.bytes;
+    view.setBigUint64(record + LINK.runs, view.getBigUint64(record + LINK.runs, true) + 1n, true);
+    if (this.#home.timed) view.setBigUint64(record + LINK.ns, view.getBigUint64(record + LINK.ns, true) + ns, true);
   }
 
   /** A word of a link's record, as a number. */
@@ -117,6 +149,9 @@ export class Hook {
    */
   fire(given: Payload, options: FireOptions = {}): void {
     const world = this.#world;
+    if (hookSpec(this.kind).context === "iterator") {
+      throw new UsageError("USAGE", "iterators are not fired: read their links");
+    }
     const widths = this.#links.find(({ program }) => program.manifest.argumentBytes)?.program.manifest.argumentBytes;
     const payload = payloadBytes(this.kind, given, widths);
     const room = new Room(world, this.#devices);
@@ -175,6 +210,11 @@ export class Hook {
         `program ${manifest.name} of type ${manifest.type} does not fit ${this.kind} ${this.name}`,
         { where },
       );
+    }
+    // Kernel: bpf_iter_link_replace()
+    if (this.kind === "iter" && manifest.attachTarget !== this.name) {
+      const message = `program ${manifest.name} is for iterator ${manifest.attachTarget}, not ${this.name}`;
+      throw new AttachError("ATTACH_TYPE", message, { where });
     }
     // Kernel: perf_event_attach_bpf_prog() against trace_event_get_offsets(), bpf_probe_register()
     const read = manifest.ctxBytes ?? 0;

@@ -1,4 +1,5 @@
 export type { FireOptions, Hook } from "./hook.ts";
+export type { GivenElement, Iteration, IterationOptions, IteratorOptions } from "./iter/index.ts";
 export { KernelObject, KernelObjects, type KernelTypes, type KernelValue } from "./kernel/index.ts";
 export type { AttachOptions, Link, LinkInfo } from "./link.ts";
 export * from "./maps/index.ts";

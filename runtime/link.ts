@@ -4,6 +4,7 @@
 import { AttachError } from "../base/index.ts";
 import { type HookKind, hookSpec, LINK, type ProgramManifest, type ProgramTypeName } from "../spec/index.ts";
 import type { Hook } from "./hook.ts";
+import type { Iteration, IterationOptions, IteratorOptions, IteratorTarget } from "./iter/index.ts";
 
 /** As `bpftool prog` shows them: run_cnt, recursion_misses and run_time_ns. Kernel: struct bpf_prog_stats. */
 export interface RunCounts {
@@ -28,7 +29,7 @@ export interface Attachable {
   keepCounts(counts: RunCounts): void;
 }
 
-export interface AttachOptions {
+export interface AttachOptions extends IteratorOptions {
   /** what bpf_get_attach_cookie() answers, unsigned; default 0 */
   readonly cookie?: bigint | undefined;
 }
@@ -53,6 +54,7 @@ export class Link {
   readonly hook: Hook;
   readonly cookie: bigint;
   readonly id: number;
+  readonly #iterator: IteratorTarget | null;
   #program: Attachable;
   /** at the time of the detach */
   #last: RunCounts | null = null;
@@ -61,11 +63,16 @@ export class Link {
   readonly #pins = new Set<string>();
   #released = false;
 
-  constructor(hook: Hook, program: Attachable, cookie: bigint, id: number) {
+  constructor(
+    hook: Hook,
+    program: Attachable,
+    given: { readonly cookie: bigint; readonly id: number; readonly iterator: IteratorTarget | null },
+  ) {
     this.hook = hook;
     this.#program = program;
-    this.cookie = cookie;
-    this.id = id;
+    this.cookie = given.cookie;
+    this.id = given.id;
+    this.#iterator = given.iterator;
   }
 
   get program(): Attachable {
@@ -116,6 +123,7 @@ export class Link {
       throw new AttachError("ATTACH_FAILED", `the link runs program ${name}`, { where, errno: "EPERM" });
     }
     this.hook.requireFit(program);
+    this.#iterator?.requireFit(program.manifest);
     const before = this.#program;
     this.#program = program;
     try {
@@ -127,6 +135,22 @@ export class Link {
     before.keepCounts(this.programCounts);
     const { runs, misses, ns } = this;
     this.#before = { runs, misses, ns };
+  }
+
+  /**
+   * Begins a walk of an iterator, whose text is read in pieces; it goes on with the program that the link has now. Links of
+   * other hooks: EINVAL. Kernel: BPF_ITER_CREATE.
+   */
+  iterate(options: IterationOptions = {}): Iteration {
+    if (this.#last !== null) throw new AttachError("ATTACH_FAILED", "the link is detached", { errno: "ENOLINK" });
+    if (this.#iterator === null) {
+      throw new AttachError("ATTACH_FAILED", `there is nothing to read from a link of kind ${this.hook.kind}`);
+    }
+    return this.hook.iterate(this, this.#iterator, options);
+  }
+  /** The text of a whole walk of an iterator. Throws what iterate() and Iteration.read() throw. */
+  read(options: IterationOptions = {}): Uint8Array {
+    return this.iterate(options).readAll();
   }
 
   /** A name that keeps it attached when its owner disposes of it. EEXIST where the name is taken. */

@@ -53,6 +53,7 @@ const WANTED = {
   perfEvent: "registers by name, or the bytes of struct bpf_perf_event_data",
   packet: "the bytes of a packet",
   memory: "bytes",
+  iterator: "nothing: a link of theirs is read",
 } as const;
 
 const isArguments = (payload: readonly HookArgument[] | RegisterValues): payload is readonly HookArgument[] =>
@@ -68,7 +69,8 @@ function words(values: readonly HookArgument[], widths: readonly number[] = []):
   return bytes;
 }
 
-function word(value: HookArgument): bigint {
+/** As 64 bits, unsigned. Throws UsageError for what is no whole number. */
+export function word(value: HookArgument): bigint {
   if (value instanceof KernelObject) return value.pointer;
   if (typeof value === "number" && !Number.isSafeInteger(value)) {
     throw new UsageError("USAGE", `an argument is ${value}: a whole number is needed`);

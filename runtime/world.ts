@@ -15,11 +15,13 @@ import {
   type HelperHost,
   HOOK,
   LINK,
+  type SequenceFile,
   TASK,
   WORKER,
 } from "../spec/index.ts";
 import { Arena, type ArenaOptions } from "./arena.ts";
 import { monotonicNs } from "./host.ts";
+import { SeqFiles } from "./iter/seq-file.ts";
 import { KernelSpace } from "./kernel/index.ts";
 import { instantiateLibrary, type Library, type LibraryHost } from "./library.ts";
 import type { BpfMap } from "./maps/map.ts";
@@ -73,6 +75,8 @@ export class World implements HelperHost {
   foreign: ForeignMemory | null = null;
   /** what sources know of kernel objects */
   readonly kernel: KernelSpace;
+  /** what iterators write to */
+  readonly sequences = new SeqFiles();
   /** the open maps */
   readonly maps = new Set<BpfMap>();
   /** Returns when no other worker runs a program. */
@@ -252,6 +256,10 @@ export class World implements HelperHost {
     const read = space === "kernel" ? this.library.bpf_probe_read_kernel_str : this.library.bpf_probe_read_user_str;
     const length = read(destination, bytes, joinU64(low, high));
     return length < 0 ? -ERRNO.EFAULT : length;
+  }
+
+  sequence(low: number, high: number): SequenceFile | null {
+    return this.sequences.find(low, high);
   }
 
   /** `host.fault`: an unchecked program did what a verified one cannot do. */

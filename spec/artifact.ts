@@ -27,6 +27,12 @@ export interface Manifest {
   readonly profile?: ProfileTable;
 }
 
+/** What iterators may read of keys and read or write of values: bytes from the start, whatever the length turns out to be. */
+export interface BufferBytes {
+  readonly readOnly: number;
+  readonly writable: number;
+}
+
 export interface ProgramManifest {
   readonly name: string;
   readonly section: string;
@@ -51,6 +57,8 @@ export interface ProgramManifest {
    * Absent: not known.
    */
   readonly argumentBytes?: readonly number[];
+  /** Iterators: bytes of the buffers among their arguments that they use. What is attached must bring them. */
+  readonly bufferBytes?: BufferBytes;
   /** raw only: bytes that r1 points to */
   readonly memoryBytes?: number;
   /** names of helpers that are called */

@@ -8,8 +8,9 @@ import type { AudienceMember } from "./helpers/row.ts";
 /**
  * payload: the bytes of a tracepoint's record. arguments: a u64 each, behind CTX_HEAD (abi.ts); `result` tells whether the
  * function's result follows them. registers: struct pt_regs, behind CTX_HEAD. perfEvent: struct bpf_perf_event_data.
+ * iterator: arguments of what a link walks: nothing fires it, its text is read.
  */
-export type HookContext = "payload" | "arguments" | "registers" | "perfEvent" | "packet" | "memory";
+export type HookContext = "payload" | "arguments" | "registers" | "perfEvent" | "packet" | "memory" | "iterator";
 
 export interface HookSpec {
   readonly kind: string;
@@ -83,6 +84,13 @@ export const HOOKS = [
     programs: ["tracing/modify_return"],
     sections: ["fmod_ret", "fmod_ret.s"],
     result: true,
+  },
+  {
+    kind: "iter",
+    context: "iterator",
+    programs: ["tracing/trace_iter"],
+    sections: ["iter", "iter.s"],
+    updatable: true,
   },
   { kind: "socket_filter", context: "packet", programs: ["socket_filter"], sections: ["socket"] },
   { kind: "sched_cls", context: "packet", programs: ["sched_cls"], sections: [], updatable: true },

@@ -20,6 +20,16 @@ export interface HelperHost {
   readAddress(low: number, high: number, destination: number, bytes: number, space: "kernel" | "user"): number;
   /** As readAddress for a zero-terminated string of at most `bytes`; returns its length with the zero, or -EFAULT. */
   readString(low: number, high: number, destination: number, bytes: number, space: "kernel" | "user"): number;
+  /** What a pointer to struct seq_file names; null: it is none that a program could write to. */
+  sequence(low: number, high: number): SequenceFile | null;
+}
+
+/** The output of an iterator, behind the struct seq_file that a program names. Its buffer is full when a text reaches its end. */
+export interface SequenceFile {
+  /** from where the next byte goes to the end of the buffer, which is never written; read it anew after reads of addresses */
+  readonly room: Uint8Array;
+  /** `bytes` bytes at the room's start are output now. False: they do not fit, and the file has overflowed. */
+  take(bytes: number): boolean;
 }
 
 /** A helper in TypeScript: arguments as spec/helpers.ts says they cross (i32 each), result i32 or none. */

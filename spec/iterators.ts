@@ -3,6 +3,13 @@
  * argument is struct bpf_iter_meta; others are trusted where nothing is said here. An iterator that is no row is none.
  * Source: the bpf_iter_reg of each target, ctx_arg_info; asked of Linux 6.18.
  */
+import { PAGE_BYTES } from "./abi.ts";
+
+/** Bytes of the buffer that output is gathered in; what an element writes must fit. Kernel: bpf_seq_read(). */
+export const SEQUENCE_BYTES = 8 * PAGE_BYTES;
+/** Elements that one read passes at most. Kernel: MAX_ITER_OBJECTS. */
+export const SEQUENCE_ELEMENTS = 1_000_000;
+
 export interface IteratorArgument {
   /** from 0: the order of the fields of struct bpf_iter__NAME */
   readonly index: number;

@@ -41,6 +41,7 @@ export function describeProgram(program: LowerableProgram): ProgramManifest {
     ...(isOfOpenLength(program) ? { ctxBytes: ctxBytesRead(program, facts) } : {}),
     ...(isTracepoint(program) && program.ctxType !== undefined ? { ctxType: program.ctxType } : {}),
     ...(passed !== undefined && { argumentBytes: passed }),
+    ...(facts !== null && program.attachType === "trace_iter" && { bufferBytes: facts.bufferBytes }),
     helpers: [...helpers].sort(),
     maps: [...maps].sort((a, b) => a - b),
     records: [...records.values()].sort((a, b) => a.map - b.map || (a.sizeBytes ?? 0) - (b.sizeBytes ?? 0)),

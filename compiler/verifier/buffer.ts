@@ -10,9 +10,13 @@ import { maskText } from "./scalar-text.ts";
 
 /** `off` includes the fixed part of the register's offset. */
 export function checkBufferAccess(env: Env, number: number, reg: RegState, off: number, size: number): void {
-  const name = baseType(reg.type) === REG.TP_BUFFER ? "tracepoint" : isReadOnly(reg.type) ? "rdonly" : "rdwr";
+  const isPassedOn = baseType(reg.type) === REG.TP_BUFFER;
+  const name = isPassedOn ? "tracepoint" : isReadOnly(reg.type) ? "rdonly" : "rdwr";
   if (off < 0) reject(env, "EACCES", `R${number} invalid ${name} buffer access: off=${off}, size=${size}`);
-  if (isConstant(reg.value) && reg.value.umax === 0n) return;
+  if (isConstant(reg.value) && reg.value.umax === 0n) {
+    if (!isPassedOn) env.facts.buffer(isReadOnly(reg.type) ? "readOnly" : "writable", off + size);
+    return;
+  }
   reject(env, "EACCES", `R${number} invalid variable buffer offset: off=${off}, var_off=${maskText(reg.value)}`);
 }
 

@@ -1,4 +1,5 @@
 /** Collects what the verifier learns of each instruction on its way (compiler/program.ts, InsnFacts). */
+import type { BufferBytes } from "../../spec/artifact.ts";
 import type { MapSpec } from "../../spec/map-types.ts";
 import type { InsnFacts, ProgramFacts } from "../program.ts";
 import { constantArguments } from "./constants.ts";
@@ -19,6 +20,7 @@ export class FactsBuilder {
   readonly #ctxOffset: Int32Array;
   readonly #map: Int32Array;
   readonly #outcome: Uint8Array;
+  readonly #buffers = { readOnly: 0, writable: 0 };
   readonly #callbacks = new Map<number, Set<number>>();
 
   constructor(slots: number) {
@@ -43,6 +45,10 @@ export class FactsBuilder {
     // Maps inside of maps have no index.
     meet(this.#map, slot, index < 0 ? DIFFERENT : index);
   }
+  /** An access of the first `bytes` bytes of a buffer of unknown length. Kernel: max_rdonly_access, max_rdwr_access. */
+  buffer(kind: keyof BufferBytes, bytes: number): void {
+    this.#buffers[kind] = Math.max(this.#buffers[kind], bytes);
+  }
   callback(slot: number, start: number): void {
     const known = this.#callbacks.get(slot);
     if (known) known.add(start);
@@ -59,7 +65,7 @@ export class FactsBuilder {
       const known = env.subprograms.find((subprogram) => subprogram.functionIndex === index);
       return known?.stackBytes ?? 0;
     });
-    return { insns, processedInsns: env.processedInsns, stackBytes };
+    return { insns, processedInsns: env.processedInsns, bufferBytes: { ...this.#buffers }, stackBytes };
   }
 
   #insnFacts(slot: number, constants: ReadonlyMap<number, readonly (bigint | null)[]>): InsnFacts {

@@ -91,6 +91,15 @@ export class KernelSpace {
     return this.#find(struct, identity)?.address ?? 0;
   }
 
+  /** One of no identity, zeroed: the caller's until it is given to release(). 0 where the kernel has no such struct. */
+  create(struct: string): number {
+    const layout = this.#layouts[struct];
+    return layout === undefined ? 0 : this.#allocate(layout.bytes);
+  }
+  release(address: number): void {
+    this.#arena.free(address - MARGIN_BYTES);
+  }
+
   /** As instance(), but 0 for one that was not asked for before. */
   known(struct: string, identity: string | number): number {
     return this.#instances.get(struct)?.get(identity)?.address ?? 0;

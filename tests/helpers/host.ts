@@ -57,6 +57,10 @@ export class TestHost implements HelperHost {
     return length + 1;
   }
 
+  sequence(): null {
+    return null;
+  }
+
   #mapped(low: number, high: number, bytes: number, space: "kernel" | "user"): boolean {
     return space === "kernel" && high === POINTER_TAG && low >= 1024 && low + bytes <= this.bytes.length;
   }

@@ -24,12 +24,6 @@ describe("accepted, but not run", () => {
     expect(error).toMatchObject({ code: "UNSUPPORTED_PROGRAM_TYPE", feature: "program type cgroup_sysctl" });
   });
 
-  test("iterators, whose buffers are no memory that bpfjit knows", () => {
-    const error = refusal("; prog: tracing license=GPL attach=trace_iter target=task\nr0 = 0\nexit\n");
-    const feature = "program type tracing and attach type trace_iter";
-    expect(error).toMatchObject({ code: "UNSUPPORTED_PROGRAM_TYPE", feature });
-  });
-
   test("a helper without an implementation", () => {
     const error = refusal("; prog: xdp license=GPL\ncall 188\nr0 = 2\nexit\n");
     expect(error).toMatchObject({ code: "UNSUPPORTED_HELPER", feature: "bpf_xdp_get_buff_len" });
