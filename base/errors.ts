@@ -122,7 +122,7 @@ export class UsageError extends BpfError {
   }
 }
 
-/** A program that runs unverified did what a verified one cannot do. */
+/** A program did at run time what no program must do, or could not be run on. */
 export class FaultError extends BpfError {
   override readonly name = "FaultError";
   constructor(code: ErrorCodeOf<"fault">, message: string, detail?: ErrorDetail) {

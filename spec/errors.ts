@@ -116,11 +116,7 @@ export const ERRORS = {
   ),
   TRACING_FAILED: row("attach", "EIO", "the kernel refused an operation on its tracing files"),
   TRACING_TARGET: row("attach", "ESRCH", "there is no process or command to trace"),
-  TRACED_FILE: row(
-    "attach",
-    "EINVAL",
-    "a file to be probed is no x86-64 program or library, or breaks the ELF format",
-  ),
+  TRACED_FILE: row("attach", "EINVAL", "a file to be probed is no x86-64 program or library, or breaks the ELF format"),
   // captures
   CAPTURE_MALFORMED: row("capture", "EINVAL", "the capture breaks its format"),
   CAPTURE_TRUNCATED: row("capture", "EINVAL", "the capture ends in the middle of a record"),
@@ -139,6 +135,12 @@ export const ERRORS = {
   // running
   MEMORY_FAULT: row("fault", "EFAULT", "an unverified program touched memory outside its stack and the given memory"),
   WORKER_LOST: row("fault", null, "a worker's thread died again and again before it could run anything"),
+  RING_DAMAGED: row(
+    "fault",
+    "EIO",
+    "a program wrote over the header of a record in a ring buffer: the kernel, too, accepts stores through a slice of a dynptr whose record was submitted before",
+    "do not use slices of a record after it is submitted; what was in the ring is lost",
+  ),
   BUDGET_EXHAUSTED: row("fault", "ETIMEDOUT", "an unverified program did not end within its budget"),
   PROGRAM_TRAPPED: row("bug", null, "a verified program trapped: a bug in bpfjit", "please report it with the object"),
   INVARIANT: row("bug", null, "an invariant of bpfjit broke: a bug in bpfjit", "please report it with the input"),

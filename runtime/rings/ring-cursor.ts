@@ -1,4 +1,9 @@
-/** A reader's place in one BPF ring: takes its records apart. What is written where is wasm/ringbuf.wat's. */
+/**
+ * A reader's place in one BPF ring: takes its records apart. What is written where is wasm/ringbuf.wat's. Programs can, in the
+ * kernel as here, write where a record was that they submitted, so headers are not believed: a record ends where producers
+ * say that the last one does, or before.
+ */
+import { FaultError } from "../../base/index.ts";
 import { RING } from "../../spec/index.ts";
 import { readU64 } from "../maps/map.ts";
 import type { RingbufMap } from "../maps/ringbuf.ts";
@@ -75,8 +80,16 @@ export class RingCursor {
 
   #pass(word: number): void {
     const bytes = ((word & ~RING.discard) + RING.headerBytes + 7) & ~7;
+    if (bytes > this.#available - this.#read) throw this.#damaged();
     this.#read += bytes;
     this.#offset = (this.#offset + bytes) & (this.#map.maxEntries - 1);
+  }
+
+  /** Where the next record begins is not known any more: goes on behind the last one. */
+  #damaged(): FaultError {
+    this.#offset = (this.#offset + this.#available - this.#read) & (this.#map.maxEntries - 1);
+    this.#read = this.#available;
+    return new FaultError("RING_DAMAGED", `a record of ring buffer ${this.#map.name} has a header that no record has`);
   }
 
   get #ring(): number {
