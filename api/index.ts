@@ -58,6 +58,7 @@ export {
   type Payload,
   PcapngSink,
   PerfEventArrayMap,
+  type ProcTask,
   type PumpProgress,
   type RecordSink,
   type RegisterValues,
@@ -65,6 +66,8 @@ export {
   type Runtime,
   type RuntimeOptions,
   readSnapshot,
+  readTask,
+  readTasks,
   SINK_FORMATS,
   type SinkFormat,
   type SinkOptions,
@@ -121,6 +124,7 @@ export {
 } from "./target.ts";
 export type { Tier } from "./tiers/tiering.ts";
 export { defineTracepoint, tracepointsOf } from "./tracepoint.ts";
+export type { UprobeOptions } from "./uprobe.ts";
 export type { UsdtOptions } from "./usdt.ts";
 export { type ProgramVerdict, type VerifyOptions, verifyObject } from "./verify.ts";
 export { TypedWriter, type WriterOptions } from "./writer.ts";

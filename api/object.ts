@@ -14,6 +14,7 @@ import type {
   RecordReader,
   RecordSink,
   Runtime,
+  TaskInfo,
 } from "../runtime/index.ts";
 import { type HookKind, hookOfProgram, type Manifest } from "../spec/index.ts";
 import { TypedMap } from "./map.ts";
@@ -28,7 +29,8 @@ import {
   RecordTyping,
 } from "./records.ts";
 import type { Tier, Tiering } from "./tiers/tiering.ts";
-import { attachUsdt, type UsdtOptions } from "./usdt.ts";
+import { attachUprobe, type UprobeOptions } from "./uprobe.ts";
+import { attachUsdt, hasUsdtOperands, type UsdtOptions } from "./usdt.ts";
 import { openSampleWriter, type TypedWriter, type WriterOptions } from "./writer.ts";
 
 export interface RunOptions {
@@ -43,6 +45,8 @@ export interface RunOptions {
   readonly types?: Readonly<Record<string, string>>;
   /** CPUs run side by side although their programs share maps: see PumpOptions */
   readonly concurrent?: boolean;
+  /** what programs see of a task beyond what its events tell: see PumpOptions. `readTask` for a capture made just now, here */
+  readonly tasks?: ((tid: number) => TaskInfo | null) | undefined;
   /** ends the run after the batch under way */
   readonly signal?: AbortSignal;
 }
@@ -224,6 +228,14 @@ export class LoadedObject {
   }
 
   /**
+   * Attaches a program to a function in user code, as libbpf's options name it. `path` is a file, or the bare name of a library
+   * or program. Hit in live processes only. Throws UsageError; that there is no such function is found when a source is run.
+   */
+  attachUprobe(program: LinkedProgram, path: string, options: UprobeOptions): Link {
+    return attachUprobe(program, this.runtime, path, options);
+  }
+
+  /**
    * Attaches a program to several hooks of one kind, with a cookie each where `cookies` has them. All or none: a failure
    * detaches those before. Kernel: kprobe and uprobe multi links.
    */
@@ -290,6 +302,7 @@ export class LoadedObject {
 
   async #run(source: EventSource, options: RunOptions): Promise<RunSummary> {
     const { onRecord, output, onProgress, signal } = options;
+    this.#attachUsdtSections(source);
     this.attach();
     const reading = onRecord === undefined && output === undefined ? null : this.openRecords(onRecord ?? null, options);
     const started = performance.now();
@@ -298,6 +311,7 @@ export class LoadedObject {
         onProgress,
         signal,
         concurrent: options.concurrent,
+        tasks: options.tasks,
         ...(reading !== null && { drain: () => reading.drain() }),
         ...(reading !== null && output && { afterEvent: (event) => reading.drainAfter(event), readers: [output] }),
       });
@@ -312,6 +326,19 @@ export class LoadedObject {
       };
     } finally {
       reading?.close();
+    }
+  }
+
+  /** USDT programs whose section names a probe, to all sets of operands that the source knows it to have. */
+  #attachUsdtSections(source: EventSource): void {
+    if (source.usdtHooks === undefined) return;
+    for (const program of Object.values(this.programs)) {
+      const { attachTarget } = program.manifest;
+      if (hookOfProgram(program.manifest)?.kind !== "usdt" || !attachTarget || program.links.length > 0) continue;
+      for (const { name, args } of source.usdtHooks(attachTarget)) {
+        if (hasUsdtOperands(this.maps)) this.attachUsdt(program, name, { args });
+        else program.attach({ hook: this.runtime.hooks.get("usdt", name) });
+      }
     }
   }
 

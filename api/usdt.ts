@@ -18,6 +18,10 @@ const SPECS = "__bpf_usdt_specs";
 /** Records in use, by map: the same operands and cookie share one. */
 const USED = new WeakMap<TypedMap, Map<string, number>>();
 
+/** Whether the programs find operands by libbpf's records. */
+export const hasUsdtOperands = (maps: Readonly<Record<string, TypedMap>>): boolean =>
+  maps[SPECS]?.raw.spec.valueType?.kind === "struct";
+
 /** Throws UsageError for operands that are none, AttachError where the program is not of usdt.bpf.h or has no record left. */
 export function attachUsdt(
   program: LinkedProgram,
@@ -27,7 +31,7 @@ export function attachUsdt(
 ): Link {
   const where = { program: program.name };
   const map = maps[SPECS];
-  if (map?.raw.spec.valueType?.kind !== "struct") {
+  if (map === undefined || !hasUsdtOperands(maps)) {
     throw new AttachError("ATTACH_FAILED", `program ${program.name} has no map ${SPECS} of probes' operands`, {
       where,
       hint: "usdt programs include libbpf's usdt.bpf.h",

@@ -4,12 +4,22 @@
  */
 import type { CType, HookKind } from "../spec/index.ts";
 import type { KernelSpace } from "./kernel/index.ts";
+import type { TaskInfo } from "./task.ts";
 
 /** A hook that programs are attached to: the source writes `address` (HOOK in spec/abi.ts) into EVENT.hook. */
 export interface WantedHook {
   readonly kind: HookKind;
   readonly name: string;
   readonly address: number;
+  /** what its programs may read of the traced process's memory; absent: not known */
+  readonly reads?: UserReading;
+}
+
+export interface UserReading {
+  /** zero-terminated texts */
+  readonly texts: boolean;
+  /** anything else */
+  readonly memory: boolean;
 }
 
 /** The part of the runtime that a source works with. */
@@ -28,6 +38,8 @@ export interface SourceWorld {
   readonly idleTask: number;
   /** objects that pointers in the arguments of events mean */
   readonly kernel: KernelSpace;
+  /** EVENT that the calling thread runs programs for: readForeign() is asked on its behalf. 0: none, or another thread asks */
+  currentEvent(): number;
   /** aborted when the run is cancelled: a waiting nextBatch() should return null */
   readonly signal: AbortSignal;
 }
@@ -38,8 +50,6 @@ export interface EventBatch {
   readonly count: number;
 }
 
-  /** EVENT that the calling thread runs programs for: readForeign() is asked on its behalf. 0: none, or another thread asks */
-  currentEvent(): number;
 /** An event that the input carries or can carry. */
 export interface SourceEvent {
   readonly kind: HookKind;
@@ -75,6 +85,8 @@ export interface EventSource {
   readonly cpus: number;
   /** what the input carries; null: not known beforehand (an embedder's source that feeds any hook) */
   readonly events: readonly SourceEvent[] | null;
+  /** Of a source that has too many events to list them, and `events` null: one of them, null where it is not known. */
+  describe?(kind: HookKind, name: string): SourceEvent | null;
   /** Called once before the first batch. Events of hooks that are not wanted are skipped. */
   open(world: SourceWorld, wanted: readonly WantedHook[]): Promise<void>;
   /** The next batch, at most a few thousand events; null at the end. In order of time, as far as the input allows. */
@@ -84,9 +96,17 @@ export interface EventSource {
    * `destination` in the arena. Returns the bytes known there, 0 where the address is not known. Absent: none comes with them.
    */
   readForeign?(address: bigint, destination: number, bytes: number, space: "kernel" | "user"): number;
+  /**
+   * What is known of a thread beyond its TASK block, when a program looks at its task_struct: namespaces, cgroup, parents
+   * (readTask() of proc.ts, for what runs now). Absent: nothing.
+   */
+  readonly describeTask?: (tid: number) => TaskInfo | null;
+  /**
+   * Hooks of the USDT probe `PATH:provider:name`, one for each set of operands that it has, by what its file says. Throws
+   * AttachError where there is no such probe. Absent: the source has none.
+   */
+  usdtHooks?(probe: string): readonly { readonly name: string; readonly args: string }[];
   /** losses so far */
-  /** Of a source that has too many events to list them, and `events` null: one of them, null where it is not known. */
-  describe?(kind: HookKind, name: string): SourceEvent | null;
   readonly lost: readonly SourceLoss[];
   readonly progress: SourceProgress;
   close(): Promise<void>;

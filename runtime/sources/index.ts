@@ -4,6 +4,7 @@ export { bytesInput, type CaptureInput, fileInput, streamInput } from "./input.t
 export { compareLayout, requireLayout } from "./layout.ts";
 export {
   type ChildStatus,
+  functionTargetName,
   type LiveOptions,
   LiveSource,
   openLive,
@@ -12,4 +13,6 @@ export {
   type UserReads,
 } from "./live/index.ts";
 export { openPerfData } from "./perf-data/index.ts";
+export { type ProcTask, readTask } from "./proc.ts";
+export { readTasks } from "./processes.ts";
 export { tracefsFormats } from "./tracefs.ts";

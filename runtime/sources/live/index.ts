@@ -8,7 +8,7 @@ import { commandTarget, processTarget } from "./target.ts";
 import { openTracefs } from "./tracefs.ts";
 
 export type { ChildStatus } from "./child.ts";
-export { USER_MEMORY_MODES, type UserMemoryMode, type UserReads } from "./probes/index.ts";
+export { functionTargetName, USER_MEMORY_MODES, type UserMemoryMode, type UserReads } from "./probes/index.ts";
 export { LiveSource } from "./source.ts";
 
 export interface LiveOptions {

@@ -27,7 +27,7 @@ import { makeOwnerName } from "./owner.ts";
 import { Pace } from "./pace.ts";
 import { parsePageLayout, type TimeBase } from "./page.ts";
 import { describeEvent, planEvents } from "./plan.ts";
-import type { UserReads } from "./probes/index.ts";
+import { type UsdtHook, type UserReads, usdtHooks } from "./probes/index.ts";
 import type { LiveSettings } from "./settings.ts";
 import { followTarget, type Target } from "./target.ts";
 import { forgetPassing, type TaskTracking, taskEvents, taskOf } from "./task-events.ts";
@@ -95,6 +95,11 @@ export class LiveSource implements EventSource {
   /** Reads of the traced processes' memory so far, by where the bytes came from. */
   get userReads(): UserReads {
     return this.#settings.userReads;
+  }
+
+  usdtHooks(probe: string): readonly UsdtHook[] {
+    const { description } = this.#target;
+    return usdtHooks(probe, "path" in description ? null : description.pid);
   }
 
   describe(kind: HookKind, name: string): SourceEvent | null {

@@ -14,10 +14,10 @@ import { type ElfImage, withElfFile } from "./elf.ts";
 import { FetchEvent, type FetchTarget, textArguments, WORDS_MAX, wordArguments } from "./fetch.ts";
 import { resolveFile } from "./files.ts";
 import { findFunction, matchFunctions } from "./functions.ts";
-import { readUsdtProbes, usdtVariants } from "./notes.ts";
 import { memoryArguments, OPERAND_BYTES, operandAddress, operandMemory, pointerFetches } from "./operands.ts";
 import { type ProbeSite, RegistersEvent, registerArguments } from "./pt-regs.ts";
 import { parseFunctionTarget, parseUsdtTarget } from "./target.ts";
+import { findUsdtProbe } from "./usdt.ts";
 
 /** Words that are fetched at a pointer for a program that reads more than texts. */
 const POINTER_WORDS = 16;
@@ -169,7 +169,7 @@ class Plan {
   #functionPlaces({ kind, name }: WantedHook): HookPlaces {
     const target = parseFunctionTarget(kind as "uprobe", name);
     const { offset, semaphore, pid } = target;
-    const path = this.#resolve(target.path, pid);
+    const path = resolveFile(target.path, pid ?? this.#traced);
     const isReturn = kind === "uretprobe";
     const offsets = withElfFile(path, (image) => functionOffsets(image, target.function));
     if (isReturn && target.function !== null && offset !== 0) {
@@ -183,22 +183,22 @@ class Plan {
 
   #usdtPlaces({ name }: WantedHook): HookPlaces {
     const target = parseUsdtTarget(name);
-    const { provider, variant, pid } = target;
-    const path = this.#resolve(target.path, pid);
-    const probes = withElfFile(path, readUsdtProbes);
-    const variants = usdtVariants(probes, provider, target.name);
-    const places = variants[variant];
-    if (places === undefined) throw noUsdtProbe(path, `${provider}:${target.name}`, probes);
+    const { path, variants } = findUsdtProbe(target, this.#traced);
+    const places = variants[target.variant];
+    if (places === undefined) {
+      throw new AttachError("ATTACH_TARGET", `${name}: the probe has ${variants.length} sets of operands`);
+    }
     return {
       places: places.map(({ offset, semaphore }) => ({ path, offset, semaphore, isReturn: false })),
-      pid,
+      pid: target.pid,
       operands: parseUsdtArguments(places[0]!.args),
     };
   }
 
-  #resolve(path: string, pid: number | null): string {
+  /** Null: a command that has not begun. */
+  get #traced(): number | null {
     const { target } = this.#place;
-    return resolveFile(path, pid ?? ("path" in target ? null : target.pid));
+    return "path" in target ? null : target.pid;
   }
 }
 
@@ -206,15 +206,4 @@ function functionOffsets(image: ElfImage, name: string | null): number[] {
   if (name === null) return [0];
   if (/[*?]/.test(name)) return matchFunctions(image, name).map(({ offset }) => offset);
   return [findFunction(image, name).offset];
-}
-
-export function noUsdtProbe(
-  path: string,
-  name: string,
-  probes: readonly { readonly provider: string; readonly name: string }[],
-): AttachError {
-  const names = [...new Set(probes.map((probe) => `${probe.provider}:${probe.name}`))].slice(0, 20);
-  return new AttachError("ATTACH_TARGET", `${path} has no USDT probe ${name}`, {
-    hint: names.length === 0 ? "it has none at all: readelf -n shows them" : `it has ${names.join(", ")}`,
-  });
 }
