@@ -6,7 +6,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { createRequire } from "node:module";
 import { BugError } from "../base/index.ts";
-import { Btf, encodeInsns, isWideImmediate, type Program } from "../compiler/index.ts";
+import { Btf, encodeInsns, isWideImmediate, type Program } from "../compiler/front.ts";
 import { ABI_VERSION } from "../spec/index.ts";
 import { PSEUDO_LD } from "../spec/isa.ts";
 import { libraryBytes } from "../wasm/index.ts";
@@ -15,7 +15,7 @@ import type { Compilation } from "./compilation.ts";
 /** 64 hexadecimal digits. */
 export function compilationKey({ programs, maps, ...object }: Compilation): string {
   const hash = createHash("sha256");
-  feed(hash, { version: packageVersion(), abi: ABI_VERSION, library: libraryBytes, ...object });
+  feed(hash, { version: packageVersion(), abi: ABI_VERSION, library: libraryBytes(), ...object });
   feed(hash, maps);
   for (const program of programs) {
     feed(hash, decisiveOf(program, maps));

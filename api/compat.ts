@@ -5,7 +5,7 @@
  * The programs are not verified.
  */
 import type { BpfError } from "../base/index.ts";
-import { type Program, type ProgramOutcome, reachedInsns, readObject } from "../compiler/index.ts";
+import { type Program, type ProgramOutcome, reachedInsns, readObject } from "../compiler/front.ts";
 import type { ErrorCode, MapSpec, ProgramTypeName } from "../spec/index.ts";
 import { Features } from "./features.ts";
 import type { KernelTarget } from "./target.ts";

@@ -1,13 +1,7 @@
 /** What is compiled in one go: the programs that are loaded, as the object layer leaves them, and what comes of them. */
-import {
-  type LoweringInput,
-  lowerObject,
-  type OptimizeLevel,
-  type Program,
-  type VerifiedProgram,
-  verify,
-} from "../compiler/index.ts";
+import type { LoweringInput, OptimizeLevel, Program, VerifiedProgram } from "../compiler/index.ts";
 import type { CompiledObject } from "../spec/index.ts";
+import { loadCompiler } from "./compiler.ts";
 import { describeMissing } from "./missing.ts";
 
 export interface Compilation extends Omit<LoweringInput, "programs"> {
@@ -19,12 +13,17 @@ export interface Compilation extends Omit<LoweringInput, "programs"> {
 
 /** Throws what stops the first program. */
 export async function verifyAndLower({ optimize, profile, ...object }: Compilation): Promise<CompiledObject> {
+  const { lowerObject } = await loadCompiler();
   const options = { optimize, profile: profile === true };
-  return lowerObject({ ...object, programs: object.programs.map(requireAccepted) }, options);
+  return lowerObject({ ...object, programs: await requireAccepted(object.programs) }, options);
 }
 
-export function requireAccepted(program: Program): VerifiedProgram {
-  const result = verify(program, { logLevel: 1 });
-  if (result.verdict !== "accepted") throw describeMissing(result.error, program);
-  return result.program;
+/** Throws what is wrong with the first that is not accepted. */
+export async function requireAccepted(programs: readonly Program[]): Promise<VerifiedProgram[]> {
+  const { verify } = await loadCompiler();
+  return programs.map((program) => {
+    const result = verify(program, { logLevel: 1 });
+    if (result.verdict !== "accepted") throw describeMissing(result.error, program);
+    return result.program;
+  });
 }

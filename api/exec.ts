@@ -3,15 +3,9 @@
  * Programs that are given together are compiled into one module.
  */
 import { BpfError, BugError, ObjectError } from "../base/index.ts";
-import {
-  decodeInsns,
-  lowerObject,
-  rawProgram,
-  type UncheckedProgram,
-  type VerifiedProgram,
-  verify,
-} from "../compiler/index.ts";
+import { decodeInsns, rawProgram, type UncheckedProgram, type VerifiedProgram } from "../compiler/front.ts";
 import { createRuntime, type Runtime } from "../runtime/index.ts";
+import { loadCompiler } from "./compiler.ts";
 
 export interface ExecRequest {
   /** encoded instructions, 8 bytes a slot */
@@ -32,32 +26,34 @@ export interface Executor extends AsyncDisposable {
 }
 
 export async function createExecutor(): Promise<Executor> {
+  const { lowerObject, verify } = await loadCompiler();
   const runtime = createRuntime({ cpus: 1 });
   return {
-    run: (requests) => runTogether(runtime, requests),
+    run: (requests) => runTogether({ runtime, lowerObject, verify }, requests),
     close: async () => runtime.close(),
     [Symbol.asyncDispose]: async () => runtime.close(),
   };
 }
 
 type Runnable = VerifiedProgram | UncheckedProgram;
+type Engine = { readonly runtime: Runtime } & Awaited<ReturnType<typeof loadCompiler>>;
 
-async function runTogether(runtime: Runtime, requests: readonly ExecRequest[]): Promise<ExecOutcome[]> {
-  const prepared = requests.map((request, index) => attempt(() => prepare(request, `p${index}`)));
+async function runTogether(engine: Engine, requests: readonly ExecRequest[]): Promise<ExecOutcome[]> {
+  const prepared = requests.map((request, index) => attempt(() => prepare(engine, request, `p${index}`)));
   const runnable = prepared.flatMap((outcome) => (outcome.ok ? [outcome.value] : []));
   try {
-    const outcomes = await compileAndRun(runtime, runnable, requests);
+    const outcomes = await compileAndRun(engine, runnable, requests);
     return prepared.map((outcome) => (outcome.ok ? outcomes.get(outcome.value.name)! : outcome));
   } catch (error) {
     // One of them does not compile: find out which, so that the others still run.
     if (requests.length === 1) return [failure(error)];
     const outcomes: ExecOutcome[] = [];
-    for (const request of requests) outcomes.push(...(await runTogether(runtime, [request])));
+    for (const request of requests) outcomes.push(...(await runTogether(engine, [request])));
     return outcomes;
   }
 }
 
-function prepare(request: ExecRequest, name: string): Runnable {
+function prepare({ verify }: Engine, request: ExecRequest, name: string): Runnable {
   const insns = decodeInsns(request.insns);
   if (insns.length === 0) throw new ObjectError("INSN_MALFORMED", "the program is empty");
   const program = { ...rawProgram(insns, request.memory.length), name };
@@ -68,7 +64,7 @@ function prepare(request: ExecRequest, name: string): Runnable {
 }
 
 async function compileAndRun(
-  runtime: Runtime,
+  { runtime, lowerObject }: Engine,
   programs: readonly Runnable[],
   requests: readonly ExecRequest[],
 ): Promise<Map<string, ExecOutcome>> {

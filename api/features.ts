@@ -2,7 +2,7 @@
  * What a kernel can do: by the enums of its BTF where they are there (they count backports, too), else by its version and
  * the `since` columns of the tables. With neither nothing is held against it.
  */
-import { type Btf, findKernelVersion, type Insn } from "../compiler/index.ts";
+import { type Btf, findKernelVersion, type Insn } from "../compiler/front.ts";
 import {
   ATTACH_TYPES,
   type AttachTypeName,

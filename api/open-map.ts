@@ -3,7 +3,7 @@
  * yet; what is set here is how the map will be made.
  */
 import { UsageError } from "../base/index.ts";
-import { editMap, type MapEdit } from "../compiler/index.ts";
+import { editMap, type MapEdit } from "../compiler/front.ts";
 import type { BpfMap } from "../runtime/index.ts";
 import { type CType, type MapSpec, type MapTypeName, type MapVariable, mapTypeByName } from "../spec/index.ts";
 import type { TypedMap } from "./map.ts";

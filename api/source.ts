@@ -8,13 +8,13 @@ import {
   type Edits,
   findOwnTracepoint,
   findTracepoint,
-  type OptimizeLevel,
   type Program,
   type ProgramOutcome,
   type ReadOptions,
   readObject,
   VERY_LARGE_FUNCTION,
-} from "../compiler/index.ts";
+} from "../compiler/front.ts";
+import type { OptimizeLevel } from "../compiler/index.ts";
 import type { CompiledObject, MapSpec } from "../spec/index.ts";
 import { readCached, writeCached } from "./cache.ts";
 import { compilationKey } from "./cache-key.ts";
@@ -78,16 +78,16 @@ export class ObjectFile implements ObjectSource {
     return this.#object.maps;
   }
 
-  compile(edits: Edits): Promise<CompiledObject> {
+  async compile(edits: Edits): Promise<CompiledObject> {
     const { optimize = "tiered", cache } = this.#compiler;
-    return compileCached(this.#prepare(edits, optimize === "tiered" ? LAST_TIER : optimize), cache);
+    return compileCached(await this.#prepare(edits, optimize === "tiered" ? LAST_TIER : optimize), cache);
   }
 
   async compileToRun(edits: Edits): ReturnType<ObjectSource["compileToRun"]> {
     const { optimize = "tiered", cache } = this.#compiler;
     if (optimize !== "tiered" || this.#compiler.profile === true)
       return { compiled: await this.compile(edits), optimize: null };
-    const best = this.#prepare(edits, LAST_TIER);
+    const best = await this.#prepare(edits, LAST_TIER);
     const kept = cache === undefined ? null : { cache, key: compilationKey(best) };
     const known = kept === null ? null : await readCached(kept.cache, kept.key);
     if (known !== null) return { compiled: known, optimize: null };
@@ -108,7 +108,7 @@ export class ObjectFile implements ObjectSource {
     };
   }
 
-  #prepare(edits: Edits, optimize: OptimizeLevel): Compilation {
+  async #prepare(edits: Edits, optimize: OptimizeLevel): Promise<Compilation> {
     const isEdited = edits.maps !== undefined || edits.programs !== undefined;
     const object = isEdited ? readObject(this.#bytes, { ...this.#options, edits }) : this.#object;
     const { name } = this.#options;
@@ -119,7 +119,7 @@ export class ObjectFile implements ObjectSource {
       if (!wanted) continue;
       if (!outcome.ok) {
         // what is wrong with one before it comes first
-        for (const program of programs) requireAccepted(program);
+        await requireAccepted(programs);
         throw outcome.error;
       }
       programs.push(outcome.program);

@@ -12,7 +12,7 @@ import {
   readBtf,
   type SymbolAddresses,
   tracepointBtf,
-} from "../compiler/index.ts";
+} from "../compiler/front.ts";
 import type { ErrorCodeOf, TracepointDefinition } from "../spec/index.ts";
 
 /** What CO-RE relocations, externs and attach targets are resolved against. */

@@ -1,7 +1,9 @@
 /** The verdict of every program of an object, each on its own: what `bpfjit verify` prints. */
 import { type BpfError, type Explanation, UnsupportedError, VerifierError } from "../base/index.ts";
-import { type BpfObject, type Program, readObject, sourceLineAt, verify } from "../compiler/index.ts";
+import { type BpfObject, type Program, readObject, sourceLineAt } from "../compiler/front.ts";
+import type { VerifierResult } from "../compiler/index.ts";
 import type { AttachTypeName, ErrnoName, ProgramTypeName } from "../spec/index.ts";
+import { loadCompiler } from "./compiler.ts";
 import { describeMissing } from "./missing.ts";
 import { type TargetOptions, type TracepointOptions, withTracepoints } from "./target.ts";
 
@@ -43,14 +45,15 @@ export interface ProgramVerdict {
  * Needs no set-up: maps that user space sizes count as sized, programs that are not loaded by default are judged too.
  * Throws ObjectError where nothing of the object can be read; a program's own failure is its verdict.
  */
-export function verifyObject(bytes: Uint8Array, options: VerifyOptions = {}): ProgramVerdict[] {
-  const { programs: _, logLevel: __, ...reading } = withTracepoints(options);
+export async function verifyObject(bytes: Uint8Array, options: VerifyOptions = {}): Promise<ProgramVerdict[]> {
+  const { programs: _, logLevel = 0, ...reading } = withTracepoints(options);
   const object: BpfObject = readObject(bytes, { ...reading, purpose: "judge" });
+  const { verify } = await loadCompiler();
   const verdicts: ProgramVerdict[] = [];
   for (const outcome of object.programs) {
     const name = outcome.ok ? outcome.program.name : outcome.name;
     if (options.programs !== undefined && !options.programs.includes(name)) continue;
-    if (outcome.ok) verdicts.push(verifyProgram(outcome.program, options.logLevel ?? 0));
+    if (outcome.ok) verdicts.push(verdictOf(outcome.program, verify(outcome.program, { logLevel }), logLevel));
     else {
       verdicts.push({
         ...NOTHING_PROCESSED,
@@ -70,8 +73,7 @@ export function verifyObject(bytes: Uint8Array, options: VerifyOptions = {}): Pr
 const NOTHING_PROCESSED = { processed: 0, log: "" } as const;
 const NO_FAILURE = { errno: null, message: null, insnIndex: null, source: null, explanation: null } as const;
 
-function verifyProgram(program: Program, logLevel: number): ProgramVerdict {
-  const result = verify(program, { logLevel });
+function verdictOf(program: Program, result: VerifierResult, logLevel: number): ProgramVerdict {
   const shared = {
     program: program.name,
     section: program.section,

@@ -8,7 +8,7 @@ import { readAbout } from "./about.ts";
 import { withCache } from "./cache.ts";
 import { EXIT, exitCodeOf } from "./exit.ts";
 import { endQuietlyOnBrokenPipe, printError } from "./output.ts";
-import { withSink } from "./sink.ts";
+import { withSink } from "./sink-options.ts";
 import { withTarget } from "./target-options.ts";
 
 const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
@@ -79,6 +79,14 @@ function buildProgram(): Command {
     .option("--ctx-out <file>", "where to write the context afterwards")
     .action(async (object, options) => (await import("./commands/test-run.ts")).testRun(object, options));
 
+  withTarget(withCache(command("iter <object>", "the text that iterators of an object make of tasks and maps")))
+    .option("-p, --prog <name>", "only this iterator (may be repeated)", collect)
+    .option("--map <name>", "map whose elements are walked")
+    .option("--pid <pid>", "only the threads of this process")
+    .option("--tid <tid>", "only this thread")
+    .option("-i, --input <capture>", "run the object's programs over a perf.data file before")
+    .action(async (object, options) => (await import("./commands/iter.ts")).iter(object, options));
+
   withTarget(command("verify <object...>", "the verdict of every program, each on its own"))
     .option("-p, --prog <name>", "only this program (may be repeated)", collect)
     .option("--log-level <n>", "bits: 1 the log, 2 every state, 4 statistics", "0")
@@ -115,11 +123,19 @@ function buildProgram(): Command {
     )
     .action(async (objects, options) => (await import("./commands/compat.ts")).compat(objects, options));
 
-  command("bench [workload...]", "the benchmark table")
-    .option("--baseline <engines>", "compare with: kernel-loop, kernel-repeat, js (comma separated)")
+  command("bench [workload...]", "the benchmark: workloads on engines side by side, or tables of other costs")
+    .option("--baseline <engines>", "compare with: kernel-loop, kernel-repeat, js-helpers, js (comma separated)")
     .option("--samples <n>", "samples a workload and engine", "11")
     .option("--workers <count>", "measure bpfjit with so many workers too", "0")
-    .option("--list", "only list the workloads")
+    .option(
+      "--opt <levels>",
+      "optimisation of the compiled code, 0 to 3 (comma separated: ratios are of the first)",
+      "2",
+    )
+    .option("--table <names>", "measure something else: compile, maps, …, or all (comma separated, see --list)")
+    .option("--quick", "tables: few and small measurements, to see that they work")
+    .option("--chart <file>", "draw the ratios, .svg or .html")
+    .option("--list", "only list the workloads and tables")
     .action(async (workloads, options) => (await import("./commands/bench.ts")).bench(workloads, options));
 
   return program;

@@ -1,5 +1,6 @@
 /** Explanations of rejections on a terminal: colours where there is one, wrapped to its width. */
-import { type Explanation, explanationText, type TextPart } from "../api/index.ts";
+import { explanationText, type TextPart } from "../api/explain.ts";
+import type { Explanation } from "../base/index.ts";
 import type { Colors } from "./colors.ts";
 
 const paints = (colors: Colors): Record<TextPart, (text: string) => string> => ({

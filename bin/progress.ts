@@ -1,5 +1,5 @@
 /** The progress line of long work: on a terminal only, silent in a pipe. What is printed meanwhile goes above it. */
-import ora, { type Ora } from "ora";
+import type { Ora } from "ora";
 
 export interface ProgressState {
   readonly events: number;
@@ -9,14 +9,13 @@ export interface ProgressState {
   readonly total: number | null;
 }
 
-export class Progress {
+class Progress {
   readonly #spinner: Ora | null;
   readonly #started = performance.now();
 
-  constructor(wanted: boolean) {
-    // A terminal that does not know its width says 0, which the spinner would count lines with for ever.
-    const isTerminal = process.stderr.isTTY && process.stderr.columns > 0;
-    this.#spinner = wanted && isTerminal ? ora({ stream: process.stderr, discardStdin: false }) : null;
+  /** `spinner`: null where nothing is to be shown. */
+  constructor(spinner: Ora | null) {
+    this.#spinner = spinner;
   }
 
   show({ events, records, done, total }: ProgressState): void {
@@ -41,4 +40,13 @@ export class Progress {
   stop(): void {
     this.#spinner?.stop();
   }
+}
+
+/** Only a terminal has ora loaded, which takes as long as Node itself. */
+export async function openProgress(wanted: boolean): Promise<Progress> {
+  // A terminal that does not know its width says 0, which the spinner would count lines with for ever.
+  const isTerminal = process.stderr.isTTY && process.stderr.columns > 0;
+  if (!wanted || !isTerminal) return new Progress(null);
+  const { default: ora } = await import("ora");
+  return new Progress(ora({ stream: process.stderr, discardStdin: false }));
 }

@@ -1,5 +1,4 @@
-/** The options of commands that write records to a file for other tools: -o, --format, --packet. */
-import type { Command } from "commander";
+/** Where commands write records for other tools: what the options of sink-options.ts ask for. */
 import {
   openSink,
   type PacketLayout,
@@ -14,19 +13,6 @@ export interface SinkArguments {
   readonly output?: string;
   readonly format?: string;
   readonly packet?: readonly string[];
-}
-
-const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
-
-export function withSink(command: Command): Command {
-  return command
-    .option("-o, --output <file>", "write the records to a file: .perf.data or .pcapng; - is perf.data as a pipe")
-    .option("--format <format>", `whatever the file's name: ${SINK_FORMATS.join(" or ")}`)
-    .option(
-      "--packet <map=meta>",
-      "pcapng: records of this map are a meta (STRUCT, STRUCT.LENGTH or bytes), then a packet (may be repeated)",
-      collect,
-    );
 }
 
 /** The records go to standard output, so nothing else may. */

@@ -14,7 +14,7 @@ import {
   tracepointsOf,
 } from "../api/index.ts";
 import { BpfError, UsageError } from "../base/index.ts";
-import { DEFAULT_KERNEL_VERSION, findKernelVersion, type SymbolAddresses } from "../compiler/index.ts";
+import { DEFAULT_KERNEL_VERSION, findKernelVersion, type SymbolAddresses } from "../compiler/front.ts";
 import { type ProgramTypeName, programTypeByName } from "../spec/index.ts";
 import { readInputFile } from "./input.ts";
 import { note } from "./output.ts";

@@ -28,7 +28,7 @@ let compiled: WebAssembly.Module | null = null;
 
 /** The compiled library; it is compiled once a process. */
 export function libraryModule(): WebAssembly.Module {
-  compiled ??= new WebAssembly.Module(libraryBytes);
+  compiled ??= new WebAssembly.Module(libraryBytes());
   return compiled;
 }
 

@@ -1,5 +1,5 @@
 /** What a thread that optimises is sent and sends back. BTF is sent as its bytes, each once, and read again there. */
-import { type Btf, readBtf } from "../../compiler/index.ts";
+import { type Btf, readBtf } from "../../compiler/front.ts";
 import { listedVariables } from "../cache-key.ts";
 import type { Compilation } from "../compilation.ts";
 

@@ -4,7 +4,7 @@
  */
 import { Worker } from "node:worker_threads";
 import { BugError, UsageError } from "../../base/index.ts";
-import { threadArguments } from "../../base/thread-arguments.ts";
+import { threadArguments, threadFile } from "../../base/threads.ts";
 import type { Compilation } from "../compilation.ts";
 import { type OptimizeReply, packCompilation } from "./message.ts";
 
@@ -54,7 +54,7 @@ export function optimizeInBackground(compilation: Compilation): OptimizeJob {
 }
 
 function startThread(): Worker {
-  const worker = new Worker(entryPoint(), { execArgv: threadArguments() });
+  const worker = new Worker(threadFile("api/tiers/thread.js"), { execArgv: threadArguments() });
   worker.unref();
   worker.on("message", ({ job, reply }: { readonly job: number; readonly reply: OptimizeReply }) => {
     const done = waiting.get(job);
@@ -82,10 +82,4 @@ function settleThread(): void {
     thread = null;
     void idle?.terminate();
   } else if (![...waiting.values()].some(({ isHeld }) => isHeld)) thread?.unref();
-}
-
-/** Tests run the sources, which a plain thread cannot: it then takes the built file. */
-function entryPoint(): URL {
-  const built = new URL("./thread.js", import.meta.url);
-  return import.meta.url.endsWith(".ts") ? new URL("../../dist/api/tiers/thread.js", import.meta.url) : built;
 }

@@ -8,7 +8,7 @@ import {
   readKernels,
 } from "../../api/index.ts";
 import { BpfError, UsageError } from "../../base/index.ts";
-import { findKernelVersion } from "../../compiler/index.ts";
+import { findKernelVersion } from "../../compiler/front.ts";
 import { out } from "../colors.ts";
 import { EXIT, type ExitCode, exitCodeOf, worstExit } from "../exit.ts";
 import { readInputFile } from "../input.ts";

@@ -6,7 +6,7 @@ import { EXIT } from "../exit.ts";
 import { parseCount, readInputFile } from "../input.ts";
 import { type CommonOptions, requireOption } from "../options.ts";
 import { describeError, note } from "../output.ts";
-import { Progress } from "../progress.ts";
+import { openProgress } from "../progress.ts";
 import {
   parseRecordTypes,
   printLoss,
@@ -55,7 +55,7 @@ export async function run(path: string, options: RunOptions): Promise<void> {
     stop.abort();
   };
   process.on("SIGINT", onInterrupt);
-  const progress = new Progress(!options.quiet && !options.json);
+  const progress = await openProgress(!options.quiet && !options.json);
   try {
     for (const name of options.map ?? []) object.map(name);
     let printed = 0;

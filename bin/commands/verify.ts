@@ -26,7 +26,7 @@ export async function verify(objects: readonly string[], options: VerifyOptions)
   const told: SarifInput[] = [];
   for (const path of objects) {
     try {
-      const verdicts = verifyObject(readInputFile(path), {
+      const verdicts = await verifyObject(readInputFile(path), {
         name: path,
         logLevel,
         ...(options.prog && { programs: options.prog }),

@@ -29,7 +29,7 @@ export async function explainLowering(
     cfg: makeReducible(buildCfg(program, range, facts)).cfg,
   }));
   const optimize = options.optimize ?? 0;
-  const wasm = await openModule(optimize === 0 ? null : libraryBytes);
+  const wasm = await openModule(optimize === 0 ? null : libraryBytes());
   lowerProgram(new Unit(wasm), program, { inlineIntoBatch: false });
   await optimizeModule(wasm, optimize);
   const texts: string[] = [];

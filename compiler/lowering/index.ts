@@ -14,7 +14,6 @@ export { readManifest } from "../../base/manifest.ts";
 export type { OptimizeLevel } from "./emit.ts";
 export { explainLowering } from "./explain.ts";
 export type { LowerableProgram } from "./lower.ts";
-export { VERY_LARGE_FUNCTION } from "./size.ts";
 
 export interface LoweringInput {
   readonly name: string;
@@ -27,6 +26,8 @@ export interface LoweringInput {
 export interface LoweringOptions {
   /** default: 2. Functions of more than 8,000 instructions get the cheap passes only. */
   readonly optimize?: OptimizeLevel;
+  /** "imported": library functions stay imports, and what carries them is the caller's matter. Default: the module has its own. */
+  readonly library?: "merged" | "imported";
   /** keep function names in the module */
   readonly names?: boolean;
   /** the code says where it is, for a sampler (runtime/profile/); it is slower then. Programs that are not verified cannot */
@@ -49,7 +50,7 @@ const isLarge = ({ insns }: LoweredFunction): boolean => insns > LARGE_FUNCTION_
 export async function lowerObject(input: LoweringInput, options: LoweringOptions = {}): Promise<CompiledObject> {
   for (const program of input.programs) checkProgram(program);
   const optimize = options.optimize ?? 2;
-  const wasm = await openModule(libraryBytes);
+  const wasm = await openModule(options.library === "imported" ? null : libraryBytes());
   const places = options.profile === true ? new PlaceTable() : null;
   const unit = new Unit(wasm, places);
   const large = input.programs

@@ -1,7 +1,7 @@
 /** A crew's threads, and what Linux says of them: the only importer of node:worker_threads in the runtime, on either side. */
 import { existsSync, readlinkSync } from "node:fs";
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker, workerData } from "node:worker_threads";
-import { threadArguments } from "../../base/thread-arguments.ts";
+import { threadArguments, threadFile } from "../../base/threads.ts";
 import type { MainMessage, ThreadData, ThreadMessage } from "./protocol.ts";
 
 export interface Mailbox<Sent, Received> {
@@ -20,7 +20,7 @@ export interface Thread extends Mailbox<MainMessage, ThreadMessage> {
 /** Starts a thread, which by itself does not keep the process alive. `onExit` gets what it failed with, null: nothing. */
 export function startThread(data: ThreadData, onExit: (error: Error | null) => void): Thread {
   const { port1, port2 } = new MessageChannel();
-  const worker = new Worker(entryPoint(), {
+  const worker = new Worker(threadFile("runtime/workers/thread.js"), {
     workerData: { data, port: port2 },
     transferList: [port2],
     execArgv: threadArguments(),
@@ -68,10 +68,4 @@ function mailbox<Sent, Received>(port: MessagePort): Mailbox<Sent, Received> {
     send: (message) => port.postMessage(message),
     receive: () => receiveMessageOnPort(port)?.message as Received | undefined,
   };
-}
-
-/** Tests run the sources, which a plain thread cannot: it then takes the built file. */
-function entryPoint(): URL {
-  const built = new URL("./thread.js", import.meta.url);
-  return import.meta.url.endsWith(".ts") ? new URL("../../dist/runtime/workers/thread.js", import.meta.url) : built;
 }

@@ -22,8 +22,8 @@ const kinds = FAULT_KINDS.filter((kind) => objects.includes(`${kind}.rejected.bp
 
 /** Verified once: one of them takes the verifier's million instructions. */
 const verdicts = new Map<string, ProgramVerdict[]>();
-function verdictsOf(file: string): ProgramVerdict[] {
-  const known = verdicts.get(file) ?? verifyObject(readFileSync(FOLDER + file), { name: file });
+async function verdictsOf(file: string): Promise<ProgramVerdict[]> {
+  const known = verdicts.get(file) ?? (await verifyObject(readFileSync(FOLDER + file), { name: file }));
   verdicts.set(file, known);
   return known;
 }
@@ -49,8 +49,8 @@ describe("kinds of faults", () => {
 });
 
 describe.each(kinds)("%s", (kind) => {
-  it("is why its program is rejected", { timeout: 120_000 }, () => {
-    const [verdict, ...others] = verdictsOf(`${kind}.rejected.bpf.o`);
+  it("is why its program is rejected", { timeout: 120_000 }, async () => {
+    const [verdict, ...others] = await verdictsOf(`${kind}.rejected.bpf.o`);
     expect(others).toEqual([]);
     expect(verdict!.verdict).toBe("rejected");
     const explanation = verdict!.explanation!;
@@ -69,8 +69,8 @@ describe.each(kinds)("%s", (kind) => {
     }
   });
 
-  it("is gone in the repaired program", () => {
-    expect(verdictsOf(`${kind}.repaired.bpf.o`)).toMatchObject([{ verdict: "accepted", explanation: null }]);
+  it("is gone in the repaired program", async () => {
+    expect(await verdictsOf(`${kind}.repaired.bpf.o`)).toMatchObject([{ verdict: "accepted", explanation: null }]);
   });
 });
 
@@ -86,8 +86,8 @@ const live = kernelVerdicts(
 );
 
 describe.skipIf(live === null)("the kernel", () => {
-  it.each(objects.map((file, i) => [file, live?.[i]] as const))("agrees on %s", (file, kernel) => {
-    const [verdict] = verdictsOf(file);
+  it.each(objects.map((file, i) => [file, live?.[i]] as const))("agrees on %s", async (file, kernel) => {
+    const [verdict] = await verdictsOf(file);
     expect(kernel!.errno).toBe(verdict!.errno);
     // Its log of two levels has the line about the loop behind an instruction.
     if (verdict!.errno !== null && !file.startsWith("infinite-loop")) expect(kernel!.message).toBe(verdict!.message);

@@ -58,7 +58,7 @@ export class Machine {
 
   /** The library by itself, on this memory. */
   library(name: LibraryName): WasmFunction {
-    this.#library ??= this.instantiate(libraryBytes);
+    this.#library ??= this.instantiate(libraryBytes());
     return this.#library[name] as WasmFunction;
   }
   #library: WebAssembly.Exports | undefined;

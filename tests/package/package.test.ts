@@ -31,6 +31,8 @@ describe("the packed package", () => {
     cpSync(join(ROOT, "examples/http"), project, { recursive: true });
     cpSync(join(ROOT, "examples/protocols.bpf.o"), join(project, "protocols.bpf.o"));
     cpSync(join(ROOT, "examples/packets/udp-7777.bin"), join(project, "packet.bin"));
+    cpSync(join(ROOT, "examples/countcomm.bpf.o"), join(project, "countcomm.bpf.o"));
+    cpSync(join(ROOT, "examples/captures/sched.perf.data"), join(project, "sched.perf.data"));
   }, 240_000);
 
   afterAll(() => {
@@ -88,6 +90,19 @@ describe("the packed package", () => {
     });
     expect(stdout).toBe("");
     expect(status).toBe(0);
+  });
+
+  it("starts its threads: a crew for the CPUs, and the one that optimises", () => {
+    const script = `
+      import { fileInput, load, openPerfData } from "bpfjit";
+      const object = await load("countcomm.bpf.o", { runtimeOptions: { cpus: 2, workers: 2 } });
+      await object.run(await openPerfData(fileInput("sched.perf.data")));
+      await object.optimized();
+      process.stdout.write([object.tier, object.map("counts").size > 0].join());
+      await object[Symbol.asyncDispose]();
+    `;
+    const run = spawnSync(process.execPath, ["--input-type=module", "-e", script], { cwd: project, encoding: "utf8" });
+    expect([run.stdout, run.stderr, run.status]).toEqual(["optimized,true", "", 0]);
   });
 
   it("counts the requests of an HTTP service from inside", async () => {
