@@ -3,42 +3,32 @@
  * typed arrays, Maps of counters that are changed in place, records copied word by word into a buffer that is used again.
  * 64-bit numbers are doubles where these hold them, halves where they do not.
  */
-import { EVENT_BYTES, EVENT_COUNT } from "./events.ts";
+import { EVENT_COUNT } from "./events.ts";
+import {
+  FIELD,
+  type Handler,
+  type Input,
+  makeOutput,
+  type Output,
+  RECORD_WORDS,
+  reserveWords,
+  TWO_32,
+  WORDS,
+} from "./js-input.ts";
+import { TOOL_HANDLERS } from "./js-tools.ts";
 import { median } from "./statistics.ts";
 import type { Workload } from "./workloads.ts";
 
-/** struct event in words of 4 bytes */
-const WORDS = EVENT_BYTES / 4;
-const FIELD = { pid: 2, kind: 3, timeLow: 4, timeHigh: 5, bytesLow: 6, bytesHigh: 7, comm: 8 } as const;
-const TWO_32 = 2 ** 32;
-
-/** One event, by the index of its first word. */
-type Handler = (event: number) => void;
-/** What handlers read, and where they put records. */
-interface Input {
-  readonly words: Uint32Array;
-  readonly out: Output;
-}
-/** A ring of records; positions are words and only grow. What finds no room is counted. */
-interface Output {
-  readonly words: Uint32Array;
-  written: number;
-  read: number;
-  lost: number;
-}
 interface Counter {
   count: number;
 }
 
-/** 4 MiB, as the ring of the workloads. */
-const OUTPUT_WORDS = 1 << 20;
-const RECORD_WORDS = 16;
 /** Header of a perf record, with the length of its payload. */
 const HEAD_WORDS = 4;
 
 export class JsEngine {
   readonly #handler: Handler;
-  readonly #output: Output = { words: new Uint32Array(OUTPUT_WORDS), written: 0, read: 0, lost: 0 };
+  readonly #output = makeOutput();
 
   constructor(workload: Workload, payload: Uint8Array) {
     const words = new Uint32Array(payload.slice().buffer);
@@ -127,6 +117,7 @@ const HANDLERS: Readonly<Record<string, (input: Input) => Handler>> = {
     };
   },
   compute: ({ words }) => mix(words),
+  ...TOOL_HANDLERS,
 };
 
 function countBy<Key>(keyOf: (event: number) => Key): Handler {
@@ -176,20 +167,11 @@ function countRecent(words: Uint32Array, most: number): Handler {
   };
 }
 
-/**
- * The record of the workloads: 64 bytes, all of them of the event but the last 8, behind `headWords`. Returns where the head
- * begins, -1 where there is no room. The ring's size is no multiple of every record's: one that would wrap starts anew.
- */
+/** The record of the workloads: 64 bytes, all of them of the event but the last 8, behind `headWords`. Returns where the head begins. */
 function putRecord(words: Uint32Array, event: number, out: Output, headWords: number): number {
   const { words: to } = out;
-  const wanted = headWords + RECORD_WORDS;
-  let start = out.written & (OUTPUT_WORDS - 1);
-  const skipped = start + wanted > OUTPUT_WORDS ? OUTPUT_WORDS - start : 0;
-  if (out.written + skipped + wanted - out.read > OUTPUT_WORDS) {
-    out.lost++;
-    return -1;
-  }
-  if (skipped > 0) start = 0;
+  const start = reserveWords(out, headWords + RECORD_WORDS);
+  if (start < 0) return start;
   const at = start + headWords;
   to[at] = words[event + FIELD.timeLow]!;
   to[at + 1] = words[event + FIELD.timeHigh]!;
@@ -198,7 +180,6 @@ function putRecord(words: Uint32Array, event: number, out: Output, headWords: nu
   for (let word = 4; word < 14; word++) to[at + word] = words[event + word + 2]!;
   to[at + 14] = 0;
   to[at + 15] = 0;
-  out.written += skipped + wanted;
   return start;
 }
 

@@ -47,18 +47,25 @@ export class KernelEngine {
     return new KernelEngine(spawn(binary, { stdio: ["pipe", "pipe", "inherit"] }), folder);
   }
 
-  /** Creates the program's maps (once each) and loads it; returns its handle for `run`. */
-  async load(program: Program, events: { readonly bytes: Uint8Array; readonly map: string }): Promise<number> {
+  /**
+   * Creates the program's maps (once each) and loads it; returns its handle for `run`. `events`: what to fill the map of that
+   * section with, null: nothing.
+   */
+  async load(program: Program, events: { readonly bytes: Uint8Array; readonly map: string } | null): Promise<number> {
     for (const map of program.maps) {
       if (!this.#maps.has(map))
-        this.#maps.set(map, await this.#createMap(map, map.section === events.map ? events.bytes : null));
+        this.#maps.set(map, await this.#createMap(map, map.section === events?.map ? events!.bytes : null));
     }
     const insns = program.insns.map((insn, index) => {
       const wide = insn.opcode === 0x18 && (insn.src === 1 || insn.src === 2);
       return wide ? { ...insn, imm: this.#maps.get(program.maps[program.insns[index]!.imm]!)! } : insn;
     });
     const functions = program.functions.map((item) => item.insnIndex).join(",");
-    return Number(await this.#ask(`prog ${programType(program.type).id} ${functions} ${toHex(encodeInsns(insns))}`));
+    const handle = await this.#ask(`prog ${programType(program.type).id} ${functions} ${toHex(encodeInsns(insns))}`);
+    for (const map of program.maps)
+      for (const { index, program: name } of map.programs)
+        if (name === program.name) await this.#ask(`slot ${this.#maps.get(map)} ${index} ${handle}`);
+    return Number(handle);
   }
 
   /** ns of one run on a packet of so many bytes, averaged over `repeat`. */

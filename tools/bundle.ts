@@ -12,13 +12,15 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /** What package.json points to. Threads have entries of their own (base/threads.ts). */
 const ENTRIES = ["api/index", "api/runtime", "api/node", "bin/bpfjit"];
+/** Processes that the benchmark starts. */
+const CHILDREN = ["bench/children/compile", "bench/children/memory"];
 const THREADS = readdirSync(join(ROOT, "dist"), { recursive: true, encoding: "utf8" })
   .filter((file) => basename(file) === "thread.js")
   .map((file) => file.slice(0, -".js".length).replaceAll("\\", "/"));
 
 await using bundle = await rolldown({
   cwd: ROOT,
-  input: Object.fromEntries([...ENTRIES, ...THREADS].map((entry) => [entry, `./dist/${entry}.js`])),
+  input: Object.fromEntries([...ENTRIES, ...CHILDREN, ...THREADS].map((entry) => [entry, `./dist/${entry}.js`])),
   platform: "node",
   external: /^[^./]/,
   // Modules do nothing but define: one whose exports nobody takes is left out, its tables with it.

@@ -7,6 +7,7 @@
  *   fill MAP OFFSET HEX                     ok            bytes into element 0 of a map made with BPF_F_MMAPABLE
  *   perf MAP PAGES                          ok            a buffer of PAGES pages for every CPU
  *   prog TYPE FUNCS INSNS                   ok INDEX      FUNCS: function starts, comma separated; INSNS: hex; map immediates are indices
+ *   slot MAP INDEX PROG                     ok            a program into a prog array
  *   run PROG REPEAT                         ok NS         average duration of a run; rings are drained afterwards
  * What fails answers: err ERRNO WHAT [the verifier's last line]
  */
@@ -193,6 +194,16 @@ static void load_program(int type, char *functions, const char *hex)
 	printf("ok %d\n", prog_count++);
 }
 
+static void fill_slot(int map, unsigned index, int program)
+{
+	union bpf_attr attr = { .map_fd = maps[map].fd, .key = (unsigned long)&index, .value = (unsigned long)&progs[program] };
+
+	if (bpf(BPF_MAP_UPDATE_ELEM, &attr) < 0)
+		fail("slot");
+	else
+		puts("ok");
+}
+
 static void drain(void)
 {
 	for (int i = 0; i < buffer_count; i++)
@@ -251,6 +262,8 @@ int main(void)
 			make_perf_buffers(atoi(arg[0]), atoi(arg[1]));
 		else if (!strcmp(word, "prog"))
 			load_program(atoi(arg[0]), arg[1], arg[2]);
+		else if (!strcmp(word, "slot"))
+			fill_slot(atoi(arg[0]), atoi(arg[1]), atoi(arg[2]));
 		else if (!strcmp(word, "run"))
 			run(atoi(arg[0]), atoi(arg[1]), *arg[2] ? atoi(arg[2]) : 64);
 		else

@@ -1,0 +1,2 @@
+export { chartPage } from "./page.ts";
+export { chartSvg } from "./svg.ts";

@@ -1,0 +1,153 @@
+/** The engines that take part in a workload, ready to give samples in turn. */
+import { readFileSync } from "node:fs";
+import { BugError } from "../base/index.ts";
+import { type OptimizeLevel, type Program, readObject } from "../compiler/index.ts";
+import { workloadObject } from "./assets.ts";
+import { BpfjitEngine } from "./engine.ts";
+import { EVENT_COUNT, generateEvents } from "./events.ts";
+import { HostHelpersEngine } from "./host-helpers.ts";
+import { JsEngine } from "./js.ts";
+import type { KernelEngine } from "./kernel.ts";
+import type { Baseline, EngineName } from "./row.ts";
+import type { Workload } from "./workloads.ts";
+
+export interface Contestant {
+  readonly engine: EngineName;
+  readonly workers: number;
+  readonly optimize: OptimizeLevel | null;
+  /** ns an event */
+  readonly sample: () => number | Promise<number>;
+  /** until its code is as fast as it gets */
+  readonly warmUp: () => unknown;
+  readonly close: () => void;
+}
+
+export interface Field {
+  readonly baselines: readonly Baseline[];
+  /** the first is the one that ratios are of */
+  readonly levels: readonly OptimizeLevel[];
+  /** bpfjit with so many workers too; 0: not */
+  readonly workers: number;
+  readonly kernel: KernelEngine | null;
+}
+
+/** Section of the events in the kernel's variant. */
+const EVENTS_MAP = ".bss";
+/** Batches a sample of bpfjit, and runs a sample of the kernel: a few ms each. */
+const BATCHES = 24;
+/** Rings are drained behind a run, so that they must hold what it writes. */
+const OUTPUT_REPEAT = 2;
+const REPEAT = 16;
+/** Single runs a sample: some ms too. */
+const ONE_EVENT_REPEAT = 1_000_000;
+/** Before the first sample: V8 compiles a hot module optimised after some ms. */
+const WARM_UP_BATCHES = 200;
+
+/** bpfjit first, then the others in the order asked for, without those that cannot run this workload. Close them all. */
+export async function contestants(workload: Workload, field: Field): Promise<Contestant[]> {
+  const payload = generateEvents();
+  const found: Contestant[] = [];
+  try {
+    for (const optimize of field.levels) found.push(await ours(workload, payload, { optimize, workers: 0 }));
+    if (field.workers > 0 && workload.links === undefined)
+      found.push(await ours(workload, payload, { optimize: field.levels[0]!, workers: field.workers }));
+    for (const baseline of field.baselines) {
+      const other = await baselineOf(baseline, workload, payload, field.kernel);
+      if (other !== null) found.push(other);
+    }
+    return found;
+  } catch (error) {
+    for (const each of found) each.close();
+    throw error;
+  }
+}
+
+async function ours(
+  workload: Workload,
+  payload: Uint8Array,
+  options: { readonly optimize: OptimizeLevel; readonly workers: number },
+): Promise<Contestant> {
+  const engine = await BpfjitEngine.start(workload, payload, options);
+  const run = options.workers === 0 ? engine.run.bind(engine) : engine.runTogether.bind(engine);
+  return {
+    engine: "bpfjit",
+    workers: Math.max(1, options.workers),
+    optimize: options.optimize,
+    sample: () => run(batchesOf(workload)),
+    warmUp: () => run(Math.ceil(WARM_UP_BATCHES / (workload.links ?? 1))),
+    close: () => engine.close(),
+  };
+}
+
+/** Samples take as long where an event is many runs. */
+const batchesOf = ({ links = 1 }: Workload): number => Math.max(3, Math.ceil(BATCHES / links));
+
+async function baselineOf(
+  baseline: Baseline,
+  workload: Workload,
+  payload: Uint8Array,
+  kernel: KernelEngine | null,
+): Promise<Contestant | null> {
+  const fixed = { engine: baseline, workers: 1, optimize: null };
+  if (baseline === "js") {
+    if (!JsEngine.has(workload)) return null;
+    const engine = new JsEngine(workload, payload);
+    return {
+      ...fixed,
+      sample: () => engine.run(batchesOf(workload)),
+      warmUp: () => engine.run(Math.ceil(WARM_UP_BATCHES / (workload.links ?? 1))),
+      close: () => {},
+    };
+  }
+  if (baseline === "js-helpers") {
+    const engine = await HostHelpersEngine.start(workload, payload);
+    if (engine === null) return null;
+    return {
+      ...fixed,
+      sample: () => engine.run(batchesOf(workload)),
+      warmUp: () => engine.run(Math.ceil(WARM_UP_BATCHES / (workload.links ?? 1))),
+      close: () => engine.close(),
+    };
+  }
+  if (workload.links !== undefined || (baseline === "kernel-loop" && workload.oneRun === true)) return null;
+  return {
+    ...fixed,
+    sample: await kernelSample(kernel!, baseline, workload, payload),
+    warmUp: () => {},
+    close: () => {},
+  };
+}
+
+/** kernel-loop: the body EVENT_COUNT times inside bpf_loop; kernel-repeat: one event a run, which costs some ns by itself. */
+async function kernelSample(
+  kernel: KernelEngine,
+  baseline: "kernel-loop" | "kernel-repeat",
+  workload: Workload,
+  payload: Uint8Array,
+): Promise<() => Promise<number>> {
+  const isLoop = baseline === "kernel-loop";
+  const program = kernelProgram(workload.object, `${isLoop ? "kernel" : "once"}_${workload.program}`);
+  const handle = await kernel.load(program, { bytes: payload, map: EVENTS_MAP });
+  if (isLoop)
+    return async () =>
+      (await kernel.run(handle, workload.output === null ? REPEAT : OUTPUT_REPEAT)) /
+      (workload.kernelEvents ?? EVENT_COUNT);
+  return async () =>
+    kernel.run(handle, workload.oneRun ? EVENT_COUNT : workload.output === null ? ONE_EVENT_REPEAT : EVENT_COUNT);
+}
+
+const read = new Map<string, ReadonlyMap<string, Program>>();
+
+/** Of one reading of the object, so that all programs share its maps. */
+export function kernelProgram(object: Parameters<typeof workloadObject>[0], name: string): Program {
+  let programs = read.get(object);
+  if (programs === undefined) {
+    const path = workloadObject(object);
+    const outcomes = readObject(readFileSync(path), { name: path }).programs;
+    programs = new Map(outcomes.flatMap((each) => (each.ok ? [[each.program.name, each.program] as const] : [])));
+    read.set(object, programs);
+  }
+  const program = programs.get(name);
+  if (program === undefined) throw new BugError(`there is no program ${name} in ${object}`);
+  return program;
+}

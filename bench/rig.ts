@@ -1,0 +1,97 @@
+/**
+ * What every engine that runs inside a runtime shares: a hook, and a batch of generated events in the arena that fire it. The
+ * driver is the runtime's own, so engines differ in their programs only.
+ */
+import type { Hook, Runtime } from "../api/index.ts";
+import { BugError } from "../base/index.ts";
+import { EVENT } from "../spec/index.ts";
+import { EVENT_BYTES, EVENT_COUNT } from "./events.ts";
+import { median } from "./statistics.ts";
+
+/** The hook that the section names of bench/workloads/*.bpf.c say. */
+const HOOK = "bench/event";
+
+/** Of `time` in struct event. */
+const TIME_OFFSET = 16;
+
+export class EventRig {
+  readonly runtime: Runtime;
+  readonly hook: Hook;
+  /** address of the first EVENT, and of the first payload */
+  readonly events: number;
+  readonly contexts: number;
+
+  /** `cpus`: virtual CPUs that the events take turns on. */
+  constructor(runtime: Runtime, payload: Uint8Array, cpus = 1) {
+    this.runtime = runtime;
+    this.hook = runtime.hooks.get("tracepoint", HOOK);
+    const { arena, idleTask } = runtime.world;
+    this.contexts = arena.allocate(payload.length, 64);
+    this.events = arena.allocate(EVENT_COUNT * EVENT.bytes, 64);
+    arena.bytes.set(payload, this.contexts);
+    const blocks = Array.from({ length: cpus }, (_, cpu) => arena.cpu(cpu));
+    const { view } = arena;
+    for (let i = 0; i < EVENT_COUNT; i++) {
+      const at = this.events + i * EVENT.bytes;
+      view.setUint32(at + EVENT.ctx, this.contexts + i * EVENT_BYTES, true);
+      view.setUint32(at + EVENT.cpu, blocks[i % cpus]!, true);
+      view.setBigUint64(at + EVENT.time, 1_000_000_000n + BigInt(i), true);
+      view.setUint32(at + EVENT.task, idleTask, true);
+      view.setUint32(at + EVENT.hook, this.hook.address, true);
+      view.setUint32(at + EVENT.size, EVENT_BYTES, true);
+    }
+  }
+
+  /**
+   * ns an event, of the median of `batches` batches: the machine may run something else in the middle of one, which the
+   * kernel's timer leaves out of its baseline too. `drain` is called between them and not timed, as in the baseline.
+   */
+  run(batches: number, drain: () => number): number {
+    const times: number[] = [];
+    for (let batch = 0; batch < batches; batch++) {
+      let elapsedNs = 0n;
+      for (let done = 0; done < EVENT_COUNT; ) {
+        const started = process.hrtime.bigint();
+        const ran = this.runtime.hooks.fireBatch(this.events + done * EVENT.bytes, EVENT_COUNT - done);
+        elapsedNs += process.hrtime.bigint() - started;
+        if (drain() === 0 && ran === 0) throw new BugError("the batch driver stands still");
+        done += ran;
+      }
+      times.push(Number(elapsedNs) / EVENT_COUNT);
+    }
+    return median(times);
+  }
+
+  /** Runs all events once; what they write stays in its buffer. */
+  fill(): void {
+    for (let done = 0; done < EVENT_COUNT; )
+      done += this.runtime.hooks.fireBatch(this.events + done * EVENT.bytes, EVENT_COUNT - done);
+  }
+
+  /** Runs the first event as of now: its payload's time is that of the monotonic clock. */
+  fireNow(): void {
+    const { view } = this.runtime.world.arena;
+    view.setBigUint64(this.contexts + TIME_OFFSET, process.hrtime.bigint(), true);
+    this.runtime.hooks.fireBatch(this.events, 1);
+  }
+
+  /** The same on a worker's thread. */
+  async fireNowThere(): Promise<void> {
+    const { view } = this.runtime.world.arena;
+    view.setBigUint64(this.contexts + TIME_OFFSET, process.hrtime.bigint(), true);
+    await this.runtime.crew!.run(this.events, 1);
+  }
+
+  /** The same by all workers at once: ns that the slowest of them ran, for each event of all. */
+  async runTogether(batches: number, drain: () => number): Promise<number> {
+    const crew = this.runtime.crew!;
+    crew.takeElapsed();
+    const relieve = async (): Promise<void> => {
+      drain();
+    };
+    await crew.run(this.events, EVENT_COUNT, { times: batches, relieve });
+    drain();
+    const slowest = crew.takeElapsed().reduce((most, elapsed) => (elapsed > most ? elapsed : most));
+    return Number(slowest) / (batches * EVENT_COUNT);
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * Tracepoint throughput end to end: a perf.data file of sched_switch events, decoded, each event run through a program, its
+ * record read; against `perf script`, which prints the events of the same file for a script that does the same with them.
+ */
+import { spawn } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileInput, load, openPerfData } from "../../api/index.ts";
+import { BugError } from "../../base/index.ts";
+import { CAPTURE, workloadObject } from "../assets.ts";
+import { repeatCapture } from "../capture.ts";
+import { median } from "../statistics.ts";
+import { inFolder } from "./folder.ts";
+import type { Table, TableRow } from "./table.ts";
+
+interface Way {
+  readonly way: string;
+  readonly job: "counter" | "record";
+  readonly run: (path: string) => Promise<{ readonly seconds: number; readonly events: number }>;
+}
+
+export const tracepoints: Table = {
+  name: "tracepoints",
+  summary: "sched_switch out of a perf.data file, decoded, through a program, its record read: one core.",
+  columns: [
+    { key: "job", title: "job" },
+    { key: "way", title: "way" },
+    { key: "events", title: "events" },
+    { key: "ns", title: "ns an event", digits: 1 },
+    { key: "perSecond", title: "events/s" },
+    { key: "speed", title: "times perf script", digits: 1 },
+  ],
+  async *measure({ quick, onProgress, onSkip }) {
+    yield* inFolder(async function* (folder) {
+      const path = join(folder, "switches.perf.data");
+      writeFileSync(path, repeatCapture(readFileSync(CAPTURE), quick ? 3 : 400, "sched_switch"));
+      const found = new Map<Way, { ns: number[]; events: number }>();
+      const missing = await problemOfPerf();
+      if (missing !== null) onSkip(`perf script: ${missing}`);
+      const ways = missing === null ? WAYS : WAYS.filter(({ way }) => !way.startsWith("perf "));
+      for (let sample = 0; sample < (quick ? 1 : 5); sample++)
+        for (const way of ways) {
+          onProgress(`tracepoints ${way.job} ${way.way}`);
+          // what V8 compiles is compiled by then, as in a long run
+          if (sample === 0) await way.run(path);
+          const { seconds, events } = await way.run(path);
+          const known = found.get(way) ?? { ns: [], events };
+          known.ns.push((seconds * 1e9) / events);
+          found.set(way, known);
+        }
+      const counted = new Set([...found.values()].map(({ events }) => events));
+      if (counted.size !== 1) throw new BugError(`the ways saw ${[...counted].join(" and ")} events`);
+      for (const [way, { ns, events }] of found) yield rowOf(way, median(ns), events, found);
+    });
+  },
+};
+
+function rowOf(
+  { way, job }: Way,
+  ns: number,
+  events: number,
+  found: ReadonlyMap<Way, { readonly ns: readonly number[] }>,
+): TableRow {
+  const perf = [...found].find(([other]) => other.job === job && other.way.startsWith("perf "));
+  return { job, way, events, ns, perSecond: 1e9 / ns, speed: perf === undefined ? null : median(perf[1].ns) / ns };
+}
+
+const WAYS: readonly Way[] = [
+  {
+    job: "counter",
+    way: "bpfjit",
+    run: (path) => ours(path, "counter", null, ({ count }) => Number([...count!.entries()][0]?.[1] ?? 0)),
+  },
+  { job: "counter", way: "perf script, lines counted", run: (path) => script(path, "event", () => {}) },
+  { job: "record", way: "bpfjit, records in place", run: inPlace },
+  {
+    job: "record",
+    way: "bpfjit, a copy each",
+    run: (path) => {
+      let records = 0;
+      const onRecord = (): void => {
+        records += 1;
+      };
+      return ours(path, "record", onRecord, () => records);
+    },
+  },
+  {
+    job: "record",
+    way: "perf script, lines split",
+    run: (path) => script(path, "comm,tid,cpu,time,event,trace", keepRecord()),
+  },
+];
+
+type Maps = Awaited<ReturnType<typeof load>>["maps"];
+
+/** `counted`: events that the program says it saw. */
+async function ours(path: string, program: string, onRecord: (() => void) | null, counted: (maps: Maps) => number) {
+  const source = await openPerfData(fileInput(path));
+  const options = { programs: [program], optimize: 2, runtimeOptions: { cpus: source.cpus } } as const;
+  await using object = await load(workloadObject("tracepoints"), options);
+  const summary = await object.run(source, onRecord === null ? {} : { onRecord });
+  return checked(summary, counted(object.maps));
+}
+
+async function inPlace(path: string) {
+  const source = await openPerfData(fileInput(path));
+  const options = { programs: ["record"], optimize: 2, runtimeOptions: { cpus: source.cpus } } as const;
+  await using object = await load(workloadObject("tracepoints"), options);
+  object.attach();
+  const reader = object.reader("switches");
+  let records = 0;
+  let latest = 0n;
+  const take = ({ view }: { readonly view: unknown }): void => {
+    latest = (view as { readonly time: bigint }).time;
+    records += 1;
+  };
+  const started = performance.now();
+  const { events } = await object.runtime.run(source, { drain: () => reader.drain(take) });
+  reader.drain(take);
+  if (latest === 0n) throw new BugError("records without a time");
+  return checked({ events, seconds: (performance.now() - started) / 1000 }, records);
+}
+
+function checked(summary: { readonly events: number; readonly seconds: number }, seen: number) {
+  if (seen !== summary.events) throw new BugError(`${summary.events} events, of which the program saw ${seen}`);
+  return { events: summary.events, seconds: summary.seconds };
+}
+
+/** What a script does to have the same fields as the record. */
+function keepRecord(): (line: string) => void {
+  const pattern =
+    /^\s*(.+?)\s+(\d+)\s+\[(\d+)\]\s+([\d.]+):\s+sched:sched_switch:.*prev_pid=(\d+) .*next_comm=(.*) next_pid=(\d+)/;
+  const batch: unknown[] = [];
+  return (line) => {
+    const found = pattern.exec(line);
+    if (found === null) throw new BugError(`perf script printed: ${line}`);
+    batch.push({
+      time: Number(found[4]),
+      prevPid: Number(found[5]),
+      nextComm: found[6]!,
+      nextPid: Number(found[7]),
+    });
+    if (batch.length === 256) batch.length = 0;
+  };
+}
+
+async function script(path: string, fields: string, onLine: (line: string) => void) {
+  const started = performance.now();
+  const perf = spawn("perf", ["script", "-i", path, "-F", fields], { stdio: ["ignore", "pipe", "ignore"] });
+  let events = 0;
+  for await (const line of createInterface({ input: perf.stdout })) {
+    if (line === "") continue;
+    onLine(line);
+    events += 1;
+  }
+  return { events, seconds: (performance.now() - started) / 1000 };
+}
+
+/** Null: it is there. */
+function problemOfPerf(): Promise<string | null> {
+  return new Promise((resolve) => {
+    const perf = spawn("perf", ["version"], { stdio: "ignore" });
+    perf.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    perf.on("exit", (code) => resolve(code === 0 ? null : `perf version ends with ${code}`));
+  });
+}
