@@ -8,10 +8,14 @@ import { readAbout } from "./about.ts";
 import { withCache } from "./cache.ts";
 import { EXIT, exitCodeOf } from "./exit.ts";
 import { endQuietlyOnBrokenPipe, printError } from "./output.ts";
+import { splitProfileOption, withProfile } from "./profile-options.ts";
 import { withSink } from "./sink-options.ts";
 import { withTarget } from "./target-options.ts";
 
 const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
+
+/** Of commands that run programs. */
+const withRun = (command: Command): Command => withProfile(withSink(command));
 
 function buildProgram(): Command {
   const { version, description } = readAbout();
@@ -28,7 +32,7 @@ function buildProgram(): Command {
       .option("-q, --quiet", "no progress, no notes")
       .option("--debug", "stack traces of errors");
 
-  withSink(
+  withRun(
     withTarget(
       withCache(
         command("run <object>", "run the programs of an object over a capture; print records and, at the end, maps"),
@@ -45,7 +49,7 @@ function buildProgram(): Command {
     .option("--concurrent", "CPUs run side by side although programs share maps: results may depend on timing")
     .action(async (object, options) => (await import("./commands/run.ts")).run(object, options));
 
-  withSink(
+  withRun(
     withTarget(
       withCache(
         command(
@@ -68,9 +72,7 @@ function buildProgram(): Command {
     .option("--opt <level>", "optimisation of the compiled code, 0 to 3 (default: better code once programs run much)")
     .action(async (object, words, options) => (await import("./commands/trace.ts")).trace(object, words, options));
 
-  withSink(
-    withTarget(withCache(command("test-run <object>", "run one program on one input, as bpftool prog run does"))),
-  )
+  withRun(withTarget(withCache(command("test-run <object>", "run one program on one input, as bpftool prog run does"))))
     .option("-p, --prog <name>", "the program")
     .option("--data-in <file>", "packet or payload")
     .option("--ctx-in <file>", "context")
@@ -104,6 +106,7 @@ function buildProgram(): Command {
     .requiredOption("-o, --output <file>", "where to write it")
     .option("-p, --prog <name>", "only this program (may be repeated)", collect)
     .option("--opt <level>", "optimisation of the compiled code, 0 to 3", "2")
+    .option("--profile", "code that run and test-run can profile")
     .action(async (object, options) => (await import("./commands/build.ts")).build(object, options));
 
   withTarget(command("inspect <object>", "what is in an object, and what it became"), "--btf-file <file>")
@@ -146,7 +149,7 @@ async function main(): Promise<void> {
   const program = buildProgram();
   for (const command of [program, ...program.commands]) command.exitOverride();
   try {
-    await program.parseAsync();
+    await program.parseAsync(splitProfileOption(process.argv));
   } catch (error) {
     if (error instanceof CommanderError) {
       process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;

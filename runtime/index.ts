@@ -1,12 +1,21 @@
 export type { FireOptions, Hook } from "./hook.ts";
 export type { GivenElement, Iteration, IterationOptions, IteratorOptions } from "./iter/index.ts";
 export { KernelObject, KernelObjects, type KernelTypes, type KernelValue } from "./kernel/index.ts";
-export type { AttachOptions, Link, LinkInfo } from "./link.ts";
+export type { AttachOptions, Link, LinkInfo, RunCounts } from "./link.ts";
 export * from "./maps/index.ts";
 export type { MemoryAt } from "./memory.ts";
 export { LinkedObject } from "./object.ts";
 export type { HookArgument, Payload, RegisterValues } from "./payload.ts";
-export type { Profile } from "./profile/profile.ts";
+export { type CpuProfile, cpuProfile, foldedStacks } from "./profile/formats.ts";
+export type {
+  HelperProfile,
+  LineProfile,
+  Profile,
+  ProfileFrame,
+  ProfileStack,
+  ProgramProfile,
+} from "./profile/profile.ts";
+export { type ProfileOptions, Profiler } from "./profile/profiler.ts";
 export { LinkedProgram } from "./program.ts";
 export type { PumpProgress, PumpSummary } from "./pump.ts";
 export * from "./rings/index.ts";

@@ -26,7 +26,7 @@ export interface Attachable {
   readonly batchIndex: number;
   readonly closed: boolean;
   /** Counts of a link that runs it no more. */
-  keepCounts(counts: RunCounts): void;
+  keepCounts?(counts: RunCounts): void;
 }
 
 export interface AttachOptions extends IteratorOptions {
@@ -132,7 +132,7 @@ export class Link {
       this.#program = before;
       throw error;
     }
-    before.keepCounts(this.programCounts);
+    before.keepCounts?.(this.programCounts);
     const { runs, misses, ns } = this;
     this.#before = { runs, misses, ns };
   }
@@ -170,7 +170,7 @@ export class Link {
   detach(): void {
     if (this.#last !== null) return;
     const { runs, misses, ns } = this;
-    this.#program.keepCounts(this.programCounts);
+    this.#program.keepCounts?.(this.programCounts);
     this.hook.remove(this);
     this.#last = { runs, misses, ns };
     for (const name of this.#pins) this.hook.pins.remove(name);

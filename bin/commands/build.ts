@@ -12,6 +12,7 @@ interface BuildOptions extends CommonOptions, TargetArguments, CacheArguments {
   readonly output: string;
   readonly prog?: readonly string[];
   readonly opt: string;
+  readonly profile?: boolean;
 }
 
 export async function build(path: string, options: BuildOptions): Promise<void> {
@@ -19,6 +20,7 @@ export async function build(path: string, options: BuildOptions): Promise<void> 
   const { wasm, manifest } = await compile(readInputFile(path), {
     name: path,
     optimize,
+    profile: options.profile === true,
     ...(options.prog !== undefined && { programs: options.prog }),
     ...cacheOf(options),
     ...readTarget(options),

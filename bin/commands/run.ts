@@ -5,7 +5,9 @@ import { type CacheArguments, cacheOf } from "../cache.ts";
 import { EXIT } from "../exit.ts";
 import { parseCount, readInputFile } from "../input.ts";
 import { type CommonOptions, requireOption } from "../options.ts";
-import { describeError, note } from "../output.ts";
+import { describeError, note, printLine } from "../output.ts";
+import { profileOf, reportProfile, startProfile } from "../profile.ts";
+import type { ProfileArguments } from "../profile-options.ts";
 import { openProgress } from "../progress.ts";
 import {
   parseRecordTypes,
@@ -16,10 +18,11 @@ import {
   printTrace,
   type ReportArguments,
 } from "../report.ts";
-import { outputOpener } from "../sink.ts";
+import { isPiped, outputOpener } from "../sink.ts";
+import { enableStats, reportStats } from "../stats.ts";
 import { readTargetFor, type TargetArguments } from "../target.ts";
 
-interface RunOptions extends CommonOptions, TargetArguments, ReportArguments, CacheArguments {
+interface RunOptions extends CommonOptions, TargetArguments, ReportArguments, CacheArguments, ProfileArguments {
   readonly input?: string;
   readonly prog?: readonly string[];
   readonly opt?: string;
@@ -32,6 +35,7 @@ export async function run(path: string, options: RunOptions): Promise<void> {
   const types = parseRecordTypes(options.type ?? []);
   const optimize = options.opt === undefined ? "tiered" : (parseCount(options.opt, "--opt", 0, 3) as 0 | 1 | 2 | 3);
   const openOutput = outputOpener(options);
+  const profile = profileOf(options);
   const input = capture === "-" ? streamInput(process.stdin, "standard input") : fileInput(capture);
   const source = await openPerfData(input);
   const bytes = readInputFile(path);
@@ -46,6 +50,7 @@ export async function run(path: string, options: RunOptions): Promise<void> {
     },
     ...(options.prog && { programs: options.prog }),
     ...cacheOf(options),
+    ...profile,
     ...readTargetFor(bytes, options),
   });
   const stop = new AbortController();
@@ -60,6 +65,8 @@ export async function run(path: string, options: RunOptions): Promise<void> {
     for (const name of options.map ?? []) object.map(name);
     let printed = 0;
     const output = openOutput?.() ?? null;
+    enableStats(object, options);
+    const profiler = await startProfile(object, path, options);
     const summary = await object.run(source, {
       types,
       signal: stop.signal,
@@ -78,7 +85,12 @@ export async function run(path: string, options: RunOptions): Promise<void> {
         progress.show({ events, records: output?.records ?? printed, done, total }),
     });
     progress.stop();
+    const profiled = await profiler?.stop();
     printMaps(object, options);
+    // what comes over the pipe is records only
+    const print = isPiped(options) ? note : printLine;
+    reportStats(object, options, print);
+    if (profiled !== undefined) reportProfile(profiled, options, print);
     printSummary(summary, options);
     for (const hook of summary.missing) warnMissing(hook, options);
     for (const { name, links, manifest } of Object.values(object.programs))

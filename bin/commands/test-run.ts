@@ -13,12 +13,15 @@ import { toHex, UsageError } from "../../base/index.ts";
 import { type CacheArguments, cacheOf } from "../cache.ts";
 import { parseCount, readInputFile, writeOutputFile } from "../input.ts";
 import { type CommonOptions, requireOption } from "../options.ts";
-import { printJson, printLine } from "../output.ts";
+import { note, printJson, printLine } from "../output.ts";
+import { profileOf, reportProfile, startProfile } from "../profile.ts";
+import type { ProfileArguments } from "../profile-options.ts";
 import { isPiped, outputOpener, type SinkArguments } from "../sink.ts";
+import { enableStats, reportStats } from "../stats.ts";
 import { readTargetFor, type TargetArguments } from "../target.ts";
 import { mapText, recordText } from "../text.ts";
 
-interface TestRunOptions extends CommonOptions, TargetArguments, SinkArguments, CacheArguments {
+interface TestRunOptions extends CommonOptions, TargetArguments, SinkArguments, CacheArguments, ProfileArguments {
   readonly prog?: string;
   readonly dataIn?: string;
   readonly ctxIn?: string;
@@ -31,6 +34,7 @@ export async function testRun(path: string, options: TestRunOptions): Promise<vo
   const name = requireOption(options.prog, "--prog NAME", "bpfjit inspect lists the programs");
   const repeat = parseCount(options.repeat, "--repeat", 1, 0x7fff_ffff);
   const openOutput = outputOpener(options);
+  const profile = profileOf(options);
   const bytes = readInputFile(path);
   await using object = await load(bytes, {
     name: path,
@@ -38,14 +42,21 @@ export async function testRun(path: string, options: TestRunOptions): Promise<vo
     optimize: 2,
     runtimeOptions: { trace: (line) => (options.json ? undefined : printLine(line)) },
     ...cacheOf(options),
+    ...profile,
     ...readTargetFor(bytes, options),
   });
   const output = openOutput?.() ?? null;
+  enableStats(object, options);
+  const profiler = await startProfile(object, path, options);
   const { records, result } = await withOutput(output, () => runOnce(object, name, options, repeat, output));
+  const profiled = await profiler?.stop();
   writeOutput(options.dataOut, result.dataOut, "--data-out");
   writeOutput(options.ctxOut, result.ctxOut, "--ctx-out");
   if (options.json) printJson(toJson(object, name, result, records));
   else if (!isPiped(options)) printResult(object, name, result, output === null ? records : []);
+  const print = isPiped(options) ? note : printLine;
+  reportStats(object, options, print);
+  if (profiled !== undefined) reportProfile(profiled, options, print);
 }
 
 /** Closes the output; where the work failed, its error is the one that counts. */

@@ -14,7 +14,9 @@ import { EXIT } from "../exit.ts";
 import { parseCount, parseSeconds, readInputFile } from "../input.ts";
 import { MapScreen } from "../map-screen.ts";
 import type { CommonOptions } from "../options.ts";
-import { describeError } from "../output.ts";
+import { describeError, note, printLine } from "../output.ts";
+import { profileOf, reportProfile, startProfile } from "../profile.ts";
+import type { ProfileArguments } from "../profile-options.ts";
 import {
   parseRecordTypes,
   printLoss,
@@ -25,9 +27,10 @@ import {
   type ReportArguments,
 } from "../report.ts";
 import { isPiped, outputOpener } from "../sink.ts";
+import { enableStats, reportStats } from "../stats.ts";
 import { readTargetFor, type TargetArguments } from "../target.ts";
 
-interface TraceOptions extends CommonOptions, TargetArguments, ReportArguments, CacheArguments {
+interface TraceOptions extends CommonOptions, TargetArguments, ReportArguments, CacheArguments, ProfileArguments {
   readonly pid?: string;
   readonly prog?: readonly string[];
   readonly opt?: string;
@@ -53,6 +56,7 @@ export async function trace(path: string, command: readonly string[], options: T
   const optimize = options.opt === undefined ? "tiered" : (parseCount(options.opt, "--opt", 0, 3) as 0 | 1 | 2 | 3);
   const interval = options.interval === undefined ? null : parseSeconds(options.interval, "--interval");
   const openOutput = outputOpener(options);
+  const profile = profileOf(options);
   const source = openLive({
     ...(options.pid === undefined ? { command } : { pid: parseCount(options.pid, "-p", 1, MOST) }),
     // standard output is for records alone where another program reads it
@@ -77,12 +81,15 @@ export async function trace(path: string, command: readonly string[], options: T
     runtimeOptions: { cpus: source.cpus, trace: (line) => screen.above(() => printTrace(line, options)) },
     ...(options.prog && { programs: options.prog }),
     ...cacheOf(options),
+    ...profile,
     ...readTargetFor(bytes, options),
   });
   const screen = new MapScreen(object, options, interval);
   try {
     for (const name of options.map ?? []) object.map(name);
     const output = openOutput?.() ?? null;
+    enableStats(object, options);
+    const profiler = await startProfile(object, path, options);
     const summary = await object.run(source, {
       types,
       // what goes to a file is not printed
@@ -93,7 +100,12 @@ export async function trace(path: string, command: readonly string[], options: T
       onProgress: () => screen.refresh(),
     });
     screen.close();
+    const profiled = await profiler?.stop();
     printMaps(object, options);
+    // what comes over the pipe is records only
+    const print = isPiped(options) ? note : printLine;
+    reportStats(object, options, print);
+    if (profiled !== undefined) reportProfile(profiled, options, print);
     reportEnd(source, summary, options);
     for (const { name, links, manifest } of Object.values(object.programs))
       if (links.length === 0 && !options.quiet) warnUnattached(name, manifest.type);

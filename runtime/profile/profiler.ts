@@ -1,7 +1,7 @@
 /** Samples what the programs of a runtime do, from a thread of its own, from start to stop. */
 import { Worker } from "node:worker_threads";
 import { BugError, UsageError } from "../../base/index.ts";
-import { threadArguments } from "../../base/thread-arguments.ts";
+import { threadArguments, threadFile } from "../../base/threads.ts";
 import type { World } from "../world.ts";
 import type { ProfiledCode, ProfiledObject } from "./code.ts";
 import { makeProfile, type Profile } from "./profile.ts";
@@ -45,7 +45,10 @@ export class Profiler {
       control: this.#control,
       intervalUs,
     };
-    this.#thread = new Worker(entryPoint(), { workerData: data, execArgv: threadArguments() });
+    this.#thread = new Worker(threadFile("runtime/profile/thread.js"), {
+      workerData: data,
+      execArgv: threadArguments(),
+    });
     const waitFor = <Kind extends SamplerMessage["kind"]>(kind: Kind) => messageOf(this.#thread, kind);
     this.#sampling = waitFor("sampling").then(() => {});
     this.#stacks = waitFor("done").then(({ stacks }) => stacks);
@@ -106,10 +109,4 @@ function messageOf<Kind extends SamplerMessage["kind"]>(
     thread.on("error", reject);
     thread.on("exit", () => reject(new BugError("the thread that samples ended")));
   });
-}
-
-/** Tests run the sources, which a plain thread cannot: it then takes the built file. */
-function entryPoint(): URL {
-  const built = new URL("./thread.js", import.meta.url);
-  return import.meta.url.endsWith(".ts") ? new URL("../../dist/runtime/profile/thread.js", import.meta.url) : built;
 }
