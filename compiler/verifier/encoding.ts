@@ -76,7 +76,10 @@ function checkWideImmediate(env: Env, index: number, used: Set<number>): void {
   const namesValue = first.src === PSEUDO_LD.MAP_VALUE || first.src === PSEUDO_LD.MAP_IDX_VALUE;
   const namesMap = first.src === PSEUDO_LD.MAP_FD || first.src === PSEUDO_LD.MAP_IDX;
   if (!namesValue && !(namesMap && second.imm === 0)) reject(env, "EINVAL", "unrecognized bpf_ld_imm64 insn");
-  if (first.src === PSEUDO_LD.MAP_IDX || first.src === PSEUDO_LD.MAP_IDX_VALUE) unsupported("maps by fd_array index");
+  // Maps are named by their index in the program: there is no array of descriptors.
+  if (first.src === PSEUDO_LD.MAP_IDX || first.src === PSEUDO_LD.MAP_IDX_VALUE) {
+    reject(env, "EPROTO", "fd_idx without fd_array is invalid");
+  }
   useMap(env, first.imm, used);
   if (first.src === PSEUDO_LD.MAP_VALUE) checkValueAddress(env, first.imm, second.imm >>> 0);
 }

@@ -146,7 +146,9 @@ function noteMap(env: Env, call: KernelCall, register: number, reg: RegState): v
   // What other pointers keep in the map's place is told apart later.
   const isOther = reg.btf !== null || reg.memSize !== 0 || reg.range !== 0 || reg.subprogram !== 0;
   if (reg.map === null && !isOther) reject(env, "EINVAL", `pointer in R${register} isn't map pointer`);
-  if (call.map !== null && (call.map !== reg.map || call.mapUid !== reg.mapUid)) {
+  const isSame = call.map === null || (call.map === reg.map && call.mapUid === reg.mapUid);
+  // The kernel compares with a map of work alone: of others with special fields it lets any pass.
+  if (!isSame && !holdsOtherFields(reg.map)) {
     const [what, first] = findField(reg.map?.fields ?? [], "taskWork")
       ? (["bpf_task_work", 2] as const)
       : (["workqueue", 1] as const);
@@ -155,6 +157,11 @@ function noteMap(env: Env, call: KernelCall, register: number, reg: RegState): v
   }
   call.map = reg.map;
   call.mapUid = reg.mapUid;
+}
+
+function holdsOtherFields(map: MapSpec | null): boolean {
+  const fields = map?.fields ?? [];
+  return fields.length > 0 && !findField(fields, "workqueue", "taskWork");
 }
 
 function requireTrust(env: Env, target: KernelFunction, register: number, reg: RegState): void {

@@ -11,6 +11,7 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { printProgram } from "../../compiler/asm/index.ts";
 import type { Program } from "../../compiler/program.ts";
+import { targetBtf } from "../filetests/runner/target.ts";
 import { changedProgram } from "./changed.ts";
 import { askKernel, type Comparison, compare, judge, OUTCOMES, type Outcome } from "./compare.ts";
 import { Coverage } from "./coverage.ts";
@@ -38,8 +39,11 @@ interface SeededProgram {
   readonly program: Program;
   readonly forms: readonly string[];
 }
-const programOf = (seed: number): SeededProgram =>
-  seed % CHANGED === 0 ? { ...changedProgram(seed), forms: [] } : randomProgram(seed);
+function programOf(seed: number): SeededProgram {
+  const found = seed % CHANGED === 0 ? { ...changedProgram(seed), forms: [] } : randomProgram(seed);
+  // A changed opcode may call a function of the kernel or name a type.
+  return { ...found, program: { targetBtf: targetBtf(), ...found.program } };
+}
 
 if (values.show !== undefined) show(programOf(Number(values.show)).program);
 else if (values.minimise !== undefined) show(minimised(programOf(Number(values.minimise)).program));
