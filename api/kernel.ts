@@ -1,30 +1,57 @@
 /** Kernel objects by the target's BTF, for tests and sources: `kernel.task_struct({ pid: 42, comm: "sh" })`. */
-import type { Btf } from "../compiler/index.ts";
+import { UsageError } from "../base/index.ts";
+import { type Btf, kernelLayoutsOf } from "../compiler/index.ts";
 import {
   type KernelObject,
   KernelObjects,
   type KernelTypes,
   type KernelValue,
   type Runtime,
+  readTask,
 } from "../runtime/index.ts";
 import type { CType } from "../spec/index.ts";
+
+type Values = { readonly [member: string]: KernelValue | undefined };
+
+interface KernelStructs {
+  readonly [struct: string]: (values?: Values) => KernelObject;
+}
+
+interface RunningTasks {
+  /**
+   * The task_struct of a thread that runs now, by its number: what /proc tells of it, of its parents, namespaces and cgroup. It
+   * is the object that programs see of this thread, so it changes with it. Throws UsageError (ESRCH) where there is none.
+   */
+  readonly taskFromProc: (tid: number) => KernelObject;
+  /** That of this process. */
+  readonly currentTask: () => KernelObject;
+}
 
 /**
  * A function for every struct of the target, by its name: makes an instance of it in the runtime's memory with the members
  * that are given, the rest zeros. Throws UsageError for a struct that the target does not have.
  */
-export interface Kernel {
-  readonly [struct: string]: (values?: { readonly [member: string]: KernelValue | undefined }) => KernelObject;
-}
+export type Kernel = KernelStructs & RunningTasks;
 
 /** Objects live until they are freed or the runtime is closed. */
 export function kernelObjects(runtime: Runtime, target: { readonly targetBtf: Btf }): Kernel {
-  const objects = new KernelObjects(runtime.world, typesOf(target.targetBtf));
-  return new Proxy(Object.create(null) as Kernel, {
-    get: (_, name) =>
-      typeof name === "string"
-        ? (values?: { readonly [member: string]: KernelValue | undefined }) => objects.make(name, values)
-        : undefined,
+  const { targetBtf } = target;
+  const objects = new KernelObjects(runtime.world, typesOf(targetBtf));
+  const taskFromProc = (tid?: number): KernelObject => {
+    const { world } = runtime;
+    const task = readTask(tid);
+    if (task === null) throw new UsageError("USAGE", `there is no task ${tid}`, { errno: "ESRCH" });
+    world.kernel.use(kernelLayoutsOf(targetBtf));
+    return objects.at("task_struct", world.kernel.tasks.described(task, readTask));
+  };
+  const tasks: RunningTasks = { taskFromProc, currentTask: () => taskFromProc() };
+  return new Proxy(tasks as Kernel, {
+    get: (_, name) => {
+      if (typeof name !== "string") return undefined;
+      return Object.hasOwn(tasks, name)
+        ? tasks[name as keyof RunningTasks]
+        : (values?: Values) => objects.make(name, values);
+    },
   });
 }
 

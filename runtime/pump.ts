@@ -9,6 +9,7 @@ import { monotonicNs, nextTurn } from "./host.ts";
 import { Room } from "./room.ts";
 import type { EventBatch, EventSource, SourceLoss, SourceProgress, SourceWorld, WantedHook } from "./source.ts";
 import { requireLayout as requireFields } from "./sources/layout.ts";
+import type { TaskInfo } from "./task.ts";
 import type { Crew } from "./workers/crew.ts";
 import type { World } from "./world.ts";
 
@@ -37,6 +38,8 @@ export interface PumpOptions {
    * the order of events of different CPUs matters. Default: only where it cannot be seen.
    */
   readonly concurrent?: boolean | undefined;
+  /** what programs see of a task beyond what its events tell, by thread id; default: what the source says of it */
+  readonly tasks?: ((tid: number) => TaskInfo | null) | undefined;
   /** called after each batch */
   readonly onProgress?: ((progress: PumpProgress) => void) | undefined;
   /** ends the run after the event under way; the summary then says so */
@@ -80,6 +83,7 @@ export async function pump(
     const wanted = hooks.wanted();
     const missing = wanted.filter((hook) => !offers(source, hook));
     requireLayout(hooks, source);
+    run.describeTasks();
     await source.open(sourceWorld(world, room, abort.signal), wanted);
     const truncated = await run.all();
     const { events } = run;
@@ -87,6 +91,7 @@ export async function pump(
   } finally {
     options.signal?.removeEventListener("abort", onAbort);
     await source.close();
+    world.kernel.tasks.describe = null;
     room.release();
   }
 }
@@ -130,7 +135,14 @@ class Run {
     return null;
   }
 
+  /** Set anew before every batch: another pump may have run while this one waited. */
+  describeTasks(): void {
+    const { tasks = this.#source.describeTask } = this.#options;
+    this.#world.kernel.tasks.describe = tasks ?? null;
+  }
+
   async #next(): Promise<EventBatch | CaptureError | null> {
+    this.describeTasks();
     try {
       return await this.#source.nextBatch();
     } catch (error) {
@@ -142,6 +154,7 @@ class Run {
 
   async #runBatch(batch: EventBatch): Promise<void> {
     let { address, count } = batch;
+    this.describeTasks();
     if (this.#crew !== null && (this.#options.concurrent === true || this.#crew.isIndependent(this.#hooks))) {
       const hasReaders = this.#options.drain !== undefined || (this.#options.readers ?? []).length > 0;
       const relieve = hasReaders ? () => this.#relieve() : undefined;
@@ -202,6 +215,7 @@ function sourceWorld(world: World, room: Room, signal: AbortSignal): SourceWorld
     free: (address) => room.free(address),
     idleTask: world.idleTask,
     kernel: world.kernel,
+    currentEvent: () => world.currentEvent(),
     signal,
   };
 }
@@ -215,7 +229,6 @@ function requireCpus(source: EventSource, world: World): void {
 
 const offers = (source: EventSource, hook: WantedHook): boolean =>
   source.events === null || source.events.some(({ kind, name }) => kind === hook.kind && name === hook.name);
-    currentEvent: () => world.currentEvent(),
 
 /** Programs were compiled for one layout of an event, the input may have another. Kernel: perf_event_attach_bpf_prog(). */
 function requireLayout(hooks: Hooks, source: EventSource): void {

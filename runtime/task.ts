@@ -1,7 +1,26 @@
 /** The current task of an event as a block in the arena (TASK in spec/abi.ts). */
-import { COMM_BYTES, TASK } from "../spec/index.ts";
+import { COMM_BYTES, type NamespaceName, TASK } from "../spec/index.ts";
 
-export interface TaskInfo {
+/** What only the task's kernel object shows (runtime/kernel/task-details.ts). */
+export interface TaskDetails {
+  /** numbers of its namespaces, as in /proc/PID/ns; `pid` is that of its children */
+  readonly namespaces?: Readonly<Partial<Record<NamespaceName, number>>>;
+  /** its own number in each PID namespace that it is in, the outermost first */
+  readonly pids?: readonly number[];
+  /** in the unified hierarchy, `/user.slice` */
+  readonly cgroupPath?: string;
+  /** of that cgroup; for TaskInfo also what programs are told as the task's own */
+  readonly cgroupId?: bigint;
+  /** when it started, on the clock that goes on while the machine sleeps; default: as `startTimeNs` */
+  readonly startBootTimeNs?: bigint;
+  /** PF_* */
+  readonly flags?: number;
+  /** effective user and group, where they differ from the real ones */
+  readonly euid?: number;
+  readonly egid?: number;
+}
+
+export interface TaskInfo extends TaskDetails {
   readonly pid: number;
   /** `pid` where not given */
   readonly tgid?: number;
@@ -13,8 +32,11 @@ export interface TaskInfo {
   /** 64-bit pointer to a task_struct instance, 0: none */
   readonly taskStruct?: bigint;
   readonly startTimeNs?: bigint;
-  readonly cgroupId?: bigint;
 }
+
+/** Whether more than the block is known. */
+export const hasDetails = ({ namespaces, pids, cgroupPath }: TaskDetails): boolean =>
+  namespaces !== undefined || pids !== undefined || cgroupPath !== undefined;
 
 /** What runs where nothing else does. */
 export const IDLE_TASK: TaskInfo = { pid: 0, comm: "swapper/0" };

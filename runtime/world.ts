@@ -26,7 +26,7 @@ import { KernelSpace } from "./kernel/index.ts";
 import { instantiateLibrary, type Library, type LibraryHost } from "./library.ts";
 import type { BpfMap } from "./maps/map.ts";
 import type { EventSource } from "./source.ts";
-import { IDLE_TASK, type TaskInfo, writeTask } from "./task.ts";
+import { hasDetails, IDLE_TASK, type TaskInfo, writeTask } from "./task.ts";
 
 export interface WorldOptions extends ArenaOptions {
   /** gets the lines of bpf_trace_printk */
@@ -142,6 +142,7 @@ export class World implements HelperHost {
   }
 
   makeTask(task: TaskInfo): number {
+    if (hasDetails(task)) this.kernel.tasks.tell(task.pid, task);
     const address = this.arena.allocate(TASK.bytes);
     writeTask(this.view, address, task);
     return address;
@@ -236,11 +237,6 @@ export class World implements HelperHost {
     return view.getBigUint64(event + EVENT.time, true);
   }
 
-  traceLine(text: string): void {
-    this.#trace(text);
-  }
-
-  readAddress(low: number, high: number, destination: number, bytes: number, space: "kernel" | "user"): number {
   /** Address of the EVENT under way, 0: none is. */
   currentEvent(): number {
     const { view } = this;
@@ -248,6 +244,11 @@ export class World implements HelperHost {
     return cpu === 0 ? 0 : view.getUint32(cpu + CPU.event, true);
   }
 
+  traceLine(text: string): void {
+    this.#trace(text);
+  }
+
+  readAddress(low: number, high: number, destination: number, bytes: number, space: "kernel" | "user"): number {
     const read = space === "kernel" ? this.library.bpf_probe_read_kernel : this.library.bpf_probe_read_user;
     return read(destination, bytes, joinU64(low, high)) === 0 ? 0 : -ERRNO.EFAULT;
   }

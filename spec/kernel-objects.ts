@@ -13,6 +13,7 @@ export const KERNEL_OBJECTS = {
     "group_leader",
     "start_time",
     "start_boottime",
+    "real_start_time",
     "real_cred",
     "cred",
     "prio",
@@ -21,8 +22,24 @@ export const KERNEL_OBJECTS = {
     "state",
     "thread_pid",
     "nsproxy",
+    "cgroups",
+    "flags",
   ],
-  cred: ["uid.val", "gid.val", "suid.val", "sgid.val", "euid.val", "egid.val", "fsuid.val", "fsgid.val"],
+  cred: ["uid.val", "gid.val", "suid.val", "sgid.val", "euid.val", "egid.val", "fsuid.val", "fsgid.val", "user_ns"],
+  nsproxy: ["uts_ns", "ipc_ns", "mnt_ns", "pid_ns_for_children", "net_ns", "time_ns", "cgroup_ns"],
+  uts_namespace: ["ns.inum"],
+  ipc_namespace: ["ns.inum"],
+  mnt_namespace: ["ns.inum"],
+  pid_namespace: ["ns.inum", "level"],
+  net: ["ns.inum"],
+  time_namespace: ["ns.inum"],
+  cgroup_namespace: ["ns.inum"],
+  user_namespace: ["ns.inum"],
+  // one number a PID namespace, the outermost first; more nesting than four is rare
+  pid: ["level", ...[0, 1, 2, 3].flatMap((level) => [`numbers.${level}.nr`, `numbers.${level}.ns`])],
+  css_set: ["dfl_cgrp"],
+  cgroup: ["kn", "level"],
+  kernfs_node: ["id", "name", "parent", "__parent"],
   linux_binprm: ["filename", "interp"],
   pt_regs: ["di", "si", "dx", "r10", "r8", "r9", "ax", "orig_ax", "cx", "ip", "sp", "flags", "bx", "bp"],
   request: ["__sector", "__data_len", "cmd_flags", "q", "part", "rq_disk"],
@@ -50,6 +67,22 @@ export const KERNEL_OBJECTS = {
     "sk_protocol",
   ],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
+
+/**
+ * Namespaces of a task: `file` in /proc/PID/ns tells its number, `member` of a task's nsproxy points to it. A task's user
+ * namespace is that of its credentials.
+ */
+export const NAMESPACES = [
+  { name: "uts", file: "uts", struct: "uts_namespace", member: "uts_ns" },
+  { name: "ipc", file: "ipc", struct: "ipc_namespace", member: "ipc_ns" },
+  { name: "mnt", file: "mnt", struct: "mnt_namespace", member: "mnt_ns" },
+  { name: "pid", file: "pid_for_children", struct: "pid_namespace", member: "pid_ns_for_children" },
+  { name: "net", file: "net", struct: "net", member: "net_ns" },
+  { name: "time", file: "time", struct: "time_namespace", member: "time_ns" },
+  { name: "cgroup", file: "cgroup", struct: "cgroup_namespace", member: "cgroup_ns" },
+  { name: "user", file: "user", struct: "user_namespace", member: null },
+] as const;
+export type NamespaceName = (typeof NAMESPACES)[number]["name"];
 
 export type KernelStruct = keyof typeof KERNEL_OBJECTS;
 

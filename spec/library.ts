@@ -35,6 +35,7 @@ export const LIBRARY = {
   bpf_get_current_pid_tgid: fn([], L),
   bpf_get_current_uid_gid: fn([], L),
   bpf_get_current_comm: fn([I, I], I),
+  bpf_get_current_cgroup_id: fn([], L),
   bpf_get_current_task: fn([], L),
   bpf_get_current_task_btf: fn([], L),
   bpf_ringbuf_submit: fn([I, L], null),

@@ -67,6 +67,10 @@
     (i64.shl (i64.load32_u offset={TASK.gid} (local.get $task)) (i64.const 32))
     (i64.load32_u offset={TASK.uid} (local.get $task))))
 
+;; Every task is in a cgroup; 0: no source said in which.
+(func (export "bpf_get_current_cgroup_id") (result i64)
+  (i64.load offset={TASK.cgroupId} (call $current_task)))
+
 ;; strscpy_pad(): at most size - 1 bytes of the name, the rest of the destination is zeroed.
 (func (export "bpf_get_current_comm") (param $to i32) (param $size i32) (result i32)
   (local $task i32) (local $comm i32) (local $at i32) (local $byte i32)

@@ -6,13 +6,15 @@ import { KERNEL_OBJECTS, type KernelLayout, type KernelLayouts, type MemberPlace
 import type { Btf } from "../object/btf/btf.ts";
 import { prototypeOf } from "../object/btf/prototype.ts";
 import { findTracepoint } from "../object/btf/raw-tracepoints.ts";
-import type { BtfMember } from "../object/btf/types.ts";
 import type { Program } from "../program.ts";
 
 /** Undefined where no program was prepared for a kernel. */
 export function kernelLayouts(programs: readonly Program[]): KernelLayouts | undefined {
   const btf = programs.find(({ targetBtf }) => targetBtf)?.targetBtf;
-  if (!btf) return undefined;
+  return btf ? kernelLayoutsOf(btf) : undefined;
+}
+
+export function kernelLayoutsOf(btf: Btf): KernelLayouts {
   const layouts: Record<string, KernelLayout> = {};
   for (const [struct, paths] of Object.entries(KERNEL_OBJECTS)) {
     const layout = layoutOf(btf, struct, paths);
@@ -29,13 +31,15 @@ function layoutOf(btf: Btf, struct: string, paths: readonly string[]): KernelLay
     const place = placeOf(btf, id, path.split("."));
     return place === null ? [] : [[path, place] as const];
   });
-  return { bytes: type.size, members: Object.fromEntries(places) };
+  // elements of an array at the end lie behind what the struct counts as its size
+  const bytes = Math.max(type.size, ...places.map(([, place]) => place.offsetBytes + place.bytes));
+  return { bytes, members: Object.fromEntries(places) };
 }
 
-/** Null where the struct has no such member, or only as a bit-field. */
+/** Null where the struct has no such member, or only as a bit-field. Elements of arrays go by their number. */
 function placeOf(btf: Btf, struct: number, path: readonly string[]): MemberPlace | null {
   const [name, ...rest] = path;
-  const found = findMember(btf, struct, name!);
+  const found = findElement(btf, struct, name!) ?? findMember(btf, struct, name!);
   if (found === null) return null;
   const { member, offsetBytes } = found;
   if (rest.length === 0) {
@@ -46,8 +50,20 @@ function placeOf(btf: Btf, struct: number, path: readonly string[]): MemberPlace
   return inner === null ? null : { ...inner, offsetBytes: offsetBytes + inner.offsetBytes };
 }
 
+interface Found {
+  readonly member: { readonly type: number };
+  readonly offsetBytes: number;
+}
+
+function findElement(btf: Btf, id: number, index: string): Found | null {
+  const type = btf.typeById(id);
+  if (type.kind !== "array") return null;
+  const bytes = btf.sizeOf(type.element);
+  return bytes === null ? null : { member: { type: type.element }, offsetBytes: Number(index) * bytes };
+}
+
 /** By name, through anonymous structs and unions. */
-function findMember(btf: Btf, id: number, name: string): { member: BtfMember; offsetBytes: number } | null {
+function findMember(btf: Btf, id: number, name: string): Found | null {
   const type = btf.typeById(id);
   if (type.kind !== "struct" && type.kind !== "union") return null;
   for (const member of type.members) {

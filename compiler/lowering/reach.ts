@@ -21,6 +21,7 @@ const INWARD: ReadonlySet<string> = new Set([
   "bpf_get_current_pid_tgid",
   "bpf_get_current_uid_gid",
   "bpf_get_current_comm",
+  "bpf_get_current_cgroup_id",
   "bpf_get_current_task",
   "bpf_strncmp",
 ]);

@@ -90,6 +90,11 @@ export class KernelObjects {
     return this.#instance(this.#structNamed(name), values);
   }
 
+  /** One that lies in the arena already; whoever made it frees it. */
+  at(name: string, address: number): KernelObject {
+    return new KernelObject(this, this.#structNamed(name), address);
+  }
+
   /** A text with its terminating zero; the pointer to it, unsigned. */
   text(text: string): bigint {
     const bytes = new TextEncoder().encode(text);

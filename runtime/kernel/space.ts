@@ -3,15 +3,9 @@
  * same object in every event. Layouts come with the programs (Manifest.kernel).
  */
 import { UsageError } from "../../base/index.ts";
-import {
-  COMM_BYTES,
-  type KernelLayouts,
-  type MemberPlace,
-  NULL_GUARD_BYTES,
-  POINTER_TAG,
-  RUNTIME,
-  TASK,
-} from "../../spec/index.ts";
+import { type KernelLayouts, type MemberPlace, NULL_GUARD_BYTES, POINTER_TAG, RUNTIME } from "../../spec/index.ts";
+import type { Instance, Instances, KernelMemory } from "./instances.ts";
+import { TaskObjects } from "./tasks.ts";
 
 /**
  * Instances of one struct that are kept; beyond it the one that was used longest ago is given to another identity, as the
@@ -32,34 +26,18 @@ const PACKET_MEMBERS = [
   ["xdp_buff", "data_end", RUNTIME.xdpDataEnd],
 ] as const;
 
-/** The part of an arena that objects live in. */
-export interface KernelMemory {
-  /** live views; `u32` by address / 4 */
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-  readonly u32: Uint32Array;
-  /** zeroed */
-  allocate(bytes: number, alignment?: number): number;
-  free(address: number): void;
-}
-
-interface Instance {
-  readonly address: number;
-  /** task_struct: the TASK block that it was filled from */
-  task: Uint32Array;
-}
-const NO_TASK = new Uint32Array(0);
-
-export class KernelSpace {
-  readonly #arena: KernelMemory;
+export class KernelSpace implements Instances {
+  /** as its owner has it */
+  readonly memory: KernelMemory;
   #layouts: KernelLayouts = {};
   /** struct → identity → address; in order of use */
   readonly #instances = new Map<string, Map<string | number, Instance>>();
   /** bytes as Latin-1 → address */
   readonly #texts = new Map<string, number>();
+  readonly tasks = new TaskObjects(this);
 
   constructor(arena: KernelMemory) {
-    this.#arena = arena;
+    this.memory = arena;
   }
 
   /** The layouts of programs that are linked. Throws UsageError where those before have others: a runtime plays one kernel. */
@@ -75,7 +53,7 @@ export class KernelSpace {
     this.#layouts = { ...this.#layouts, ...layouts };
     for (const [struct, path, word] of PACKET_MEMBERS) {
       const place = this.place(struct, path);
-      if (place !== null) this.#arena.view.setUint32(NULL_GUARD_BYTES + word, place.offsetBytes + 1, true);
+      if (place !== null) this.memory.view.setUint32(NULL_GUARD_BYTES + word, place.offsetBytes + 1, true);
     }
   }
 
@@ -88,7 +66,12 @@ export class KernelSpace {
 
   /** Address of the instance with that identity, zeroed when it is new; 0 where the kernel has no such struct. */
   instance(struct: string, identity: string | number): number {
-    return this.#find(struct, identity)?.address ?? 0;
+    return this.find(struct, identity)?.address ?? 0;
+  }
+
+  /** TaskObjects.of() */
+  taskStruct(task: number): number {
+    return this.tasks.of(task);
   }
 
   /** One of no identity, zeroed: the caller's until it is given to release(). 0 where the kernel has no such struct. */
@@ -97,31 +80,42 @@ export class KernelSpace {
     return layout === undefined ? 0 : this.#allocate(layout.bytes);
   }
   release(address: number): void {
-    this.#arena.free(address - MARGIN_BYTES);
+    this.memory.free(address - MARGIN_BYTES);
   }
 
   /** As instance(), but 0 for one that was not asked for before. */
   known(struct: string, identity: string | number): number {
-    return this.#instances.get(struct)?.get(identity)?.address ?? 0;
+    return this.peek(struct, identity)?.address ?? 0;
+  }
+  /** As known(), null for 0. */
+  peek(struct: string, identity: string | number): Instance | null {
+    return this.#instances.get(struct)?.get(identity) ?? null;
   }
 
   /** Address of a text with its zero, the same for the same bytes. */
   text(from: number, length: number): number {
-    const key = latin1(this.#arena.bytes.subarray(from, from + length));
-    const found = this.#texts.get(key);
-    if (found !== undefined) return found;
+    const bytes = this.memory.bytes.subarray(from, from + length);
+    return this.#texts.get(latin1(bytes)) ?? this.#keepText(bytes.slice());
+  }
+  textOf(text: string): number {
+    const bytes = ENCODER.encode(text);
+    return this.#texts.get(latin1(bytes)) ?? this.#keepText(bytes);
+  }
+
+  #keepText(bytes: Uint8Array): number {
     if (this.#texts.size >= MOST_INSTANCES) {
       const [oldest, address] = this.#texts.entries().next().value!;
       this.#texts.delete(oldest);
-      this.#arena.free(address);
+      this.memory.free(address);
     }
-    const address = this.#arena.allocate(length + 1);
-    this.#arena.bytes.copyWithin(address, from, from + length);
-    this.#texts.set(key, address);
+    const address = this.memory.allocate(bytes.length + 1);
+    this.memory.bytes.set(bytes, address);
+    this.#texts.set(latin1(bytes), address);
     return address;
   }
 
-  #find(struct: string, identity: string | number): Instance | null {
+  /** As instance(), null for 0. */
+  find(struct: string, identity: string | number): Instance | null {
     const layout = this.#layouts[struct];
     if (layout === undefined) return null;
     let known = this.#instances.get(struct);
@@ -132,7 +126,7 @@ export class KernelSpace {
     let found = known.get(identity);
     if (found === undefined) {
       const address = known.size < MOST_INSTANCES ? this.#allocate(layout.bytes) : this.#reuse(known, layout.bytes);
-      found = { address, task: NO_TASK };
+      found = { address, source: null };
     } else known.delete(identity);
     known.set(identity, found);
     return found;
@@ -142,7 +136,7 @@ export class KernelSpace {
   setNumber(address: number, struct: string, path: string, value: number | bigint): void {
     const place = this.place(struct, path);
     if (place === null) return;
-    const { bytes } = this.#arena;
+    const { bytes } = this.memory;
     const end = address + place.offsetBytes + Math.min(WORD_BYTES, place.bytes);
     let rest = BigInt.asUintN(64, BigInt(value));
     for (let at = address + place.offsetBytes; at < end; at++, rest >>= 8n) bytes[at] = Number(rest & 0xffn);
@@ -150,7 +144,7 @@ export class KernelSpace {
   hasNumber(address: number, struct: string, path: string, value: bigint): boolean {
     const place = this.place(struct, path);
     if (place === null) return true;
-    const { bytes } = this.#arena;
+    const { bytes } = this.memory;
     const end = address + place.offsetBytes + Math.min(WORD_BYTES, place.bytes);
     let rest = value;
     for (let at = address + place.offsetBytes; at < end; at++, rest >>= 8n) {
@@ -167,7 +161,7 @@ export class KernelSpace {
   setBytes(address: number, struct: string, path: string, from: number, length: number): void {
     const place = this.place(struct, path);
     if (place === null) return;
-    const { bytes } = this.#arena;
+    const { bytes } = this.memory;
     const at = address + place.offsetBytes;
     const copied = Math.min(length, place.bytes);
     bytes.copyWithin(at, from, from + copied);
@@ -176,7 +170,7 @@ export class KernelSpace {
   hasBytes(address: number, struct: string, path: string, from: number, length: number): boolean {
     const place = this.place(struct, path);
     if (place === null) return true;
-    const { bytes } = this.#arena;
+    const { bytes } = this.memory;
     const at = address + place.offsetBytes;
     for (let index = 0; index < place.bytes; index++) {
       if (bytes[at + index] !== (index < length ? bytes[from + index] : 0)) return false;
@@ -184,82 +178,14 @@ export class KernelSpace {
     return true;
   }
 
-  /** Address of a task's instance, 0 where it has none yet. */
-  knownTask(task: number): number {
-    return this.known(TASK_STRUCT, this.#identityOf(task));
-  }
-
-  /** Threads have a number each; the idle ones of all CPUs have 0, and are told apart by where their blocks lie. */
-  #identityOf(task: number): number {
-    return this.#arena.view.getUint32(task + TASK.pid, true) || -task;
-  }
-
-  /** Whether taskStruct() would change nothing. */
-  isFilledFrom(task: number): boolean {
-    const { u32 } = this.#arena;
-    const known = this.#instances.get(TASK_STRUCT)?.get(this.#identityOf(task));
-    return known !== undefined && isSame(u32.subarray(task >>> 2, (task + TASK.bytes) >>> 2), known.task);
-  }
-
-  /**
-   * The task_struct of a TASK block, with what the block tells: one a thread. 0 where the programs brought no layout of it.
-   * Parents and credentials are instances too; a parent that has not run yet has only its number.
-   */
-  taskStruct(task: number): number {
-    const given = this.#arena.view.getBigUint64(task + TASK.taskStruct, true);
-    if (given !== 0n) return Number(given & 0xffff_ffffn);
-    if (!this.has(TASK_STRUCT)) return 0;
-    const { view, u32 } = this.#arena;
-    const pid = view.getUint32(task + TASK.pid, true);
-    const known = this.#find(TASK_STRUCT, this.#identityOf(task))!;
-    const { address } = known;
-    const told = u32.subarray(task >>> 2, (task + TASK.bytes) >>> 2);
-    if (isSame(told, known.task)) return address;
-    known.task = told.slice();
-    const tgid = view.getUint32(task + TASK.tgid, true);
-    const ppid = view.getUint32(task + TASK.ppid, true);
-    const startTime = view.getBigUint64(task + TASK.startTimeNs, true);
-    // instances first: making one may grow the memory and move the views
-    const leader = tgid === pid ? address : this.#numbered(tgid);
-    const parent = ppid === 0 ? 0 : this.#numbered(ppid);
-    const credentials = this.#credentials(
-      this.#arena.view.getUint32(task + TASK.uid, true),
-      this.#arena.view.getUint32(task + TASK.gid, true),
-    );
-    this.setNumber(address, TASK_STRUCT, "pid", pid);
-    this.setNumber(address, TASK_STRUCT, "tgid", tgid);
-    this.setBytes(address, TASK_STRUCT, "comm", task + TASK.comm, COMM_BYTES);
-    this.setPointer(address, TASK_STRUCT, "group_leader", leader);
-    for (const path of ["real_parent", "parent"]) this.setPointer(address, TASK_STRUCT, path, parent);
-    for (const path of ["real_cred", "cred"]) this.setPointer(address, TASK_STRUCT, path, credentials);
-    for (const path of ["start_time", "start_boottime"]) this.setNumber(address, TASK_STRUCT, path, startTime);
-    return address;
-  }
-
-  /** A task of which only the number is known, unless it has run: then it is as it was. */
-  #numbered(pid: number): number {
-    const address = this.instance(TASK_STRUCT, pid);
-    this.setNumber(address, TASK_STRUCT, "pid", pid);
-    this.setNumber(address, TASK_STRUCT, "tgid", pid);
-    return address;
-  }
-
-  #credentials(uid: number, gid: number): number {
-    const address = this.instance("cred", `${uid}:${gid}`);
-    if (address === 0) return 0;
-    for (const path of ["uid.val", "suid.val", "euid.val", "fsuid.val"]) this.setNumber(address, "cred", path, uid);
-    for (const path of ["gid.val", "sgid.val", "egid.val", "fsgid.val"]) this.setNumber(address, "cred", path, gid);
-    return address;
-  }
-
   #allocate(bytes: number): number {
-    return this.#arena.allocate(bytes + 2 * MARGIN_BYTES, ALIGNMENT) + MARGIN_BYTES;
+    return this.memory.allocate(bytes + 2 * MARGIN_BYTES, ALIGNMENT) + MARGIN_BYTES;
   }
 
   #reuse(known: Map<string | number, Instance>, bytes: number): number {
     const [oldest, { address }] = known.entries().next().value!;
     known.delete(oldest);
-    this.#arena.bytes.fill(0, address, address + bytes);
+    this.memory.bytes.fill(0, address, address + bytes);
     return address;
   }
 }
@@ -271,13 +197,7 @@ export function latin1(bytes: Uint8Array): string {
   return text;
 }
 
-function isSame(words: Uint32Array, others: Uint32Array): boolean {
-  if (words.length !== others.length) return false;
-  for (let index = 0; index < words.length; index++) if (words[index] !== others[index]) return false;
-  return true;
-}
-
-const TASK_STRUCT = "task_struct";
+const ENCODER = new TextEncoder();
 const TAG = BigInt(POINTER_TAG) << 32n;
 
 /** As programs see it. */

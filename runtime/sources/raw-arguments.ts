@@ -171,9 +171,9 @@ class Compiler {
     return {
       fits: (place) => {
         const block = blockOf(place);
-        const address = kernel.knownTask(block);
+        const address = kernel.tasks.known(block);
         if (address === 0 || !this.#shown.has(address)) return true;
-        return kernel.isFilledFrom(block) && members.fits(address, place);
+        return kernel.tasks.isFilledFrom(block) && members.fits(address, place);
       },
       value: (place) => {
         const address = kernel.taskStruct(blockOf(place));

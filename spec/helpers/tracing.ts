@@ -56,7 +56,7 @@ export const TRACING_HELPERS = [
   row(56, "bpf_perf_prog_read_value", [CTX, MEM_OUT, SIZE], "int", ["perf_event"], null, { gplOnly: true }),
   row(58, "bpf_override_return", [CTX, ANY64], "int", ["kprobe"], null, { gplOnly: true }),
   row(67, "bpf_get_stack", [CTX, MEM_OUT, SIZE0, ANY64], "int", TRACING, null, { gplOnly: true }),
-  row(80, "bpf_get_current_cgroup_id", [], "int", "all", null),
+  row(80, "bpf_get_current_cgroup_id", [], "u64", "all", "wasm"),
   row(109, "bpf_send_signal", [ANY64], "int", "all", null),
   row(112, "bpf_probe_read_user", [MEM_OUT, SIZE0, ANY64], "int", "all", "wasm", { gplOnly: true }),
   row(113, "bpf_probe_read_kernel", [MEM_OUT, SIZE0, ANY64], "int", "all", "wasm", { gplOnly: true }),
