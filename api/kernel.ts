@@ -1,6 +1,6 @@
 /** Kernel objects by the target's BTF, for tests and sources: `kernel.task_struct({ pid: 42, comm: "sh" })`. */
 import { UsageError } from "../base/index.ts";
-import { type Btf, kernelLayoutsOf } from "../compiler/index.ts";
+import { type Btf, kernelLayoutsOf } from "../compiler/front.ts";
 import {
   type KernelObject,
   KernelObjects,

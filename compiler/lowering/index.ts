@@ -13,7 +13,6 @@ import { Unit } from "./unit.ts";
 export { readManifest } from "../../base/manifest.ts";
 export type { OptimizeLevel } from "./emit.ts";
 export { explainLowering } from "./explain.ts";
-export { kernelLayoutsOf } from "./kernel-facts.ts";
 export type { LowerableProgram } from "./lower.ts";
 
 export interface LoweringInput {
