@@ -8,10 +8,65 @@ import type { ArenaMemory } from "../memory.ts";
 import { type PageLayout, type RecordSink, type TimeBase, takePage } from "./page.ts";
 import { tracingError } from "./tracefs.ts";
 
-/** Of arena memory for each CPU. When it is full, programs run before more is read. */
-const SLOT_BYTES_MAX = 1 << 20;
+const ALIGNMENT = 64;
 
-export class CpuRing {
+/** Arena memory of all CPUs together, and of one. When one's is full, programs run before more is read of it. */
+const ARENA_BYTES = 16 << 20;
+const RING_BYTES = { least: 1 << 16, most: 1 << 20 } as const;
+
+/** The rings of all CPUs, and which of them a record lies in: their slots lie one behind the other. */
+export class CpuRings {
+  readonly list: readonly CpuRing[];
+  readonly #base: number;
+  readonly #stride: number;
+
+  /** `pathOf`: the file that a CPU's pages are read from */
+  constructor(memory: ArenaMemory, layout: PageLayout, cpus: readonly number[], pathOf: (cpu: number) => string) {
+    const share = Math.floor(ARENA_BYTES / Math.max(1, cpus.length));
+    const wanted = Math.max(RING_BYTES.least, Math.min(RING_BYTES.most, share));
+    const slots = Math.max(2, Math.floor(wanted / layout.bytes));
+    this.#stride = slots * layout.bytes;
+    this.#base = memory.allocate(this.#stride * cpus.length, ALIGNMENT);
+    const list: CpuRing[] = [];
+    try {
+      for (const cpu of cpus) {
+        const place = { base: this.#base + list.length * this.#stride, slots };
+        list.push(new CpuRing(memory, layout, cpu, pathOf(cpu), place));
+      }
+    } catch (error) {
+      for (const ring of list) ring.close();
+      throw error;
+    }
+    this.list = list;
+  }
+
+  /** The ring that the record lies in. */
+  of(record: number): CpuRing {
+    return this.list[Math.floor((record - this.#base) / this.#stride)]!;
+  }
+
+  /** Pages without any of these records, which stand in the order in which they were read, take new ones. */
+  recycle(records: Uint32Array, count: number): void {
+    const first = new Map<CpuRing, number>();
+    for (let index = 0; index < count && first.size < this.list.length; index++) {
+      const ring = this.of(records[index]!);
+      if (!first.has(ring)) first.set(ring, records[index]!);
+    }
+    for (const ring of this.list) ring.recycle(first.get(ring) ?? null);
+  }
+
+  close(): void {
+    for (const ring of this.list) ring.close();
+  }
+}
+
+interface SlotPlace {
+  /** address of the first slot */
+  readonly base: number;
+  readonly slots: number;
+}
+
+class CpuRing {
   readonly cpu: number;
   /** bytes of records and heads that were ever read */
   bytesRead = 0;
@@ -32,13 +87,13 @@ export class CpuRing {
   #used = 0;
   #closed = false;
 
-  constructor(memory: ArenaMemory, layout: PageLayout, cpu: number, path: string) {
+  constructor(memory: ArenaMemory, layout: PageLayout, cpu: number, path: string, { base, slots }: SlotPlace) {
     this.cpu = cpu;
     this.#memory = memory;
     this.#layout = layout;
     this.#path = path;
-    this.#slots = Math.max(2, Math.floor(SLOT_BYTES_MAX / layout.bytes));
-    this.#base = memory.allocate(this.#slots * layout.bytes, 64);
+    this.#base = base;
+    this.#slots = slots;
     try {
       this.#fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     } catch (cause) {
@@ -63,11 +118,6 @@ export class CpuRing {
       this.lastTime = lastTime;
       if (missed !== null) this.missed += missed;
     }
-  }
-
-  /** Whether the record lies in a page of this ring. */
-  holds(record: number): boolean {
-    return record >= this.#base && record < this.#base + this.#slots * this.#layout.bytes;
   }
 
   /** Pages before the one with `record` are done; null: all are. */

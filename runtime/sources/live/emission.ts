@@ -5,7 +5,7 @@
 import { EVENT } from "../../../spec/index.ts";
 import type { RunQueue } from "../order.ts";
 import type { Batch } from "./batch.ts";
-import type { CpuRing } from "./cpu-ring.ts";
+import type { CpuRings } from "./cpu-ring.ts";
 import type { LiveEvent, LiveRecord, UserMemory } from "./events.ts";
 import { payloadBytesOf, payloadOf, type RecordSink, type TimeBase } from "./page.ts";
 import { type TaskTracking, taskOf } from "./task-events.ts";
@@ -40,7 +40,7 @@ const WORD = 2 ** 32;
 
 export class Emission implements RecordSink {
   readonly marks = new Uint16Array(1 << 16);
-  rings: readonly CpuRing[] = [];
+  rings!: CpuRings;
   base: TimeBase = { low: 0, high: 0 };
   readonly #options: EmissionOptions;
   readonly #slots: readonly Slot[];
@@ -127,7 +127,7 @@ export class Emission implements RecordSink {
     record.bytes = payloadBytesOf(words, address);
     record.timeLow = low % WORD;
     record.timeHigh = this.base.high + Math.floor(low / WORD);
-    record.cpu = this.#cpuOf(address);
+    record.cpu = this.rings.of(address).cpu;
     record.tid = words[(record.payload >>> 2) + COMMON_PID_WORD]!;
     record.task = taskOf(tracking, record.tid, record.cpu);
   }
@@ -151,12 +151,6 @@ export class Emission implements RecordSink {
   #beginHeld({ name, events }: Slot): void {
     this.#beginning = -1;
     if (events.length === 0) this.#unneeded = name;
-  }
-
-  #cpuOf(address: number): number {
-    const { rings } = this;
-    for (let index = 0; index < rings.length; index++) if (rings[index]!.holds(address)) return rings[index]!.cpu;
-    return 0;
   }
 }
 

@@ -21,11 +21,11 @@ export class Pace {
   }
 
   /** What a round read, of all rings; `isDrained`: there was no more. */
-  took(bytes: number, rings: number, isDrained: boolean): void {
+  took(bytes: number, isDrained: boolean): void {
     this.#isBehind = !isDrained;
     // the fullest ring may have had all of it
     const share = bytes / this.#ringBytes;
-    const wanted = share === 0 || rings === 0 ? MOST_MS : (this.#interval * AIM) / share;
+    const wanted = share === 0 ? MOST_MS : (this.#interval * AIM) / share;
     this.#interval = Math.min(MOST_MS, Math.max(LEAST_MS, Math.min(wanted, this.#interval * 2)));
   }
 

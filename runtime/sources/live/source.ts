@@ -19,7 +19,7 @@ import { readTask } from "../proc.ts";
 import { TaskTable } from "../tasks.ts";
 import { Batch } from "./batch.ts";
 import type { ChildStatus } from "./child.ts";
-import { CpuRing } from "./cpu-ring.ts";
+import { CpuRings } from "./cpu-ring.ts";
 import { Emission } from "./emission.ts";
 import type { LiveProbes, UserMemory } from "./events.ts";
 import { Instance, possibleCpus } from "./instance.ts";
@@ -45,7 +45,7 @@ export class LiveSource implements EventSource {
   readonly #target: Target;
   readonly #queue = new RunQueue();
   readonly #pace = new Pace();
-  #rings: CpuRing[] = [];
+  #rings: CpuRings | null = null;
   #instance: Instance | null = null;
   #probes: readonly LiveProbes[] = [];
   #userMemory: UserMemory | null = null;
@@ -78,10 +78,11 @@ export class LiveSource implements EventSource {
   }
   get lost(): readonly SourceLoss[] {
     if (this.#lost !== null) return this.#lost;
-    return this.#rings.filter(({ missed }) => missed > 0n).map(({ cpu, missed }) => ({ cpu, count: missed }));
+    const rings = this.#rings?.list ?? [];
+    return rings.filter(({ missed }) => missed > 0n).map(({ cpu, missed }) => ({ cpu, count: missed }));
   }
   get progress(): SourceProgress {
-    return { done: this.#rings.reduce((sum, ring) => sum + ring.bytesRead, 0), total: null };
+    return { done: (this.#rings?.list ?? []).reduce((sum, ring) => sum + ring.bytesRead, 0), total: null };
   }
   /** How the traced command ended; null: it runs, or it is no command. */
   get status(): ChildStatus | null {
@@ -148,10 +149,9 @@ export class LiveSource implements EventSource {
   #begin(instance: Instance, memory: ArenaMemory): void {
     this.#instance = instance;
     const layout = parsePageLayout(instance.files.read("events/header_page"));
-    this.#rings = instance
-      .cpus()
-      .filter((cpu) => cpu < this.cpus)
-      .map((cpu) => new CpuRing(memory, layout, cpu, `${instance.path}/per_cpu/cpu${cpu}/trace_pipe_raw`));
+    const cpus = instance.cpus().filter((cpu) => cpu < this.cpus);
+    const pathOf = (cpu: number): string => `${instance.path}/per_cpu/cpu${cpu}/trace_pipe_raw`;
+    this.#rings = new CpuRings(memory, layout, cpus, pathOf);
     this.#emission.rings = this.#rings;
     const now = process.hrtime.bigint();
     this.#base = { low: Number(now & 0xffff_ffffn), high: Number(now >> 32n) };
@@ -210,17 +210,15 @@ export class LiveSource implements EventSource {
     if (unneeded !== null) this.#instance!.disable(unneeded);
     const started = this.#now();
     const before = this.progress.done;
-    for (const ring of this.#rings) ring.refill(this.#base, this.#emission);
-    this.#pace.took(
-      this.progress.done - before,
-      this.#rings.length,
-      this.#rings.every(({ isDrained }) => isDrained),
-    );
+    const rings = this.#rings!.list;
+    for (const ring of rings) ring.refill(this.#base, this.#emission);
+    const areDrained = rings.every(({ isDrained }) => isDrained);
+    this.#pace.took(this.progress.done - before, areDrained);
     let final = started;
-    for (const { isDrained, lastTime } of this.#rings) if (!isDrained && lastTime < final) final = lastTime;
+    for (const { isDrained, lastTime } of rings) if (!isDrained && lastTime < final) final = lastTime;
     const limit = isLast ? final : this.#final;
     this.#final = final;
-    if (isLast && this.#rings.every(({ isDrained }) => isDrained)) {
+    if (isLast && areDrained) {
       this.#end();
       this.#emission.begin(Number.POSITIVE_INFINITY);
     } else this.#emission.begin(limit);
@@ -251,9 +249,7 @@ export class LiveSource implements EventSource {
   /** Pages whose records have all been handed on take new ones. */
   #recycle(): void {
     this.#queue.finish();
-    const first = this.#queue.firstRecords();
-    // records of a ring stand in the order in which they were read
-    for (const ring of this.#rings) ring.recycle(first.find((record) => ring.holds(record)) ?? null);
+    this.#rings!.recycle(this.#queue.records, this.#queue.length);
   }
 
   #release(): void {
@@ -290,7 +286,7 @@ export class LiveSource implements EventSource {
 
   /** Synchronous, for the end of the process. Probes go when no instance has their events any more. */
   #dispose(): void {
-    for (const ring of this.#rings) ring.close();
+    this.#rings?.close();
     this.#instance?.remove();
     for (const probes of this.#probes) probes.close();
     this.#userMemory?.close();
