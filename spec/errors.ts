@@ -67,7 +67,7 @@ export const ERRORS = {
   ),
   SECTION_UNKNOWN: row(
     "object",
-    "ESRCH",
+    "EINVAL",
     "libbpf does not know what program type the section name means",
     "give the type explicitly",
   ),

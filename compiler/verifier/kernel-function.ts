@@ -9,6 +9,7 @@ import {
   type NamedKernelFunction,
 } from "../../spec/kernel-functions.ts";
 import { LIMITS } from "../../spec/limits.ts";
+import { mayModifyReturn } from "../../spec/traced-functions.ts";
 import type { Insn } from "../asm/instruction.ts";
 import type { Btf } from "../object/btf/btf.ts";
 import type { BtfParameter, BtfType } from "../object/btf/types.ts";
@@ -94,14 +95,15 @@ function describe(env: Env, btf: Btf, id: number): KernelFunction {
 export function requireKernelFunction(env: Env, insn: Insn): KernelFunction {
   const target = kernelFunctionOf(env, insn);
   if (target === null) reject(env, "EINVAL", "invalid kernel function call not eliminated in verifier pass");
-  if (target.spec === null && isTagged(target)) unsupported(`the kernel function ${target.name}`);
+  if (target.spec === null && isTagged(target) && !mayModifyReturn(target.name))
+    unsupported(`the kernel function ${target.name}`);
   if (target.spec === null || !isAudience(env, target.spec.audience)) {
     reject(env, "EACCES", `calling kernel function ${target.name} is not allowed`);
   }
   return target;
 }
 
-/** A kernel newer than the table may let programs call it. */
+/** A kernel newer than the table may let programs call it. Functions whose result programs may modify have the tag, too. */
 function isTagged({ btf, id }: KernelFunction): boolean {
   for (const tag of btf.idsOf("decl_tag")) {
     const type = btf.typeById(tag);
