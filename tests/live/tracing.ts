@@ -17,4 +17,6 @@ export const canTrace = process.platform === "linux" && process.getuid?.() === 0
 export const canProbe = canTrace && process.arch === "x64" && isWritable(`${ROOT}/uprobe_events`);
 
 export const fixture = (name: string): string => fileURLToPath(new URL(`probed/${name}`, import.meta.url));
+/** The built command. */
+export const COMMAND = fileURLToPath(new URL("../../dist/bin/bpfjit.js", import.meta.url));
 export const hasProgram = (path: string): boolean => existsSync(path);

@@ -92,7 +92,11 @@ export class FetchEvent implements LiveEvent {
     const location = view.getUint32(payload + FIELD.location, true);
     const start = location & 0xffff;
     const length = location >>> 16;
-    if (start + length > bytes) throw new CaptureError("CAPTURE_MALFORMED", "a text lies outside its record");
+    if (start + length > bytes)
+      throw new CaptureError(
+        "CAPTURE_MALFORMED",
+        `a text of ${length} bytes at ${start} lies outside its record of ${bytes}`,
+      );
     return this.#memory.octets.slice(payload + start, payload + start + length);
   }
 

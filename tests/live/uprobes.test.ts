@@ -1,0 +1,132 @@
+/**
+ * Probes of functions in user code: what programs see equals what the probed library itself writes down.
+ * CALLS sets the number of calls (default 2000).
+ */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { load, type MapRecord, openLive } from "../../api/index.ts";
+import { canProbe, fixture } from "./tracing.ts";
+
+const CALLS = Number(process.env.CALLS ?? 2000);
+const folder = mkdtempSync(join(tmpdir(), "bpfjit-uprobes-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Call {
+  readonly kind: number;
+  readonly args: readonly bigint[];
+  readonly address: bigint;
+  readonly ip: bigint;
+  readonly task: bigint;
+  readonly time: bigint;
+  readonly cookie: bigint;
+  readonly text: string;
+  readonly text_result: bigint;
+}
+
+const LIBRARY = fixture("libparts.so");
+
+async function traceCalls(
+  attach: (object: Awaited<ReturnType<typeof load>>) => void,
+  calls: number,
+  options: { readonly userMemory?: "capture" | "strict" | "none" } = {},
+) {
+  const log = join(folder, `log-${Math.random()}`);
+  const object = await load(fixture("probes.bpf.o"), { runtimeOptions: { cpus: 64 } });
+  try {
+    attach(object);
+    const records: Call[] = [];
+    const source = openLive({
+      command: [fixture("caller"), log, String(calls)],
+      commandOutput: 2,
+      bufferKilobytes: 32 * 1024,
+      ...options,
+    });
+    const summary = await object.run(source, {
+      onRecord: ({ fields }: MapRecord) => records.push(fields as unknown as Call),
+      types: { calls: "call" },
+    });
+    expect(summary.lost).toEqual([]);
+    expect(summary.lostRecords).toBe(0n);
+    expect(source.status).toMatchObject({ exitCode: 0 });
+    const lines = readFileSync(log, "utf8").trim().split("\n");
+    return { records, lines: lines.map((line) => line.split(" ")), reads: source.userReads };
+  } finally {
+    object.close();
+  }
+}
+
+const signed = (value: bigint, bits: number): string => BigInt.asIntN(bits, value).toString();
+const unsigned = (value: bigint, bits: number): string => BigInt.asUintN(bits, value).toString();
+
+describe.skipIf(!canProbe)("a probed function", () => {
+  it("shows the arguments, texts and results that its library logs", async () => {
+    const { records, lines, reads } = await traceCalls(
+      (object) => {
+        object.attachUprobe(object.program("on_enter"), LIBRARY, { funcName: "combine", cookie: 7n });
+        object.attachUprobe(object.program("on_return"), LIBRARY, { funcName: "combine", retprobe: true });
+      },
+      CALLS,
+      { userMemory: "strict" },
+    );
+    expect(lines.length).toBe(CALLS);
+    const entries = records.filter(({ kind }) => kind === 1);
+    const returns = records.filter(({ kind }) => kind === 2);
+    expect([entries.length, returns.length]).toEqual([CALLS, CALLS]);
+    const seen = entries.map(({ args, text }, index) => [
+      signed(args[0]!, 32),
+      signed(args[1]!, 64),
+      text,
+      unsigned(args[3]!, 8),
+      unsigned(args[4]!, 32),
+      signed(args[5]!, 64),
+      signed(returns[index]!.args[0]!, 64),
+    ]);
+    expect(seen).toEqual(lines.map((line) => [...line.slice(0, 6), line[8]]));
+    expect(reads).toEqual({ captured: CALLS, late: 0, unknown: 0 });
+    expect(new Set(entries.map(({ cookie }) => cookie))).toEqual(new Set([7n]));
+    // in turn: entry, return, by time
+    expect(records.map(({ kind }) => kind)).toEqual(entries.flatMap(() => [1, 2]));
+    expect(records.every(({ time }, index) => index === 0 || time >= records[index - 1]!.time)).toBe(true);
+    for (const [index, { address, ip }] of entries.entries()) {
+      expect(ip).toBe(address);
+      expect(returns[index]!.address).toBe(address);
+      expect(returns[index]!.ip).not.toBe(ip);
+    }
+  }, 600_000);
+
+  it("may be meant by a pattern, an offset in it or in the file, and one process alone", async () => {
+    const { records } = await traceCalls((object) => {
+      object.attachUprobe(object.program("on_same"), LIBRARY, { funcName: "s?m*", cookie: 1n });
+      object.attachUprobe(object.program("on_same"), LIBRARY, { funcName: "same", offset: 0, cookie: 2n });
+      object.attachUprobe(object.program("on_same"), LIBRARY, { funcName: "same", pid: 1, cookie: 3n });
+    }, 5);
+    const of = (cookie: bigint) => records.filter((call) => call.cookie === cookie).map(({ args }) => args[0]);
+    expect(of(1n)).toEqual([0n, 1n, 2n, 3n, 4n]);
+    expect(of(2n)).toEqual([0n, 1n, 2n, 3n, 4n]);
+    expect(of(3n)).toEqual([]);
+  }, 60_000);
+
+  it("whose memory nobody may read gives its registers", async () => {
+    const { records, reads } = await traceCalls(
+      (object) => object.attachUprobe(object.program("on_enter"), LIBRARY, { funcName: "combine" }),
+      3,
+      { userMemory: "none" },
+    );
+    expect(records.map(({ text_result }) => text_result)).toEqual([-14n, -14n, -14n]);
+    expect(reads).toEqual({ captured: 0, late: 0, unknown: 3 });
+  }, 60_000);
+
+  it("that is not there is an error that says so, and leaves nothing behind", async () => {
+    const attempt = (path: string, funcName: string) =>
+      traceCalls((object) => object.attachUprobe(object.program("on_same"), path, { funcName }), 1);
+    await expect(attempt(LIBRARY, "absent")).rejects.toMatchObject({ code: "ATTACH_TARGET", errno: "ENOENT" });
+    await expect(attempt(LIBRARY, "a*sent")).rejects.toMatchObject({ code: "ATTACH_TARGET" });
+    await expect(attempt("/absent", "same")).rejects.toMatchObject({ code: "ATTACH_TARGET" });
+    await expect(attempt("absent-library", "same")).rejects.toMatchObject({ code: "ATTACH_TARGET" });
+    await expect(attempt(fixture("caller.c"), "same")).rejects.toMatchObject({ code: "TRACED_FILE" });
+    const left = readFileSync("/sys/kernel/tracing/uprobe_events", "utf8");
+    expect(left).not.toContain(`bpfjit_${process.pid}_`);
+  }, 60_000);
+});
