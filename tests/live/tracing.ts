@@ -1,5 +1,5 @@
 /** What tests of live processes need of the machine; where it is missing they are skipped, and say so. */
-import { accessSync, constants, existsSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const ROOT = "/sys/kernel/tracing";
@@ -19,4 +19,3 @@ export const canProbe = canTrace && process.arch === "x64" && isWritable(`${ROOT
 export const fixture = (name: string): string => fileURLToPath(new URL(`probed/${name}`, import.meta.url));
 /** The built command. */
 export const COMMAND = fileURLToPath(new URL("../../dist/bin/bpfjit.js", import.meta.url));
-export const hasProgram = (path: string): boolean => existsSync(path);
