@@ -187,19 +187,12 @@ export class LoadedObject {
    * detaches what it attached.
    */
   attach(): Link[] {
-    const links: Link[] = [];
-    try {
-      for (const program of Object.values(this.programs)) {
-        const { attachTarget } = program.manifest;
-        const hook = hookOfProgram(program.manifest);
-        const named = hook !== null && hook.kind !== "iter" && attachTarget !== null && attachTarget !== "";
-        if (named && program.links.length === 0) links.push(program.attach());
-      }
-      return links;
-    } catch (error) {
-      for (const link of links) link.detach();
-      throw error;
-    }
+    const programs = Object.values(this.programs).filter(({ manifest, links }) => {
+      const hook = hookOfProgram(manifest);
+      const isNamed = manifest.attachTarget !== null && manifest.attachTarget !== "";
+      return hook !== null && hook.kind !== "iter" && isNamed && links.length === 0;
+    });
+    return attachAll(programs.map((program) => () => program.attach()));
   }
 
   /**
@@ -253,16 +246,10 @@ export class LoadedObject {
       const message = `${cookies.length} cookies for ${names.length} hooks`;
       throw new AttachError("ATTACH_FAILED", message, { where });
     }
-    const links: Link[] = [];
-    try {
-      for (const [index, name] of names.entries()) {
-        links.push(program.attach({ hook: this.runtime.hooks.get(kind, name), cookie: cookies?.[index] }));
-      }
-      return links;
-    } catch (error) {
-      for (const link of links) link.detach();
-      throw error;
-    }
+    const { hooks } = this.runtime;
+    return attachAll(
+      names.map((name, index) => () => program.attach({ hook: hooks.get(kind, name), cookie: cookies?.[index] })),
+    );
   }
 
   /** Records of a ring or perf buffer as they come. Leaving the loop or close() ends it; `signal` ends it by throwing its reason. */
@@ -410,5 +397,17 @@ export class LoadedObject {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
+  }
+}
+
+/** All or none: a failure detaches those before. */
+function attachAll(attaches: readonly (() => Link)[]): Link[] {
+  const links: Link[] = [];
+  try {
+    for (const attach of attaches) links.push(attach());
+    return links;
+  } catch (error) {
+    for (const link of links) link.detach();
+    throw error;
   }
 }

@@ -17,6 +17,7 @@ import {
 } from "../spec/index.ts";
 import type { Device } from "./device.ts";
 import { writeEvent } from "./event.ts";
+import { type BatchOptions, HookBatch } from "./hook-batch.ts";
 import { Iteration, type IterationOptions, type IteratorTarget, iteratorTarget } from "./iter/index.ts";
 import { type Attachable, type AttachOptions, Link, type LinkPins } from "./link.ts";
 import { GivenMemory, type MemoryAt } from "./memory.ts";
@@ -60,6 +61,14 @@ export class Hook {
   #links: readonly Link[] = [];
   /** of the LINK records */
   #records = 0;
+  /** how fire() lays a ctx out: as a test run of that program type does */
+  readonly #firing: {
+    readonly type: ProgramTypeName;
+    readonly attachType: AttachTypeName | null;
+    readonly hasData: boolean;
+  };
+  /** for events of the length that was fired last; null: none yet, or it is in use */
+  #batch: HookBatch | null = null;
 
   /** of the runtime's links */
   readonly pins: LinkPins;
@@ -73,6 +82,9 @@ export class Hook {
     this.kind = kind;
     this.name = name;
     this.address = world.arena.allocate(HOOK.bytes * world.arena.lanes);
+    const { context, programs } = hookSpec(kind);
+    const [type, attachType = null] = programs[0]!.split("/") as [ProgramTypeName, AttachTypeName?];
+    this.#firing = { type, attachType, hasData: context === "packet" || context === "memory" };
   }
 
   /** In order of attachment, which is the order in which they run. */
@@ -156,9 +168,7 @@ export class Hook {
     const payload = payloadBytes(this.kind, given, widths);
     const room = new Room(world, this.#devices);
     try {
-      const { context: ctx, programs } = hookSpec(this.kind);
-      const [type, attachType = null] = programs[0]!.split("/") as [ProgramTypeName, AttachTypeName?];
-      const hasData = ctx === "packet" || ctx === "memory";
+      const { type, attachType, hasData } = this.#firing;
       const context = contextPreparation(type)(
         room,
         { type, attachType, ctxBytes: this.#ctxBytesRead() },
@@ -175,7 +185,7 @@ export class Hook {
           ctxBytes: payload.length,
           timeNs: options.timeNs,
         });
-        this.#run(event, options.memory);
+        this.#within(options.memory, () => world.runEvents(event, 1));
       } finally {
         if (task !== world.idleTask) world.arena.free(task);
       }
@@ -184,12 +194,46 @@ export class Hook {
     }
   }
 
-  #run(event: number, memory: readonly MemoryAt[] | undefined): void {
+  /**
+   * Runs the attached programs once for each of `count` events, whose ctx lie one behind the other in `records`, all of one length:
+   * payloads of a tracepoint, arguments of 8 bytes each, struct pt_regs. The options are those of every event. Much faster than
+   * fire(); packets are fired one by one.
+   */
+  fireBatch(records: Uint8Array, count: number, options: FireOptions & BatchOptions = {}): void {
+    if (!Number.isInteger(count) || count < 0 || (count > 0 && records.length % count !== 0)) {
+      throw new UsageError("USAGE", `${records.length} bytes are not ${count} events of one length`);
+    }
+    if (count === 0) return;
+    const bytes = records.length / count;
+    const least = this.#ctxBytesRead();
+    if (bytes < least) {
+      throw new UsageError("USAGE", `programs read ${least} bytes of an event and are given ${bytes}`);
+    }
+    const world = this.#world;
+    let batch = this.#batch;
+    this.#batch = null;
+    if (batch?.recordBytes !== bytes) {
+      batch?.free();
+      batch = new HookBatch(world, this.address, hookSpec(this.kind), bytes);
+    }
+    const { task: given, cpu = 0, timeNs } = options;
+    const task = given === undefined ? world.idleTask : world.makeTask(given);
+    try {
+      const event = { cpu: world.arena.cpu(cpu), task, timeNs };
+      this.#within(options.memory, () => batch.run(records, event, options));
+    } finally {
+      if (task !== world.idleTask) world.arena.free(task);
+      if (this.#batch === null) this.#batch = batch;
+      else batch.free();
+    }
+  }
+
+  #within(memory: readonly MemoryAt[] | undefined, run: () => void): void {
     const world = this.#world;
     const outer = world.foreign;
     if (memory !== undefined) world.foreign = new GivenMemory(world, memory);
     try {
-      world.runEvents(event, 1);
+      run();
     } finally {
       world.foreign = outer;
     }
