@@ -3,7 +3,7 @@
  * Files may be large, so only what is asked for is read; everything is checked against the file's size, and what breaks the
  * format is an AttachError TRACED_FILE. Source: System V ABI, chapters 4 and 5.
  */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { AttachError, ByteReader } from "../../../../base/index.ts";
 
 /** Where an ELF file's bytes come from. */
@@ -74,7 +74,8 @@ export function memoryElf(bytes: Uint8Array, name: string): ElfBytes {
 export function withElfFile<Result>(path: string, use: (image: ElfImage) => Result): Result {
   let fd: number;
   try {
-    fd = openSync(path, "r");
+    // a pipe would wait for a writer
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     throw new AttachError("ATTACH_TARGET", `cannot read ${path}: ${code}`, { cause });
