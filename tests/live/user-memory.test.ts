@@ -62,12 +62,12 @@ const COMMANDS: Record<string, readonly string[]> = {
 describe.skipIf(!canProbe)("names that a command opens", () => {
   it.skipIf(!hasStrace).for(Object.entries(COMMANDS))(
     "%s are those that strace sees",
+    { timeout: 60_000 },
     async ([, command]) => {
       const { names, reads } = await openedBy(command);
       expect([...names].sort()).toEqual(stracedBy(command).sort());
       expect(reads).toEqual({ captured: names.length, late: 0, unknown: 0 });
     },
-    60_000,
   );
 
   it.skipIf(!hasPython)(
