@@ -29,6 +29,8 @@ export interface Field {
   /** bpfjit with so many workers too; 0: not */
   readonly workers: number;
   readonly kernel: KernelEngine | null;
+  /** to see that it works */
+  readonly quick?: boolean;
 }
 
 /** Section of the events in the kernel's variant. */
@@ -42,17 +44,20 @@ const REPEAT = 16;
 const ONE_EVENT_REPEAT = 1_000_000;
 /** Before the first sample: V8 compiles a hot module optimised after some ms. */
 const WARM_UP_BATCHES = 200;
+const QUICK = { batches: 2, warmUp: 2 } as const;
 
 /** bpfjit first, then the others in the order asked for, without those that cannot run this workload. Close them all. */
 export async function contestants(workload: Workload, field: Field): Promise<Contestant[]> {
   const payload = generateEvents();
   const found: Contestant[] = [];
   try {
-    for (const optimize of field.levels) found.push(await ours(workload, payload, { optimize, workers: 0 }));
+    const counts = countsFor(workload, field.quick === true);
+    const input = { workload, payload, counts };
+    for (const optimize of field.levels) found.push(await ours(input, optimize, 0));
     if (field.workers > 0 && workload.links === undefined)
-      found.push(await ours(workload, payload, { optimize: field.levels[0]!, workers: field.workers }));
+      found.push(await ours(input, field.levels[0]!, field.workers));
     for (const baseline of field.baselines) {
-      const other = await baselineOf(baseline, workload, payload, field.kernel);
+      const other = await baselineOf(baseline, input, field.kernel);
       if (other !== null) found.push(other);
     }
     return found;
@@ -62,59 +67,60 @@ export async function contestants(workload: Workload, field: Field): Promise<Con
   }
 }
 
+interface Counts {
+  /** batches a sample, and before the first */
+  readonly batches: number;
+  readonly warmUp: number;
+}
+
+interface Input {
+  readonly workload: Workload;
+  readonly payload: Uint8Array;
+  readonly counts: Counts;
+}
+
+/** Samples take as long where an event is many runs. */
+function countsFor({ links = 1 }: Workload, quick: boolean): Counts {
+  if (quick) return QUICK;
+  return { batches: Math.max(3, Math.ceil(BATCHES / links)), warmUp: Math.ceil(WARM_UP_BATCHES / links) };
+}
+
 async function ours(
-  workload: Workload,
-  payload: Uint8Array,
-  options: { readonly optimize: OptimizeLevel; readonly workers: number },
+  { workload, payload, counts }: Input,
+  optimize: OptimizeLevel,
+  workers: number,
 ): Promise<Contestant> {
-  const engine = await BpfjitEngine.start(workload, payload, options);
-  const run = options.workers === 0 ? engine.run.bind(engine) : engine.runTogether.bind(engine);
+  const engine = await BpfjitEngine.start(workload, payload, { optimize, workers });
+  const run = workers === 0 ? engine.run.bind(engine) : engine.runTogether.bind(engine);
   return {
     engine: "bpfjit",
-    workers: Math.max(1, options.workers),
-    optimize: options.optimize,
-    sample: () => run(batchesOf(workload)),
-    warmUp: () => run(Math.ceil(WARM_UP_BATCHES / (workload.links ?? 1))),
+    workers: Math.max(1, workers),
+    optimize,
+    sample: () => run(counts.batches),
+    warmUp: () => run(counts.warmUp),
     close: () => engine.close(),
   };
 }
 
-/** Samples take as long where an event is many runs. */
-const batchesOf = ({ links = 1 }: Workload): number => Math.max(3, Math.ceil(BATCHES / links));
-
 async function baselineOf(
   baseline: Baseline,
-  workload: Workload,
-  payload: Uint8Array,
+  { workload, payload, counts }: Input,
   kernel: KernelEngine | null,
 ): Promise<Contestant | null> {
   const fixed = { engine: baseline, workers: 1, optimize: null };
-  if (baseline === "js") {
-    if (!JsEngine.has(workload)) return null;
-    const engine = new JsEngine(workload, payload);
-    return {
-      ...fixed,
-      sample: () => engine.run(batchesOf(workload)),
-      warmUp: () => engine.run(Math.ceil(WARM_UP_BATCHES / (workload.links ?? 1))),
-      close: () => {},
-    };
+  if (baseline === "kernel-loop" || baseline === "kernel-repeat") {
+    if (workload.links !== undefined || (baseline === "kernel-loop" && workload.oneRun === true)) return null;
+    const sample = await kernelSample(kernel!, baseline, workload, payload);
+    return { ...fixed, sample, warmUp: () => {}, close: () => {} };
   }
-  if (baseline === "js-helpers") {
-    const engine = await HostHelpersEngine.start(workload, payload);
-    if (engine === null) return null;
-    return {
-      ...fixed,
-      sample: () => engine.run(batchesOf(workload)),
-      warmUp: () => engine.run(Math.ceil(WARM_UP_BATCHES / (workload.links ?? 1))),
-      close: () => engine.close(),
-    };
-  }
-  if (workload.links !== undefined || (baseline === "kernel-loop" && workload.oneRun === true)) return null;
+  const engine =
+    baseline === "js" ? JsEngine.start(workload, payload) : await HostHelpersEngine.start(workload, payload);
+  if (engine === null) return null;
   return {
     ...fixed,
-    sample: await kernelSample(kernel!, baseline, workload, payload),
-    warmUp: () => {},
-    close: () => {},
+    sample: () => engine.run(counts.batches),
+    warmUp: () => engine.run(counts.warmUp),
+    close: () => engine.close(),
   };
 }
 

@@ -19,6 +19,8 @@ export interface BenchOptions {
   /** bpfjit is measured at each; ratios are of the first */
   readonly levels: readonly OptimizeLevel[];
   readonly samples: number;
+  /** few batches a sample, and little before the first: to see that it works */
+  readonly quick?: boolean;
   /** besides the calling thread alone, bpfjit with so many workers; 0: not */
   readonly workers: number;
   /** called when a workload is done, with the rows of its engines */
@@ -69,7 +71,7 @@ export async function runBench(options: BenchOptions): Promise<void> {
 export async function runWorkload(
   workload: Workload,
   kernel: KernelEngine | null,
-  options: Pick<BenchOptions, "baselines" | "levels" | "workers" | "samples">,
+  options: Pick<BenchOptions, "baselines" | "levels" | "workers" | "samples" | "quick">,
 ): Promise<BenchRow[]> {
   const field = await contestants(workload, { ...options, kernel });
   try {
@@ -90,11 +92,11 @@ async function runPackets(
 ): Promise<BenchRow[]> {
   const engine = await PacketEngine.start(workloadObject("packets"), workload);
   try {
-    engine.run(PACKET_WARM_UP);
+    engine.run(options.quick ? 1 : PACKET_WARM_UP);
     const loop = options.baselines.includes("kernel-loop") ? await loadPackets(kernel!, workload) : null;
     const [own, kernels]: [number[], number[]] = [[], []];
     for (let sample = 0; sample < options.samples; sample++) {
-      own.push(engine.run(PACKET_BATCHES));
+      own.push(engine.run(options.quick ? 1 : PACKET_BATCHES));
       if (loop !== null) kernels.push(await loop());
     }
     return [

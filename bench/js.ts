@@ -30,14 +30,15 @@ export class JsEngine {
   readonly #handler: Handler;
   readonly #output = makeOutput();
 
-  constructor(workload: Workload, payload: Uint8Array) {
+  private constructor(make: (input: Input) => Handler, payload: Uint8Array) {
     const words = new Uint32Array(payload.slice().buffer);
-    this.#handler = handlerOf(workload.program)({ words, out: this.#output });
+    this.#handler = make({ words, out: this.#output });
   }
 
-  /** Whether the workload is one of them: those that stand for what BPF programs do, not the rows of record sizes. */
-  static has(workload: Workload): boolean {
-    return Object.hasOwn(HANDLERS, workload.program);
+  /** Null for workloads that stand for no job that a program does: the rows of record sizes. */
+  static start({ program }: Workload, payload: Uint8Array): JsEngine | null {
+    const make = Object.hasOwn(HANDLERS, program) ? HANDLERS[program]! : null;
+    return make === null ? null : new JsEngine(make, payload);
   }
 
   /** As BpfjitEngine.run(). */
@@ -51,13 +52,13 @@ export class JsEngine {
     }
     return median(times);
   }
+
+  close(): void {}
 }
 
 function runEvents(handler: Handler): void {
   for (let event = 0; event < EVENT_COUNT * WORDS; event += WORDS) handler(event);
 }
-
-const handlerOf = (program: string): ((input: Input) => Handler) => HANDLERS[program]!;
 
 const HANDLERS: Readonly<Record<string, (input: Input) => Handler>> = {
   empty: () => () => {},

@@ -47,6 +47,11 @@ export class KernelEngine {
     return new KernelEngine(spawn(binary, { stdio: ["pipe", "pipe", "inherit"] }), folder);
   }
 
+  /** Throws BpfError where the kernel takes no maps from us. */
+  async probe(): Promise<void> {
+    await this.#ask(`map ${mapTypeByName("array")!.id} 4 8 1 0`);
+  }
+
   /**
    * Creates the program's maps (once each) and loads it; returns its handle for `run`. `events`: what to fill the map of that
    * section with, null: nothing.

@@ -13,6 +13,11 @@ export const THROUGHPUT: readonly ThroughputWorkload[] = [
   { name: "capture-count", object: "countcomm", summary: "count sched_switch by comm, from a perf.data capture" },
   { name: "capture-runqlat", object: "runqlat", summary: "run-queue latency histogram, from a perf.data capture" },
   { name: "capture-records", object: "opens", summary: "a perf record for every openat, from a perf.data capture" },
+  {
+    name: "capture-execs",
+    object: "execlog",
+    summary: "a record for every program that begins or ends, from the same",
+  },
 ];
 
 /** Copies of the small capture that make one sample. */

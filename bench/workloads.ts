@@ -2,6 +2,8 @@
 export interface Workload {
   readonly name: string;
   readonly object: "workloads" | "tools" | "chain";
+  /** `basic`: one operation each; `tool`: what real tools do; `size`: records by their size */
+  readonly group: "basic" | "tool" | "size";
   /** C name of the program; the kernel's variant is kernel_NAME */
   readonly program: string;
   readonly summary: string;
@@ -18,12 +20,12 @@ export interface Workload {
 }
 
 function row(name: string, program: string, summary: string, output: Workload["output"] = null): Workload {
-  return { name, object: "workloads", program, summary, output };
+  return { name, object: "workloads", group: "basic", program, summary, output };
 }
 
 /** What real tools do, bench/workloads/tools.bpf.c. */
 function tool(name: string, summary: string, detail: Partial<Workload> = {}): Workload {
-  return { name, object: "tools", program: name.replaceAll("-", "_"), summary, output: null, ...detail };
+  return { name, object: "tools", group: "tool", program: name.replaceAll("-", "_"), summary, output: null, ...detail };
 }
 
 /** bpfjit's time to the kernel's that is wanted, by workload; none should be over 1.25. */
@@ -85,5 +87,5 @@ function sizes(bytes: number, detail: Pick<Workload, "kernelEvents"> = {}): Work
     ),
     row(`perf-reserve-${bytes}`, `reserve_${bytes}`, "the same, made in the buffer; in the kernel copied", "perf"),
     row(`ring-${bytes}`, `ring_${bytes}`, "the same, made in a ring buffer", "records"),
-  ].map((workload) => ({ ...workload, ...detail }));
+  ].map((workload) => ({ ...workload, group: "size", ...detail }));
 }

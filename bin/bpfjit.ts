@@ -136,7 +136,7 @@ function buildProgram(): Command {
       "2",
     )
     .option("--table <names>", "measure something else: compile, maps, …, or all (comma separated, see --list)")
-    .option("--quick", "tables: few and small measurements, to see that they work")
+    .option("--quick", "few and small measurements, to see that they work")
     .option("--chart <file>", "draw the ratios, .svg or .html")
     .option("--list", "only list the workloads and tables")
     .action(async (workloads, options) => (await import("./commands/bench.ts")).bench(workloads, options));

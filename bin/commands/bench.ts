@@ -1,9 +1,9 @@
 /** `bpfjit bench`: workloads on engines side by side, tables of what else costs time or memory, a chart. */
 import { writeFileSync } from "node:fs";
-import { cpus, release } from "node:os";
 import { UsageError } from "../../base/index.ts";
 import { chartPage, chartSvg } from "../../bench/chart/index.ts";
 import { runBench, workloadNames } from "../../bench/harness.ts";
+import { machineText } from "../../bench/machine.ts";
 import { BASELINES, type Baseline, type BenchRow } from "../../bench/row.ts";
 import { geometricMean } from "../../bench/statistics.ts";
 import { TABLES } from "../../bench/tables/index.ts";
@@ -37,14 +37,13 @@ export async function bench(workloads: readonly string[], options: BenchOptions)
     throw new UsageError("USAGE", `a chart is written as .svg or .html, not ${options.chart}`);
   if (tables.length > 0 && options.chart !== undefined)
     throw new UsageError("USAGE", "--chart draws workloads, not tables");
-  if (!options.json) note(err.dim(`${machine()}${tables.length > 0 ? "" : `, median of ${options.samples} samples`}`));
+  if (!options.json)
+    note(err.dim(`${machineText()}${tables.length > 0 ? "" : `, median of ${options.samples} samples`}`));
   if (tables.length > 0)
     for (const table of TABLES.filter(({ name }) => tables.includes("all") || tables.includes(name)))
       await printTable(table, options);
   else await benchWorkloads(workloads, options);
 }
-
-const machine = (): string => `${cpus()[0]?.model ?? "unknown CPU"}, Node ${process.version}, kernel ${release()}`;
 
 async function benchWorkloads(workloads: readonly string[], options: BenchOptions): Promise<void> {
   const samples = parseCount(options.samples, "--samples", 1, 1000);
@@ -61,6 +60,7 @@ async function benchWorkloads(workloads: readonly string[], options: BenchOption
     baselines,
     levels,
     samples,
+    quick: options.quick === true,
     workers,
     onProgress: (text) => progress(text, options),
     onRows: (rows) => {
@@ -77,7 +77,7 @@ async function benchWorkloads(workloads: readonly string[], options: BenchOption
     for (const [name, found] of ratios)
       if (found.length > 1) printLine(`geometric mean of the ratios to ${name}: ${geometricMean(found).toFixed(2)}`);
   if (options.chart === undefined) return;
-  const text = options.chart.endsWith(".svg") ? chartSvg(all) : chartPage(all, machine());
+  const text = options.chart.endsWith(".svg") ? chartSvg(all) : chartPage(all, machineText());
   try {
     writeFileSync(options.chart, text);
   } catch (cause) {

@@ -1,0 +1,180 @@
+/**
+ * The pages that show figures, from the rows that were measured: docs/performance.json → sections of docs/performance.md and README.md
+ * between `<!-- figures: NAME -->` and `<!-- end -->`, and the chart. tests/bench/pages.test.ts holds them to it.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { asset } from "./assets.ts";
+import { chartSvg } from "./chart/index.ts";
+import { meansOf, ratiosOf } from "./chart/ratios.ts";
+import type { Baseline, BenchRow, EngineName } from "./row.ts";
+import { TABLES } from "./tables/index.ts";
+import { cellText, type Table, type TableRow } from "./tables/table.ts";
+import { TARGETS, WORKLOADS } from "./workloads.ts";
+
+export interface Figures {
+  /** null: not measured yet */
+  readonly workloads: { readonly machine: string; readonly samples: number; readonly rows: readonly BenchRow[] } | null;
+  readonly tables: Readonly<Record<string, { readonly machine: string; readonly rows: readonly TableRow[] }>>;
+}
+
+const ROWS = "docs/performance.json";
+const CHART = "docs/performance.svg";
+const PAGES = ["docs/performance.md", "README.md"] as const;
+
+export function readFigures(): Figures {
+  if (!existsSync(asset(ROWS))) return { workloads: null, tables: {} };
+  return JSON.parse(readFileSync(asset(ROWS), "utf8")) as Figures;
+}
+
+/** Path in the repository → text. */
+export function figurePages(figures: Figures): Record<string, string> {
+  const pages: Record<string, string> = { [ROWS]: `${JSON.stringify(figures, rounded, 1)}\n` };
+  if (figures.workloads !== null) pages[CHART] = chartSvg(charted(figures.workloads.rows));
+  for (const page of PAGES) pages[page] = withSections(readFileSync(asset(page), "utf8"), figures);
+  return pages;
+}
+
+/** Five digits are more than a measurement has. */
+const rounded = (_key: string, value: unknown): unknown =>
+  typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(5)) : value;
+
+const SECTION = /<!-- figures: ([\w-]+) -->\n[\s\S]*?<!-- end -->/g;
+
+/** A section that is not measured stays as it is. */
+function withSections(page: string, figures: Figures): string {
+  return page.replaceAll(SECTION, (old: string, name: string) => {
+    const text = sectionText(name, figures);
+    return text === null ? old : `<!-- figures: ${name} -->\n${text}<!-- end -->`;
+  });
+}
+
+function sectionText(name: string, figures: Figures): string | null {
+  const { workloads } = figures;
+  const table = TABLES.find((each) => each.name === name);
+  if (table !== undefined) {
+    const measured = figures.tables[name];
+    return measured === undefined ? null : `${markdownTable(table, measured.rows)}\n${measured.machine}.\n`;
+  }
+  if (workloads === null) return null;
+  switch (name) {
+    case "machine":
+      return `${workloads.machine}; medians of ${workloads.samples} samples in turn.\n`;
+    case "basic":
+    case "tool":
+    case "size":
+      return comparison(inGroup(workloads.rows, name));
+    case "captures":
+      return comparison(workloads.rows.filter(({ workload }) => workload.startsWith("capture-")));
+    case "means":
+      return means(workloads.rows);
+    case "levels":
+      return levels(charted(workloads.rows));
+    case "workers":
+      return together(charted(workloads.rows));
+    default:
+      throw new Error(`a page has a section of figures ${name}, which nothing measures`);
+  }
+}
+
+function inGroup(rows: readonly BenchRow[], group: string): BenchRow[] {
+  const names = WORKLOADS.filter((workload) => workload.group === group).map(({ name }) => name);
+  const packets = group === "size" ? rows.filter(({ workload }) => workload.startsWith("perf-packet-")) : [];
+  return [...rows.filter(({ workload }) => names.includes(workload)), ...packets];
+}
+
+const charted = (rows: readonly BenchRow[]): BenchRow[] => [...inGroup(rows, "basic"), ...inGroup(rows, "tool")];
+
+/** The main rows of a workload, bpfjit's at the last tier on one thread. */
+function rowOf(rows: readonly BenchRow[], workload: string, engine: EngineName): BenchRow | undefined {
+  return rows.find((row) => row.workload === workload && row.engine === engine);
+}
+
+const SHOWN: readonly { readonly engine: Baseline; readonly title: string }[] = [
+  { engine: "kernel-loop", title: "kernel" },
+  { engine: "kernel-repeat", title: "kernel-repeat" },
+  { engine: "js-helpers", title: "js-helpers" },
+  { engine: "js", title: "js" },
+];
+
+function comparison(rows: readonly BenchRow[]): string {
+  const engines = SHOWN.filter(({ engine }) => rows.some((row) => row.engine === engine));
+  const hasTargets = rows.some(({ workload }) => TARGETS[workload] !== undefined);
+  const heads = [
+    "workload",
+    "bpfjit ns",
+    "events/s",
+    ...engines.flatMap(({ engine, title }) => [
+      `${title} ns`,
+      "ratio",
+      ...(engine === "kernel-loop" && hasTargets ? ["wanted"] : []),
+    ]),
+  ];
+  const lines = [...new Set(rows.map(({ workload }) => workload))].map((workload) => {
+    const own = rowOf(rows, workload, "bpfjit")!;
+    const others = engines.flatMap(({ engine }) => {
+      const other = rowOf(rows, workload, engine);
+      const target = engine === "kernel-loop" && hasTargets ? [TARGETS[workload]?.toFixed(2) ?? ""] : [];
+      if (other === undefined) return ["", "", ...target];
+      return [figure(other.nsPerEvent), (own.nsPerEvent / other.nsPerEvent).toFixed(2), ...target];
+    });
+    return [workload, figure(own.nsPerEvent), Math.round(own.eventsPerSecond).toLocaleString("en"), ...others];
+  });
+  return markdown(heads, lines);
+}
+
+function means(rows: readonly BenchRow[]): string {
+  const all = meansOf(ratiosOf(rows)).map(({ engine, mean }) => `${mean.toFixed(2)} of \`${engine}\``);
+  return `Geometric means of bpfjit's time to the others', over all workloads: ${all.join(", ")}.\n`;
+}
+
+function levels(rows: readonly BenchRow[]): string {
+  const names = [...new Set(rows.map(({ workload }) => workload))];
+  const lines = names.map((workload) => [
+    workload,
+    ...[0, 1, 2, 3].map((level) => {
+      const row = rows.find(
+        (each) =>
+          each.workload === workload && each.optimize === level && each.workers === 1 && each.engine === "bpfjit",
+      );
+      return row === undefined ? "" : figure(row.nsPerEvent);
+    }),
+  ]);
+  return markdown(["workload", "level 0", "level 1", "level 2", "level 3"], lines);
+}
+
+function together(rows: readonly BenchRow[]): string {
+  const lines = rows
+    .filter(({ workers }) => workers > 1)
+    .map((row) => {
+      const one = rowOf(rows, row.workload, "bpfjit")!;
+      return [
+        row.workload,
+        figure(one.nsPerEvent),
+        figure(row.nsPerEvent),
+        (one.nsPerEvent / row.nsPerEvent).toFixed(2),
+      ];
+    });
+  return markdown(["workload", "one thread", "two workers", "times as fast"], lines);
+}
+
+/** Three digits, as far as they mean something. */
+const figure = (ns: number): string => (ns < 10 ? ns.toFixed(2) : ns < 100 ? ns.toFixed(1) : ns.toFixed(0));
+
+function markdownTable({ columns }: Table, rows: readonly TableRow[]): string {
+  return markdown(
+    columns.map(({ title }) => title),
+    rows.map((row) => columns.map((column) => cellText(column, row[column.key]))),
+  );
+}
+
+/** Columns of numbers are flush right; what else there is, left. */
+function markdown(heads: readonly string[], lines: readonly (readonly string[])[]): string {
+  const isNumber = heads.map((_, column) => lines.every((line) => /^-?[\d.,]*$/.test(line[column]!)));
+  const widths = heads.map((head, column) => Math.max(3, head.length, ...lines.map((line) => line[column]!.length)));
+  const cell = (text: string, column: number): string =>
+    isNumber[column] ? text.padStart(widths[column]!) : text.padEnd(widths[column]!);
+  const rule = widths.map((width, column) => (isNumber[column] ? `${"-".repeat(width - 1)}:` : "-".repeat(width)));
+  return [heads.map(cell), rule, ...lines.map((line) => line.map(cell))]
+    .map((cells) => `| ${cells.join(" | ")} |\n`)
+    .join("");
+}

@@ -1,0 +1,87 @@
+/**
+ * Whether bpfjit has become slower than it was: times as multiples of a yardstick that was measured in turn with them, so that
+ * another machine, or the same under load, gives nearly the same numbers; compared with stored ones.
+ */
+import { KernelEngine } from "./kernel.ts";
+
+export const YARDSTICKS = ["kernel-loop", "calibration"] as const;
+export type Yardstick = (typeof YARDSTICKS)[number];
+
+/** Something that has a speed. Times of one subject are all in one unit. */
+export interface Subject {
+  readonly name: string;
+  readonly sample: () => number | Promise<number>;
+  /** the same work in the kernel, null: there is none */
+  readonly kernel: (() => Promise<number>) | null;
+  readonly close: () => void;
+}
+
+/** By yardstick: bpfjit's time to its time. */
+export type Ratios = Readonly<Partial<Record<Yardstick, number>>>;
+
+export interface StoredBaseline {
+  /** where it was measured, for people */
+  readonly machine: string;
+  readonly ratios: Readonly<Record<string, Ratios>>;
+}
+
+/**
+ * More than this times the stored ratio is a slow-down. Ratios of the fastest samples vary by a quarter on a machine that does other
+ * things too, so that a half more is not reached by chance, and twice the time is seen.
+ */
+export const TOLERANCE = 1.5;
+
+/** The fastest of the samples, in turns: what else runs on the machine only adds to times. */
+export async function measureRatios(
+  subject: Subject,
+  options: { readonly samples: number; readonly calibrate: () => number },
+): Promise<Ratios> {
+  let [own, kernel, loop] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (let sample = 0; sample < options.samples; sample++) {
+    own = Math.min(own, await subject.sample());
+    if (subject.kernel !== null) kernel = Math.min(kernel, await subject.kernel());
+    loop = Math.min(loop, options.calibrate());
+  }
+  return { ...(subject.kernel !== null && { "kernel-loop": own / kernel }), calibration: own / loop };
+}
+
+export interface Verdict {
+  readonly name: string;
+  readonly yardstick: Yardstick;
+  readonly ratio: number;
+  /** null: nothing is stored */
+  readonly stored: number | null;
+  readonly isSlower: boolean;
+}
+
+/** By the first yardstick that both have. */
+export function judge(name: string, measured: Ratios, stored: Ratios | undefined): Verdict {
+  const yardstick = YARDSTICKS.find((each) => measured[each] !== undefined && stored?.[each] !== undefined);
+  if (yardstick === undefined)
+    return { name, yardstick: "calibration", ratio: measured.calibration!, stored: null, isSlower: false };
+  const [ratio, before] = [measured[yardstick]!, stored![yardstick]!];
+  return { name, yardstick, ratio, stored: before, isSlower: ratio > before * TOLERANCE };
+}
+
+/** A yardstick each: the better of both measurements. */
+export function better(one: Ratios, other: Ratios): Ratios {
+  const least: Partial<Record<Yardstick, number>> = {};
+  for (const yardstick of YARDSTICKS) {
+    const values = [one[yardstick], other[yardstick]].filter((value) => value !== undefined);
+    if (values.length > 0) least[yardstick] = Math.min(...values);
+  }
+  return least;
+}
+
+/** Null, with the reason, where the kernel does not run programs for us. */
+export async function startKernel(): Promise<{ readonly kernel: KernelEngine | null; readonly reason: string }> {
+  let kernel: KernelEngine | null = null;
+  try {
+    kernel = KernelEngine.start();
+    await kernel.probe();
+    return { kernel, reason: "" };
+  } catch (error) {
+    kernel?.close();
+    return { kernel: null, reason: (error as Error).message };
+  }
+}
