@@ -94,8 +94,9 @@ export interface EventSource {
   /**
    * Memory that came with the events of the current batch, by its recorded 64-bit address: copies up to `bytes` bytes to
    * `destination` in the arena. Returns the bytes known there, 0 where the address is not known. Absent: none comes with them.
+   * `isText`: only what lies before the first zero byte is looked at; absent: not known.
    */
-  readForeign?(address: bigint, destination: number, bytes: number, space: "kernel" | "user"): number;
+  readForeign?(address: bigint, destination: number, bytes: number, space: "kernel" | "user", isText?: boolean): number;
   /**
    * What is known of a thread beyond its TASK block, when a program looks at its task_struct: namespaces, cgroup, parents
    * (readTask() of proc.ts, for what runs now). Absent: nothing.

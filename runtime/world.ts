@@ -278,7 +278,7 @@ export class World implements HelperHost {
   #readForeign(address: bigint, destination: number, bytes: number, space: "kernel" | "user"): number {
     const source = this.foreign;
     const wanted = Math.abs(bytes);
-    const known = source?.readForeign?.(address, destination, wanted, space) ?? 0;
+    const known = source?.readForeign?.(address, destination, wanted, space, bytes < 0) ?? 0;
     if (known === 0) return unknownAddress(bytes);
     if (bytes >= 0) return known >= wanted ? 0 : -ERRNO.EFAULT;
     const end = this.bytes.subarray(destination, destination + known).indexOf(0);

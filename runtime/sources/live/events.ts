@@ -74,6 +74,14 @@ export interface LiveProber {
   open(place: LivePlace, wanted: readonly WantedHook[]): LiveProbes;
 }
 
+/** A read of user memory, as EventSource.readForeign has it. */
+export interface UserRead {
+  readonly address: bigint;
+  readonly destination: number;
+  readonly bytes: number;
+  readonly isText: boolean;
+}
+
 /** Memory of the traced processes, as programs read it. */
 export interface UserMemory extends LiveProbes {
   /**
@@ -84,7 +92,7 @@ export interface UserMemory extends LiveProbes {
   /** The batch has run. */
   release(): void;
   /**
-   * As EventSource.readForeign, for user memory. `event` is the EVENT under way (0: not known), `tgid` the process of its task.
+   * Returns the bytes known, as EventSource.readForeign does. `event` is the EVENT under way (0: not known), `tgid` the process of its task.
    */
-  read(event: number, tgid: number, address: bigint, destination: number, bytes: number): number;
+  read(event: number, tgid: number, wanted: UserRead): number;
 }

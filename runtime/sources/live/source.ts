@@ -267,13 +267,13 @@ export class LiveSource implements EventSource {
     return (Number(now >> 32n) - this.#base.high) * WORD + (Number(now & 0xffff_ffffn) - this.#base.low);
   }
 
-  readForeign(address: bigint, destination: number, bytes: number, space: "kernel" | "user"): number {
+  readForeign(address: bigint, destination: number, bytes: number, space: "kernel" | "user", isText = false): number {
     if (space !== "user" || this.#userMemory === null) return 0;
     const { view } = this.#world;
     const event = this.#world.currentEvent();
     const task = event === 0 ? 0 : view.getUint32(event + EVENT.task, true);
     const tgid = task === 0 ? 0 : view.getUint32(task + TASK.tgid, true);
-    return this.#userMemory.read(event, tgid, address, destination, bytes);
+    return this.#userMemory.read(event, tgid, { address, destination, bytes, isText });
   }
 
   async close(): Promise<void> {

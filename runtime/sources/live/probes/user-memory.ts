@@ -71,17 +71,16 @@ function openUserMemory({ place, wanted, captured, processes, reads }: Opening):
       captured.joinCall(tid, number, view.getUint16(payload, true), timeLow, event);
     },
     release: () => captured?.release(),
-    read: (event, tgid, address, destination, bytes) => {
+    read: (event, tgid, { address, destination, bytes, isText }) => {
       const target = world.bytes.subarray(destination, destination + bytes);
       const known = captured?.read(event, address, target) ?? 0;
-      if (known === bytes || processes === null || tgid === 0) {
-        reads[known > 0 ? "captured" : "unknown"]++;
+      if (known === bytes || (isText && target.subarray(0, known).includes(0))) {
+        reads.captured++;
         return known;
       }
-      const late = processes.read(tgid, address + BigInt(known), target.subarray(known));
-      // a text is known up to its end, what lies behind is looked at by nobody who reads a text
-      const isWhole = known > 0 && target[known - 1] === 0;
-      reads[isWhole ? "captured" : late > 0 ? "late" : known > 0 ? "captured" : "unknown"]++;
+      const late =
+        processes === null || tgid === 0 ? 0 : processes.read(tgid, address + BigInt(known), target.subarray(known));
+      reads[late > 0 ? "late" : known > 0 ? "captured" : "unknown"]++;
       return known + late;
     },
     close: () => {
