@@ -23,7 +23,7 @@ export interface TargetOptions {
   readonly modules?: readonly ModuleBtf[];
   /** LINUX_VERSION_CODE: major << 16 | minor << 8 | patch. Unless given: that of `kconfig`, else 6.18 */
   readonly kernelVersion?: number;
-  /** text of the kernel's configuration file, for `__kconfig` variables */
+  /** text of the kernel's configuration file: values of `__kconfig` variables; a whole one also tells which helpers it has */
   readonly kconfig?: string;
   /** addresses of kernel symbols, for `__ksym` variables without type */
   readonly symbols?: SymbolAddresses;

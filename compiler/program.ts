@@ -39,6 +39,8 @@ export interface Program {
   readonly modules?: readonly { readonly name: string; readonly btf: Btf }[];
   /** BTF of the kernel that the program was prepared for; absent or null where there was none */
   readonly targetBtf?: Btf | null;
+  /** names of helpers that it calls and that this kernel's configuration takes away; absent: none */
+  readonly withheldHelpers?: readonly string[];
   /** symbols that this kernel lists; absent: not known, so that all its variables count as listed */
   readonly targetSymbols?: { get(name: string): bigint | undefined };
 }

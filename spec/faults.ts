@@ -149,6 +149,7 @@ export const FAULTS = {
       "look for the sibling helper of this program type (bpf_xdp_… for XDP, bpf_skb_… for tc, bpf_probe_read_… for tracing)",
       "check the section name: it decides the program type",
       "docs/support.md lists which programs may call a helper",
+      "some helpers depend on the kernel's configuration: --kconfig names another kernel's",
     ],
   },
   "gpl-only": {

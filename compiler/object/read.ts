@@ -35,6 +35,7 @@ import {
   type Target,
 } from "./target.ts";
 import { recordTypes } from "./types.ts";
+import { withheldFrom, withheldHelpers } from "./withheld.ts";
 
 /** Slots of all programs of an object together; subprograms count in each program that has them. */
 const MOST_SLOTS = 1 << 22;
@@ -50,7 +51,7 @@ export interface ReadOptions {
   readonly modules?: readonly ModuleBtf[];
   /** LINUX_KERNEL_VERSION; unless given: that of `kconfig`, else 6.18 */
   readonly kernelVersion?: number;
-  /** text of a kernel configuration file, for `__kconfig` variables */
+  /** text of a kernel configuration file, for `__kconfig` variables; a whole one also tells which helpers the kernel has */
   readonly kconfig?: string;
   /** addresses of kernel symbols, for `__ksym` variables without type */
   readonly symbols?: SymbolAddresses;
@@ -152,6 +153,7 @@ export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObj
     refusal: isJudged ? (externs.problem() ?? missingStructOps(maps.all, target)) : null,
     target,
     btf,
+    withheld: withheldHelpers(options.kconfig ?? "", target.config),
     ctxTypeOf: (program) => ctxType(btf, ext, target.btf, program),
   };
   return {
@@ -241,6 +243,8 @@ interface ProgramContext {
   readonly btf: Btf | null;
   /** the kernel has the BTF */
   readonly isTyped: boolean;
+  /** helpers that the target does not have, by id */
+  readonly withheld: ReadonlyMap<number, string>;
   readonly ctxTypeOf: (program: string) => CType | undefined;
 }
 
@@ -268,6 +272,7 @@ function readProgram(fn: ObjectFunction, context: ProgramContext): ProgramOutcom
     const struct = type === "tracepoint" ? context.ctxTypeOf(fn.name) : undefined;
     const { target } = context;
     const { modules } = context.link.externs;
+    const withheld = withheldFrom(linked.insns, context.withheld);
     program = {
       name: fn.name,
       section: fn.section.name,
@@ -288,6 +293,7 @@ function readProgram(fn: ObjectFunction, context: ProgramContext): ProgramOutcom
       targetBtf: target.btf,
       ...(target.listed !== null && { targetSymbols: target.listed }),
       ...(modules.length > 0 && { modules }),
+      ...(withheld.length > 0 && { withheldHelpers: withheld }),
     };
     if (type === "struct_ops") return { ok: true, program: withMember(program, target) };
     if (!ATTACHES_TO_BTF.has(type)) return { ok: true, program };

@@ -11,8 +11,9 @@ export function isAudience(env: Env, audience: HelperAudience): boolean {
   return audience.some((who) => who === type || who === `${type}/${env.attachType}`);
 }
 
-/** Whether the hook gives the helper to its programs. */
-export function hasHelper({ hook }: Env, helper: string): boolean {
+/** Whether the target, and the hook, give the helper to programs. */
+export function hasHelper({ hook, program }: Env, helper: string): boolean {
+  if (program.withheldHelpers?.includes(helper)) return false;
   if (hook === null) return true;
   if (hook.structOps?.noHelpers) return false;
   if (helper !== "bpf_setsockopt" && helper !== "bpf_getsockopt") return true;

@@ -167,6 +167,9 @@ export const MAP_HELPERS = [
     "mapValueOrNull",
     "all",
     null,
+    { needs: "CONFIG_CGROUPS" },
   ),
-  row(211, "bpf_cgrp_storage_delete", [MAP, { is: "btfId", type: "cgroup", maybeNull: true }], "int", "all", null),
+  row(211, "bpf_cgrp_storage_delete", [MAP, { is: "btfId", type: "cgroup", maybeNull: true }], "int", "all", null, {
+    needs: "CONFIG_CGROUPS",
+  }),
 ];

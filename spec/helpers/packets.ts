@@ -86,7 +86,7 @@ export const PACKET_HELPERS = [
   row(62, "bpf_msg_cork_bytes", [CTX, ANY64], "int", ["sk_msg"], null),
   row(63, "bpf_msg_pull_data", [CTX, ANY64, ANY64, ANY64], "int", ["sk_msg"], null, { changesPacket: true }),
   row(65, "bpf_xdp_adjust_tail", [CTX, ANY64], "int", ["xdp"], null, { changesPacket: true }),
-  row(66, "bpf_skb_get_xfrm_state", [CTX, ANY64, MEM_OUT, SIZE, ANY64], "int", TC, null),
+  row(66, "bpf_skb_get_xfrm_state", [CTX, ANY64, MEM_OUT, SIZE, ANY64], "int", TC, null, { needs: "CONFIG_XFRM" }),
   row(
     68,
     "bpf_skb_load_bytes_relative",
@@ -103,11 +103,20 @@ export const PACKET_HELPERS = [
   }),
   row(74, "bpf_lwt_seg6_store_bytes", [CTX, ANY64, MEM_IN, SIZE], "int", ["lwt_seg6local"], null, {
     changesPacket: true,
+    needs: "CONFIG_IPV6_SEG6_BPF",
   }),
-  row(75, "bpf_lwt_seg6_adjust_srh", [CTX, ANY64, ANY64], "int", ["lwt_seg6local"], null, { changesPacket: true }),
-  row(76, "bpf_lwt_seg6_action", [CTX, ANY64, MEM_IN, SIZE], "int", ["lwt_seg6local"], null, { changesPacket: true }),
-  row(79, "bpf_skb_cgroup_id", [CTX], "int", [...TC, "cgroup_skb"], null),
-  row(83, "bpf_skb_ancestor_cgroup_id", [CTX, ANY64], "int", [...TC, "cgroup_skb"], null),
+  row(75, "bpf_lwt_seg6_adjust_srh", [CTX, ANY64, ANY64], "int", ["lwt_seg6local"], null, {
+    changesPacket: true,
+    needs: "CONFIG_IPV6_SEG6_BPF",
+  }),
+  row(76, "bpf_lwt_seg6_action", [CTX, ANY64, MEM_IN, SIZE], "int", ["lwt_seg6local"], null, {
+    changesPacket: true,
+    needs: "CONFIG_IPV6_SEG6_BPF",
+  }),
+  row(79, "bpf_skb_cgroup_id", [CTX], "int", [...TC, "cgroup_skb"], null, { needs: "CONFIG_SOCK_CGROUP_DATA" }),
+  row(83, "bpf_skb_ancestor_cgroup_id", [CTX, ANY64], "int", [...TC, "cgroup_skb"], null, {
+    needs: "CONFIG_SOCK_CGROUP_DATA",
+  }),
   row(90, "bpf_msg_push_data", [CTX, ANY64, ANY64, ANY64], "int", ["sk_msg"], null, { changesPacket: true }),
   row(91, "bpf_msg_pop_data", [CTX, ANY64, ANY64, ANY64], "int", ["sk_msg"], null, { changesPacket: true }),
   row(97, "bpf_skb_ecn_set_ce", [CTX], "int", [...TC, "cgroup_skb"], null),
@@ -126,7 +135,7 @@ export const PACKET_HELPERS = [
     gplOnly: true,
   }),
   row(135, "bpf_csum_level", [CTX, ANY64], "int", [...TC, "lwt_xmit"], null),
-  row(151, "bpf_skb_cgroup_classid", [CTX], "int", TC, null),
+  row(151, "bpf_skb_cgroup_classid", [CTX], "int", TC, null, { needs: "CONFIG_CGROUP_NET_CLASSID" }),
   row(
     152,
     "bpf_redirect_neigh",
@@ -158,7 +167,7 @@ export const PACKET_HELPERS = [
     "int",
     [...TC, "xdp"],
     null,
-    { gplOnly: true, packetAccess: true },
+    { gplOnly: true, packetAccess: true, needs: "CONFIG_SYN_COOKIES" },
   ),
   row(
     205,
@@ -167,7 +176,7 @@ export const PACKET_HELPERS = [
     "int",
     [...TC, "xdp"],
     null,
-    { gplOnly: true, packetAccess: true },
+    { gplOnly: true, packetAccess: true, needs: "CONFIG_SYN_COOKIES" },
   ),
   row(
     206,
@@ -179,7 +188,7 @@ export const PACKET_HELPERS = [
     "int",
     [...TC, "xdp"],
     null,
-    { gplOnly: true, packetAccess: true },
+    { gplOnly: true, packetAccess: true, needs: "CONFIG_SYN_COOKIES" },
   ),
   row(
     207,
@@ -191,6 +200,6 @@ export const PACKET_HELPERS = [
     "int",
     [...TC, "xdp"],
     null,
-    { gplOnly: true, packetAccess: true },
+    { gplOnly: true, packetAccess: true, needs: "CONFIG_SYN_COOKIES" },
   ),
 ];

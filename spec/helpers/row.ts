@@ -107,10 +107,28 @@ export interface HelperSpec {
   readonly changesPacket?: true;
   /** may sleep: for sleepable programs only (the kernel's might_sleep) */
   readonly sleepable?: true;
+  /** the kernel has it only where this is in its configuration */
+  readonly needs?: `CONFIG_${string}`;
+  /** a kernel that is locked down as far, or further, does not give it to programs. Man page: kernel_lockdown(7) */
+  readonly lockdown?: Lockdown;
 }
 
+/** How far a kernel is locked down: what would change it is refused, or what would read it, too. */
+export type Lockdown = "integrity" | "confidentiality";
+
 type Rest = Partial<
-  Pick<HelperSpec, "gplOnly" | "gplExcept" | "retType" | "variants" | "packetAccess" | "changesPacket" | "sleepable">
+  Pick<
+    HelperSpec,
+    | "gplOnly"
+    | "gplExcept"
+    | "retType"
+    | "variants"
+    | "packetAccess"
+    | "changesPacket"
+    | "sleepable"
+    | "needs"
+    | "lockdown"
+  >
 >;
 
 /** One helper; its name and home stay literal, so that those who implement it are checked to be complete. */

@@ -121,8 +121,10 @@ export const SOCKET_HELPERS = [
   row(124, "bpf_sk_assign", [CTX, BTF_SOCK, ANY64], "int", [...TC, "sk_lookup"], null, {
     variants: [{ audience: ["sk_lookup"], args: [CTX, { is: "socket", maybeNull: true }, ANY64] }],
   }),
-  row(128, "bpf_sk_cgroup_id", [BTF_SOCK], "int", ["cgroup_skb"], null),
-  row(129, "bpf_sk_ancestor_cgroup_id", [BTF_SOCK, ANY64], "int", ["cgroup_skb"], null),
+  row(128, "bpf_sk_cgroup_id", [BTF_SOCK], "int", ["cgroup_skb"], null, { needs: "CONFIG_SOCK_CGROUP_DATA" }),
+  row(129, "bpf_sk_ancestor_cgroup_id", [BTF_SOCK, ANY64], "int", ["cgroup_skb"], null, {
+    needs: "CONFIG_SOCK_CGROUP_DATA",
+  }),
   row(
     136,
     "bpf_skc_to_tcp6_sock",

@@ -21,7 +21,10 @@ import {
 } from "./row.ts";
 
 export const TRACING_HELPERS = [
-  row(4, "bpf_probe_read", [MEM_OUT, SIZE0, ANY64], "int", TRACING, "wasm", { gplOnly: true }),
+  row(4, "bpf_probe_read", [MEM_OUT, SIZE0, ANY64], "int", TRACING, "wasm", {
+    gplOnly: true,
+    lockdown: "confidentiality",
+  }),
   row(22, "bpf_perf_event_read", [MAP, ANY64], "int", "all", null, { gplOnly: true }),
   row(
     25,
@@ -48,20 +51,35 @@ export const TRACING_HELPERS = [
     "map",
     { gplOnly: true },
   ),
-  row(27, "bpf_get_stackid", [CTX, MAP, ANY64], "int", TRACING, null, { gplOnly: true, gplExcept: ["perf_event"] }),
-  row(36, "bpf_probe_write_user", [ANY64, MEM_IN, SIZE], "int", TRACING, null, { gplOnly: true }),
-  row(37, "bpf_current_task_under_cgroup", [MAP, ANY64], "int", "all", null),
-  row(45, "bpf_probe_read_str", [MEM_OUT, SIZE0, ANY64], "int", TRACING, "wasm", { gplOnly: true }),
+  row(27, "bpf_get_stackid", [CTX, MAP, ANY64], "int", TRACING, "wasm", { gplOnly: true, gplExcept: ["perf_event"] }),
+  row(36, "bpf_probe_write_user", [ANY64, MEM_IN, SIZE], "int", TRACING, null, {
+    gplOnly: true,
+    lockdown: "integrity",
+  }),
+  row(37, "bpf_current_task_under_cgroup", [MAP, ANY64], "int", "all", null, { needs: "CONFIG_CGROUPS" }),
+  row(45, "bpf_probe_read_str", [MEM_OUT, SIZE0, ANY64], "int", TRACING, "wasm", {
+    gplOnly: true,
+    lockdown: "confidentiality",
+  }),
   row(55, "bpf_perf_event_read_value", [MAP, ANY64, MEM_OUT, SIZE], "int", "all", null, { gplOnly: true }),
   row(56, "bpf_perf_prog_read_value", [CTX, MEM_OUT, SIZE], "int", ["perf_event"], null, { gplOnly: true }),
-  row(58, "bpf_override_return", [CTX, ANY64], "int", ["kprobe"], null, { gplOnly: true }),
-  row(67, "bpf_get_stack", [CTX, MEM_OUT, SIZE0, ANY64], "int", TRACING, null, { gplOnly: true }),
-  row(80, "bpf_get_current_cgroup_id", [], "u64", "all", "wasm"),
+  row(58, "bpf_override_return", [CTX, ANY64], "int", ["kprobe"], null, {
+    gplOnly: true,
+    needs: "CONFIG_BPF_KPROBE_OVERRIDE",
+  }),
+  row(67, "bpf_get_stack", [CTX, MEM_OUT, SIZE0, ANY64], "int", TRACING, "wasm", { gplOnly: true }),
+  row(80, "bpf_get_current_cgroup_id", [], "u64", "all", "wasm", { needs: "CONFIG_CGROUPS" }),
   row(109, "bpf_send_signal", [ANY64], "int", "all", null),
   row(112, "bpf_probe_read_user", [MEM_OUT, SIZE0, ANY64], "int", "all", "wasm", { gplOnly: true }),
-  row(113, "bpf_probe_read_kernel", [MEM_OUT, SIZE0, ANY64], "int", "all", "wasm", { gplOnly: true }),
+  row(113, "bpf_probe_read_kernel", [MEM_OUT, SIZE0, ANY64], "int", "all", "wasm", {
+    gplOnly: true,
+    lockdown: "confidentiality",
+  }),
   row(114, "bpf_probe_read_user_str", [MEM_OUT, SIZE0, ANY64], "int", "all", "wasm", { gplOnly: true }),
-  row(115, "bpf_probe_read_kernel_str", [MEM_OUT, SIZE0, ANY64], "int", "all", "wasm", { gplOnly: true }),
+  row(115, "bpf_probe_read_kernel_str", [MEM_OUT, SIZE0, ANY64], "int", "all", "wasm", {
+    gplOnly: true,
+    lockdown: "confidentiality",
+  }),
   row(117, "bpf_send_signal_thread", [ANY64], "int", "all", null),
   row(
     119,
@@ -73,7 +91,7 @@ export const TRACING_HELPERS = [
     { gplOnly: true },
   ),
   row(120, "bpf_get_ns_current_pid_tgid", [ANY64, ANY64, MEM_OUT, SIZE], "int", "all", null),
-  row(123, "bpf_get_current_ancestor_cgroup_id", [ANY64], "int", "all", null),
+  row(123, "bpf_get_current_ancestor_cgroup_id", [ANY64], "int", "all", null, { needs: "CONFIG_CGROUPS" }),
   row(
     126,
     "bpf_seq_printf",
@@ -84,7 +102,7 @@ export const TRACING_HELPERS = [
     { gplOnly: true },
   ),
   row(127, "bpf_seq_write", [btf("seq_file"), MEM_IN, SIZE0], "int", ["tracing/trace_iter"], "js", { gplOnly: true }),
-  row(141, "bpf_get_task_stack", [btf("task_struct"), MEM_OUT, SIZE0, ANY64], "int", "all", null),
+  row(141, "bpf_get_task_stack", [btf("task_struct"), MEM_OUT, SIZE0, ANY64], "int", "all", "wasm"),
   row(147, "bpf_d_path", [btf("path"), MEM_WRITE, SIZE0], "int", BTF_TRACING, null),
   row(148, "bpf_copy_from_user", [MEM_OUT, SIZE0, ANY64], "int", "all", null, { sleepable: true }),
   row(149, "bpf_snprintf_btf", [MEM_WRITE, SIZE, MEM_IN, SIZE, ANY64], "int", "all", null),

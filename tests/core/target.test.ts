@@ -9,7 +9,7 @@ import { type Btf, findKernelVersion, type Program, readBtf, readObject } from "
 import { fixtureBytes } from "../object/libbpf.ts";
 import { btfOf, declare } from "./declarations.ts";
 import { type CoreCase, writeObject } from "./object.ts";
-import { objectOf } from "./programs.ts";
+import { objectOf, writePrograms } from "./programs.ts";
 
 const KERNEL = `
   struct shared { int x; int y; }; typedef int (*any)(void);
@@ -82,6 +82,70 @@ describe("kernel functions", () => {
     const outcome = call("module_kfunc", { modules: [] });
     expect(!outcome.ok && outcome.error).toMatchObject({ code: "KFUNC_MISSING", where: { symbol: "module_kfunc" } });
     expect(!outcome.ok && outcome.error.message).toContain("module_kfunc");
+  });
+});
+
+describe("the configuration", () => {
+  const whole = (...settings: string[]): string =>
+    `#\n# Linux/x86 6.18.0 Kernel Configuration\n#\n${settings.map((setting) => `CONFIG_${setting}=y\n`).join("")}`;
+  const call = (helper: number) => [0x85, 0, 0, helper] as const;
+  const set = (register: number, value: number) => [0xb7, register, 0, value] as const;
+  /** the register points to eight bytes of the stack */
+  const stack = (register: number) =>
+    [
+      [0xbf, 0xa0 | register, 0, 0],
+      [0x07, register, 0, -8],
+    ] as const;
+  const fill = [0x7a, 10, -8, 0] as const;
+  const object = writePrograms(
+    [
+      { name: "bpf_override_return", section: "kprobe/vfs_read", code: [set(2, 0), call(58)] },
+      { name: "bpf_probe_write_user", section: "kprobe/vfs_write", code: [fill, ...stack(2), set(3, 8), call(36)] },
+      { name: "bpf_get_current_cgroup_id", section: "kprobe/vfs_open", code: [call(80)] },
+      {
+        name: "bpf_probe_read_kernel",
+        section: "kprobe/vfs_fsync",
+        code: [...stack(1), set(2, 8), set(3, 0), call(113)],
+      },
+    ],
+    "",
+  );
+  /** Programs that may not call the helper that they are named after. */
+  const refused = async (kconfig?: string): Promise<string[]> => {
+    const verdicts = await verifyObject(object, { targetBtf: kernel, ...(kconfig !== undefined && { kconfig }) });
+    return verdicts.flatMap(({ program, verdict, message }) => {
+      if (verdict === "accepted") return [];
+      expect(message).toContain(`program of this type cannot use helper ${program}#`);
+      return [program];
+    });
+  };
+
+  it("takes no helper away where it is not known, or only some settings are given", async () => {
+    expect(await refused()).toEqual([]);
+    expect(await refused("CONFIG_HZ=250\n")).toEqual([]);
+  });
+
+  it("takes away what the kernel is built without", async () => {
+    expect(await refused(whole("CGROUPS"))).toEqual(["bpf_override_return"]);
+    expect(await refused(whole("BPF_KPROBE_OVERRIDE"))).toEqual(["bpf_get_current_cgroup_id"]);
+  });
+
+  it("takes away what the kernel is locked down against", async () => {
+    const rest = ["CGROUPS", "BPF_KPROBE_OVERRIDE"];
+    expect(await refused(whole(...rest))).toEqual([]);
+    expect(await refused(whole(...rest, "LOCK_DOWN_KERNEL_FORCE_INTEGRITY"))).toEqual(["bpf_probe_write_user"]);
+    expect(await refused(whole(...rest, "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY"))).toEqual([
+      "bpf_probe_write_user",
+      "bpf_probe_read_kernel",
+    ]);
+  });
+
+  it("is what the explanation names then", async () => {
+    const [verdict] = await verifyObject(object, { targetBtf: kernel, kconfig: whole("CGROUPS") });
+    expect(verdict!.explanation).toMatchObject({
+      headline: "the target kernel's configuration takes bpf_override_return() away from programs",
+      limits: [{ what: "CONFIG_BPF_KPROBE_OVERRIDE" }],
+    });
   });
 });
 

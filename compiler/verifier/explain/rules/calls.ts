@@ -77,6 +77,7 @@ function unknownHelper(scene: Scene, id: number): Account {
 function notForType(scene: Scene, name: string): Account {
   const { program } = scene;
   const helper = called(scene);
+  if (program.withheldHelpers?.includes(name)) return withheld(scene, name);
   const attached = program.attachType === null ? "" : ` (attach type ${program.attachType})`;
   const audience = helper === undefined ? [] : helper.audience === "all" ? [] : [...helper.audience];
   return {
@@ -88,6 +89,21 @@ function notForType(scene: Scene, name: string): Account {
       audience.length === 0
         ? []
         : [{ what: `programs that may call ${name}()`, allowed: audience, found: [program.type] }],
+  };
+}
+
+/** Programs of the type may call it, but not in a kernel of this configuration. */
+function withheld(scene: Scene, name: string): Account {
+  const needs = called(scene)?.needs;
+  return {
+    kind: "helper-not-allowed",
+    headline: `the target kernel's configuration takes ${name}() away from programs`,
+    steps: [],
+    fault: `${name}() is called here`,
+    limits:
+      needs === undefined
+        ? [{ what: "lockdown of the kernel", allowed: ["none"], found: ["by configuration"] }]
+        : [{ what: needs, allowed: ["y"], found: ["not set"] }],
   };
 }
 
