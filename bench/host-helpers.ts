@@ -16,12 +16,12 @@ import type { Workload } from "./workloads.ts";
 export class HostHelpersEngine {
   readonly #runtime: Runtime;
   readonly #rig: EventRig;
-  readonly #drain: () => number;
+  readonly #helpers: Helpers;
 
-  private constructor(runtime: Runtime, rig: EventRig, drain: () => number) {
+  private constructor(runtime: Runtime, rig: EventRig, helpers: Helpers) {
     this.#runtime = runtime;
     this.#rig = rig;
-    this.#drain = drain;
+    this.#helpers = helpers;
   }
 
   /** Null where the program calls what only the library has. */
@@ -65,11 +65,21 @@ export class HostHelpersEngine {
       keepCounts: () => {},
     };
     for (let link = 0; link < (workload.links ?? 1); link++) rig.hook.attach(attachable);
-    return new HostHelpersEngine(runtime, rig, helpers.drain);
+    return new HostHelpersEngine(runtime, rig, helpers);
   }
 
   run(batches: number): number {
-    return this.#rig.run(batches, this.#drain);
+    return this.#rig.run(batches, this.#helpers.drain);
+  }
+
+  /** Value of 8 bytes that a map has for a key of 4, null: none. */
+  valueOf(map: string, key: number): bigint | null {
+    const { arena } = this.#runtime.world;
+    const place = arena.allocate(4);
+    arena.view.setUint32(place, key, true);
+    const address = this.#helpers.maps.get(map)?.lookup(place) ?? 0;
+    arena.free(place);
+    return address === 0 ? null : arena.view.getBigUint64(address, true);
   }
 
   close(): void {
@@ -93,6 +103,8 @@ function withoutMaps(program: VerifiedProgram): VerifiedProgram {
 
 interface Helpers {
   readonly functions: Readonly<Record<string, (...args: never[]) => number | undefined>>;
+  readonly maps: ReadonlyMap<string, HostMap>;
+  /** takes all records out, returns their bytes */
   readonly drain: () => number;
 }
 
@@ -102,6 +114,7 @@ function hostHelpers(arena: Runtime["world"]["arena"], specs: readonly MapSpec[]
   /** of the record under way: a submit names no ring */
   let reserved: HostRing | null = null;
   return {
+    maps: new Map(specs.flatMap(({ name }, index) => (maps[index] ? [[name, maps[index]]] : []))),
     functions: {
       map_lookup: (map: number, key: number) => maps[map - 1]!.lookup(key),
       map_update: (map: number, key: number, value: number, _flags: bigint) => maps[map - 1]!.update(key, value),
