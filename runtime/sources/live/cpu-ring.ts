@@ -74,8 +74,10 @@ class CpuRing {
   lastTime = Number.NEGATIVE_INFINITY;
   /** the last refill() read everything there was */
   isDrained = true;
-  /** records that pages say were overwritten before they were read */
+  /** records that pages say were overwritten before they were read, as far as they say how many */
   missed = 0n;
+  /** some were */
+  hasMissed = false;
   readonly #fd: number;
   readonly #path: string;
   readonly #memory: ArenaMemory;
@@ -117,6 +119,7 @@ class CpuRing {
       this.bytesRead += bytes;
       this.lastTime = lastTime;
       if (missed !== null) this.missed += missed;
+      if (missed !== 0n) this.hasMissed = true;
     }
   }
 

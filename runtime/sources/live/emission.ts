@@ -137,7 +137,9 @@ export class Emission implements RecordSink {
     const { batch, userMemory, held } = this.#options;
     const record = this.#record;
     if (this.#beginning >= 0) {
-      if (slot === this.#slots[this.#beginning] && record.tid === held!.tid) this.#beginHeld(slot);
+      const isBeginning = slot === this.#slots[this.#beginning] && record.tid === held!.tid;
+      // the beginning itself may be among what was lost
+      if (isBeginning || this.rings.list.some(({ hasMissed }) => hasMissed)) this.#beginHeld();
       else if (slot.fires > 0) return true;
     }
     let event = batch.address + batch.count * EVENT.bytes;
@@ -148,7 +150,8 @@ export class Emission implements RecordSink {
     return true;
   }
 
-  #beginHeld({ name, events }: Slot): void {
+  #beginHeld(): void {
+    const { name, events } = this.#slots[this.#beginning]!;
     this.#beginning = -1;
     if (events.length === 0) this.#unneeded = name;
   }

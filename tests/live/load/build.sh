@@ -1,8 +1,12 @@
 #!/bin/sh
-# Rebuilds the object, and the program that it traces. CLANG and STRIP choose the tools (clang 19 built what is committed).
+# Rebuilds the objects, and the programs that they trace. CLANG and STRIP choose the tools (clang 19 built what is committed).
 set -eu
 cd "$(dirname "$0")"
-"${CLANG:-clang-19}" -g -O2 --target=bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused -Wno-unused-parameter \
-  -ffile-prefix-map="$PWD=." -c calls.bpf.c -o calls.bpf.o
-"${STRIP:-llvm-strip-19}" -g calls.bpf.o
-"${CLANG:-clang-19}" -O2 -Wall rate.c -o rate
+clang="${CLANG:-clang-19}"
+for name in calls refused; do
+  "$clang" -g -O2 --target=bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused -Wno-unused-parameter \
+    -ffile-prefix-map="$PWD=." -c "$name.bpf.c" -o "$name.bpf.o"
+  "${STRIP:-llvm-strip-19}" -g "$name.bpf.o"
+done
+"$clang" -O2 -Wall rate.c -o rate
+"$clang" -O2 -Wall -pthread threads.c -o threads
