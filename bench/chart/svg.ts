@@ -12,9 +12,14 @@ const LABELS = 156;
 const GAP = 26;
 const COLUMN = 50;
 const EDGE = 20;
-const TOP = 122;
+/** Of the legend, of each of its lines, and from its last line to the first workload. */
+const LEGEND = 78;
+const LINE = 24;
+const AXIS = 44;
 const ROW = 24;
 const FOOT = 40;
+/** Width of a letter of the legend, about. */
+const LETTER = 6.3;
 const TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10] as const;
 
 interface Engine {
@@ -67,9 +72,11 @@ export function chartSvg(rows: readonly BenchRow[]): string {
   const shown = ENGINES.filter(({ engine }) => means.some((mean) => mean.engine === engine));
   const end = WIDTH - EDGE - COLUMN * shown.length;
   const scale = axis(workloads, end - GAP);
-  const height = TOP + workloads.length * ROW + FOOT;
-  const bottom = TOP + workloads.length * ROW;
   const isBar = shown[0]?.engine === "kernel-loop";
+  const { parts: legend, bottom: legendBottom } = legendOf(shown, isBar, workloads);
+  const top = legendBottom + AXIS;
+  const bottom = top + workloads.length * ROW;
+  const height = bottom + FOOT;
   const parts: string[] = [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">`,
     `<title>bpfjit's time an event, relative to other engines</title>`,
@@ -77,22 +84,22 @@ export function chartSvg(rows: readonly BenchRow[]): string {
     `<rect class="page" x="0.5" y="0.5" width="${WIDTH - 1}" height="${height - 1}" rx="8"/>`,
     text(20, 32, "title", "bpfjit’s time per event, relative to others"),
     text(20, 52, "note", "Left of 1.0 is faster than the other engine. Logarithmic scale."),
-    ...legend(shown, isBar, workloads),
+    ...legend,
   ];
   workloads.forEach((_, index) => {
     if (index % 2 === 0)
-      parts.push(`<rect class="band" x="12" y="${TOP + index * ROW}" width="${WIDTH - 24}" height="${ROW}"/>`);
+      parts.push(`<rect class="band" x="12" y="${top + index * ROW}" width="${WIDTH - 24}" height="${ROW}"/>`);
   });
   for (const tick of scale.ticks) {
     const x = scale.at(tick);
-    parts.push(`<line class="${tick === 1 ? "one" : "grid"}" x1="${x}" x2="${x}" y1="${TOP - 6}" y2="${bottom + 6}"/>`);
-    for (const y of [TOP - 12, bottom + 22]) parts.push(text(x, y, "tick", label(tick), "middle"));
+    parts.push(`<line class="${tick === 1 ? "one" : "grid"}" x1="${x}" x2="${x}" y1="${top - 6}" y2="${bottom + 6}"/>`);
+    for (const y of [top - 12, bottom + 22]) parts.push(text(x, y, "tick", label(tick), "middle"));
   }
   workloads.forEach((workload, index) => {
-    parts.push(...workloadParts(workload, TOP + index * ROW + ROW / 2, { scale, shown, isBar, end }));
+    parts.push(...workloadParts(workload, top + index * ROW + ROW / 2, { scale, shown, isBar, end }));
   });
   shown.forEach((engine, index) => {
-    parts.push(markOf(engine, end + (index + 1) * COLUMN - 15, TOP - 16));
+    parts.push(markOf(engine, end + (index + 1) * COLUMN - 15, top - 16));
   });
   parts.push("</svg>");
   return `${parts.join("\n")}\n`;
@@ -170,23 +177,30 @@ const markOf = ({ engine, mark }: Engine, x: number, y: number): string =>
     : `<path class="${engine}" transform="translate(${x} ${y})" d="${mark}"/>`;
 
 /** Each engine with its mean, and what the strokes are. */
-function legend(shown: readonly Engine[], isBar: boolean, workloads: readonly WorkloadRatios[]): string[] {
-  const parts: string[] = [];
+function legendOf(
+  shown: readonly Engine[],
+  isBar: boolean,
+  workloads: readonly WorkloadRatios[],
+): { readonly parts: string[]; readonly bottom: number } {
   const means = meansOf(workloads);
-  let x = 26;
-  const y = 78;
-  for (const each of shown) {
-    parts.push(markOf(each, x + 2, y));
-    const mean = means.find(({ engine }) => engine === each.engine)!.mean.toFixed(2);
-    const words = `${each.title}, mean ${mean}`;
-    parts.push(text(x + 16, y + 4.5, "note", words));
-    x += 46 + words.length * 6.1;
-  }
+  const entries = shown.map((engine) => {
+    const mean = means.find((each) => each.engine === engine.engine)!.mean.toFixed(2);
+    return { words: `${engine.title}, mean ${mean}`, mark: (x: number, y: number) => markOf(engine, x, y) };
+  });
   if (isBar && workloads.some(({ target }) => target !== null)) {
-    parts.push(`<line class="target" x1="${x}" x2="${x}" y1="${y - 8}" y2="${y + 8}"/>`);
-    parts.push(text(x + 8, y + 4.5, "note", "target against the kernel"));
+    const mark = (x: number, y: number): string =>
+      `<line class="target" x1="${x}" x2="${x}" y1="${y - 8}" y2="${y + 8}"/>`;
+    entries.push({ words: "kernel target", mark });
   }
-  return parts;
+  const parts: string[] = [];
+  let [x, y] = [28, LEGEND];
+  for (const { words, mark } of entries) {
+    const width = 16 + words.length * LETTER;
+    if (x + width > WIDTH - EDGE) [x, y] = [28, y + LINE];
+    parts.push(mark(x, y), text(x + 14, y + 4.5, "note", words));
+    x = Math.round(x + width + 22);
+  }
+  return { parts, bottom: y };
 }
 
 const label = (tick: number): string => (tick === 1 ? "1.0" : String(tick));
