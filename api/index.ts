@@ -34,6 +34,7 @@ export {
   cpuProfile,
   createRuntime,
   type EventSource,
+  type EventStack,
   type FireOptions,
   fileInput,
   foldedStacks,

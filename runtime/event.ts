@@ -12,6 +12,8 @@ export interface EventFields {
   readonly timeNs: bigint | undefined;
   /** further bits of EVENT_FLAG; default none */
   readonly flags?: number | undefined;
+  /** address of its call chain; default: none is known */
+  readonly chain?: number | undefined;
 }
 
 export function writeEvent(view: DataView, address: number, event: EventFields): void {
@@ -22,5 +24,5 @@ export function writeEvent(view: DataView, address: number, event: EventFields):
   view.setUint32(address + EVENT.hook, event.hook, true);
   view.setUint32(address + EVENT.size, event.ctxBytes, true);
   const clock = event.timeNs === undefined ? EVENT_FLAG.liveClock : 0;
-  view.setUint32(address + EVENT.flags, (event.flags ?? 0) | clock, true);
+  view.setUint32(address + EVENT.flags, (event.flags ?? 0) | (event.chain ?? 0) | clock, true);
 }

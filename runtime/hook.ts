@@ -23,6 +23,7 @@ import { type Attachable, type AttachOptions, Link, type LinkPins } from "./link
 import { GivenMemory, type MemoryAt } from "./memory.ts";
 import { type Payload, payloadBytes } from "./payload.ts";
 import { Room } from "./room.ts";
+import { type EventStack, writeCallChain } from "./stack.ts";
 import type { TaskInfo } from "./task.ts";
 import { contextPreparation } from "./test-run/index.ts";
 import type { World } from "./world.ts";
@@ -36,6 +37,8 @@ export interface FireOptions {
   readonly task?: TaskInfo | undefined;
   /** what probe reads find at addresses outside the arena: strings of the user's, usually; texts end in a zero byte */
   readonly memory?: readonly MemoryAt[] | undefined;
+  /** what bpf_get_stack() and its kin find; default: no stack is known */
+  readonly stack?: EventStack | undefined;
 }
 
 /** What the hooks of a runtime share. */
@@ -184,6 +187,7 @@ export class Hook {
           hook: this.address,
           ctxBytes: payload.length,
           timeNs: options.timeNs,
+          chain: options.stack && writeCallChain(room, options.stack),
         });
         this.#within(options.memory, () => world.runEvents(event, 1));
       } finally {

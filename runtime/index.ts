@@ -23,6 +23,7 @@ export { createRuntime, Runtime, type RuntimeOptions } from "./runtime.ts";
 export * from "./sinks/index.ts";
 export type * from "./source.ts";
 export * from "./sources/index.ts";
+export type { EventStack } from "./stack.ts";
 export type { TaskInfo } from "./task.ts";
 export type { TestRunInput, TestRunResult } from "./test-run/context.ts";
 export type { ArgumentValue, ArgumentValues, Tracepoint } from "./tracepoints.ts";

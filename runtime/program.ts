@@ -10,6 +10,7 @@ import type { Attachable, AttachOptions, Link, RunCounts } from "./link.ts";
 import type { ProgArrayMap } from "./maps/index.ts";
 import type { ProfiledCode } from "./profile/code.ts";
 import { Room } from "./room.ts";
+import { writeCallChain } from "./stack.ts";
 import { writeTask } from "./task.ts";
 import { type PreparedContext, refuse, type TestRunInput, type TestRunResult } from "./test-run/context.ts";
 import { contextPreparation } from "./test-run/index.ts";
@@ -130,6 +131,7 @@ export class LinkedProgram implements Attachable {
     const { repeat } = input;
     const portion = Math.min(repeat, REPEAT_PORTION);
     const events = room.allocate(portion * EVENT.bytes);
+    const chain = input.stack && writeCallChain(room, input.stack);
     for (let index = 0; index < portion; index++) {
       writeEvent(world.view, events + index * EVENT.bytes, {
         ctx: context.address,
@@ -139,6 +141,7 @@ export class LinkedProgram implements Attachable {
         ctxBytes: 0,
         timeNs: input.timeNs,
         flags: context.eventFlags,
+        chain,
       });
     }
     const batch = world.table.get(this.batchIndex) as BatchFunction;

@@ -52,6 +52,9 @@ export const LIBRARY = {
   /** the packet is a kernel object: a 64-bit pointer */
   bpf_skb_output: fn([L, I, L, I, I], I),
   bpf_xdp_output: fn([L, I, L, I, I], I),
+  bpf_get_stack: fn([I, I, I, L], I),
+  bpf_get_stackid: fn([I, I, L], I),
+  bpf_get_task_stack: fn([L, I, I, L], I),
   bpf_get_func_ip: fn([I], L),
   bpf_get_func_arg: fn([I, I, I], I),
   bpf_get_func_arg_cnt: fn([I], I),
@@ -143,6 +146,9 @@ export const LIBRARY = {
   bpf_perf_commit: fn([I], null),
   bpf_perf_discard: fn([I], null),
 
+  /** stack traces: (map, id) → 0 or -errno */
+  stack_delete: fn([I, I], I),
+
   /** prog array: (map, index) → table index + 1, or 0 where the slot is empty or the index out of range */
   prog_array_target: fn([I, I], I),
 
@@ -189,6 +195,7 @@ export const MAP_OPERATIONS: Readonly<Record<MapStorage, Partial<Readonly<Record
     bpf_map_delete_elem: "percpu_hash_delete",
   },
   progArray: {},
+  stackTrace: {},
   perfEventArray: { bpf_perf_event_output: "perf_event_output" },
   ringbuf: {
     bpf_ringbuf_output: "ringbuf_output",
@@ -208,6 +215,7 @@ export const LOOKUP_BY_VALUE: Readonly<Record<MapStorage, Readonly<Record<number
   lruHash: { 4: "lru_hash_get_4", 8: "lru_hash_get_8", 16: "lru_hash_get_16" },
   lruPerCpuHash: { 4: "lru_percpu_hash_get_4", 8: "lru_percpu_hash_get_8", 16: "lru_percpu_hash_get_16" },
   progArray: {},
+  stackTrace: {},
   perfEventArray: {},
   ringbuf: {},
   userRingbuf: {},
@@ -230,6 +238,31 @@ export const LIBRARY_IMPORTS = {
 
 /** liveClock: the event has no time of its own; fragments: behind its packet's context lies FRAGMENTS. */
 export const EVENT_FLAG = { liveClock: 1, fragments: 2 } as const;
+/**
+ * The other bits of EVENT.flags: address of the event's call chain, a multiple of 4; 0: none is known. It is as perf records it:
+ * a u64 count, then u64 addresses, before those of the kernel and those of the user a marker each (CHAIN_CONTEXT).
+ */
+export const EVENT_CHAIN_MASK = 0xffff_fffc;
+/** Markers in a call chain; what is not below MAX is one. Source: enum perf_callchain_context in include/uapi/linux/perf_event.h */
+export const CHAIN_CONTEXT = {
+  KERNEL: 0xffff_ffff_ffff_ff80n,
+  USER: 0xffff_ffff_ffff_fe00n,
+  MAX: 0xffff_ffff_ffff_f001n,
+} as const;
+/** Addresses of a call chain that are looked at. Kernel: sysctl_perf_event_max_stack */
+export const STACK_DEPTH = 127;
+/** flags of bpf_get_stack and bpf_get_stackid. Source: include/uapi/linux/bpf.h */
+export const STACK_FLAG = {
+  SKIP_MASK: 0xff,
+  USER_STACK: 1 << 8,
+  FAST_STACK_CMP: 1 << 9,
+  REUSE_STACKID: 1 << 10,
+  USER_BUILD_ID: 1 << 11,
+} as const;
+/** struct bpf_stack_build_id, and its `status` where only the address is known. */
+export const BUILD_ID = { status: 0, ip: 24, bytes: 32, IP: 2 } as const;
+/** A chain in a map of stack traces. */
+export const STACK_BUCKET = { next: 0, hash: 4, count: 8, data: 16 } as const;
 
 /** What follows the first part of a packet, right behind the context struct: a count, bytes in all, and a FRAGMENT each. */
 export const FRAGMENTS = { count: 0, bytes: 4, list: 8 } as const;
@@ -249,6 +282,7 @@ export const STORAGE_ID = {
   lruHash: 8,
   lruPerCpuHash: 9,
   userRingbuf: 10,
+  stackTrace: 11,
 } as const satisfies Record<MapStorage, number>;
 
 /** Words in MAP.private, by storage (offsets from MAP.private). */
@@ -318,6 +352,14 @@ export const MAP_PRIVATE = {
     /** u32 for Atomics.wait, for all buffers of the map, and how many wait on it */
     wake: 4,
     waiters: 8,
+  },
+  /** stack traces; elements: STACK_BUCKET */
+  stackTrace: {
+    /** address of the slots (u32 each, 0: empty); a slot's number is the id of its chain */
+    buckets: 0,
+    bucketMask: 4,
+    /** first free element, 0: none */
+    free: 8,
   },
   progArray: {
     /** u32 a slot: table index + 1, 0: empty */
@@ -447,7 +489,7 @@ export const PERF_SAMPLE = {
   STREAM_ID: SAMPLE.STREAM_ID,
   CPU: SAMPLE.CPU,
   PERIOD: SAMPLE.PERIOD,
-  /** a length of 0: no call chain is known */
+  /** the event's call chain with its markers; a length of 0: none is known */
   CALLCHAIN: SAMPLE.CALLCHAIN,
   RAW: SAMPLE.RAW,
 } as const;

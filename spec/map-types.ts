@@ -15,7 +15,7 @@ export type MapStorage =
   | "perfEventArray"
   | "ringbuf"
   | "userRingbuf"
-  | "userRingbuf";
+  | "stackTrace";
 
 /** Which wasm functions carry a program's operations on this storage. See spec/library.ts. */
 export interface MapTypeSpec {
@@ -51,7 +51,7 @@ export const MAP_TYPES = [
   row(4, "perf_event_array", "perfEventArray", 4, 4, "cpusIfZero", "4.3"),
   row(5, "percpu_hash", "perCpuHash", "any", "any", "positive", "4.6", true),
   row(6, "percpu_array", "perCpuArray", 4, "any", "positive", "4.6", true),
-  row(7, "stack_trace", null, 4, "any", "positive", "4.6"),
+  row(7, "stack_trace", "stackTrace", 4, "any", "positive", "4.6"),
   row(8, "cgroup_array", null, 4, 4, "positive", "4.8"),
   row(9, "lru_hash", "lruHash", "any", "any", "positive", "4.10"),
   row(10, "lru_percpu_hash", "lruPerCpuHash", "any", "any", "positive", "4.10", true),

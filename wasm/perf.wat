@@ -147,18 +147,25 @@
     (then
       (call $perf_count (local.get $buffer) (i32.const {PERF_BUFFER.lost}))
       (return (i32.const 0))))
+  (local.set $type (i32.load offset={PERF_BUFFER.sampleType} (local.get $buffer)))
+  (local.set $bytes (i32.add (call $perf_head_bytes (local.get $type)) (i32.const 4)))
+  ;; Header, fields and raw size may be longer than the room: they are made elsewhere. A call chain is not: nothing is left.
+  (if (i32.lt_u (local.get $room) (local.get $bytes))
+    (then
+      (if (call $perf_chain_bytes (local.get $type))
+        (then
+          (call $perf_count (local.get $buffer) (i32.const {PERF_BUFFER.lost}))
+          (return (i32.const 0))))
+      (local.set $head (i32.load offset={WORKER.scratchKey} (global.get $worker)))))
   (if (i32.eqz (local.tee $at (call $perf_begin (local.get $buffer) (local.get $room))))
     (then (return (i32.const {-ENOSPC}))))
   (call $perf_count (local.get $buffer) (i32.const {PERF_BUFFER.cut}))
-  (local.set $type (i32.load offset={PERF_BUFFER.sampleType} (local.get $buffer)))
-  ;; header, fields and raw size may be longer than the room: made elsewhere
-  (local.set $head (i32.load offset={WORKER.scratchKey} (global.get $worker)))
+  (if (i32.eqz (local.get $head)) (then (local.set $head (local.get $at))))
   (i32.store
     (call $perf_header
       (local.get $buffer) (local.get $head) (i32.const {PERF_RECORD.SAMPLE}) (local.get $room) (local.get $type))
     (i32.sub (local.get $raw) (i32.const 4)))
-  (local.set $bytes
-    (call $smaller (local.get $room) (i32.add (call $perf_head_bytes (local.get $type)) (i32.const 4))))
+  (local.set $bytes (call $smaller (local.get $room) (local.get $bytes)))
   (call $copy (local.get $at) (local.get $head) (local.get $bytes))
   (local.set $at (i32.add (local.get $at) (local.get $bytes)))
   (local.set $room (i32.sub (local.get $room) (local.get $bytes)))
@@ -183,8 +190,16 @@
 ;; Bytes of header and fields.
 (func $perf_head_bytes (param $type i32) (result i32)
   (i32.add
-    (i32.shl (i32.popcnt (i32.and (local.get $type) (i32.const {PERF_SAMPLE_FIELDS}))) (i32.const 3))
-    (i32.const 8)))
+    (i32.add
+      (i32.shl (i32.popcnt (i32.and (local.get $type) (i32.const {PERF_SAMPLE_FIELDS}))) (i32.const 3))
+      (i32.const 8))
+    (call $perf_chain_bytes (local.get $type))))
+
+;; Bytes of the event's call chain behind its count.
+(func $perf_chain_bytes (param $type i32) (result i32)
+  (if (result i32) (i32.and (local.get $type) (i32.const {PERF_SAMPLE.CALLCHAIN}))
+    (then (i32.shl (i32.load (call $call_chain)) (i32.const 3)))
+    (else (i32.const 0))))
 
 ;; Writes header and fields and returns the address behind them.
 (func $perf_header (param $buffer i32) (param $at i32) (param $record i32) (param $length i32) (param $type i32)
@@ -195,7 +210,7 @@
   (call $perf_fields (local.get $buffer) (local.get $type) (i32.add (local.get $at) (i32.const 8))))
 
 ;; Writes the fields that sampleType asks for and returns the address behind them. What a buffer of program output has no
-;; value for is 0, as in the kernel: address, period; and what is not known here: the instruction, the call chain.
+;; value for is 0, as in the kernel: address, period; and what is not known here: the instruction.
 (func $perf_fields (param $buffer i32) (param $type i32) (param $at i32) (result i32)
   (local $task i32)
   (if (i32.and (local.get $type) (i32.const {PERF_SAMPLE.IDENTIFIER}))
@@ -220,9 +235,12 @@
     (then (local.set $at (call $perf_field (local.get $at) (i64.extend_i32_u (call $cpu_id))))))
   (if (i32.and (local.get $type) (i32.const {PERF_SAMPLE.PERIOD}))
     (then (local.set $at (call $perf_field (local.get $at) (i64.const 0)))))
-  ;; the number of addresses that follow
+  ;; as it stands, or where there is none as the null guard's zeros: no addresses
   (if (i32.and (local.get $type) (i32.const {PERF_SAMPLE.CALLCHAIN}))
-    (then (local.set $at (call $perf_field (local.get $at) (i64.const 0)))))
+    (then
+      (call $copy
+        (local.get $at) (call $call_chain) (i32.add (call $perf_chain_bytes (local.get $type)) (i32.const 8)))
+      (local.set $at (i32.add (local.get $at) (i32.add (call $perf_chain_bytes (local.get $type)) (i32.const 8))))))
   (local.get $at))
 
 (func $perf_field (param $at i32) (param $value i64) (result i32)

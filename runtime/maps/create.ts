@@ -8,6 +8,7 @@ import {
   type MapTypeSpec,
   mapTypeByName,
   PAGE_BYTES,
+  STACK_DEPTH,
 } from "../../spec/index.ts";
 import { ArrayMap } from "./array.ts";
 import { HashMap } from "./hash.ts";
@@ -15,6 +16,7 @@ import type { BpfMap, MapOrigin, MapWorld } from "./map.ts";
 import { PerfEventArrayMap } from "./perf-array.ts";
 import { ProgArrayMap } from "./prog-array.ts";
 import { RingbufMap, type RingbufOptions } from "./ringbuf.ts";
+import { STACK_FLAGS, StackTraceMap, stackBytes } from "./stack-trace.ts";
 import { UserRingbufMap } from "./user-ringbuf.ts";
 
 /** Kernel: KMALLOC_MAX_SIZE and sizeof(struct htab_elem) on x86-64. */
@@ -38,6 +40,7 @@ const MAKERS: Readonly<Record<MapStorage, (origin: MapOrigin, options: CreateOpt
   lruHash: (origin) => new HashMap(origin, "lruHash"),
   lruPerCpuHash: (origin) => new HashMap(origin, "lruPerCpuHash"),
   progArray: (origin) => new ProgArrayMap(origin),
+  stackTrace: (origin) => new StackTraceMap(origin),
   perfEventArray: (origin) => new PerfEventArrayMap(origin),
   ringbuf: (origin, options) => new RingbufMap(origin, options),
   userRingbuf: (origin) => new UserRingbufMap(origin),
@@ -107,6 +110,12 @@ function checkDefinition(spec: MapSpec, type: MapTypeSpec): void {
         refuse("ENOTSUPP", "an LRU map is always preallocated");
       if (spec.keySize + spec.valueSize >= HASH_ELEMENT_LIMIT)
         refuse("E2BIG", `key and value have ${spec.keySize + spec.valueSize} bytes`);
+      if (spec.maxEntries > 2 ** 31) refuse("E2BIG", `max_entries is ${spec.maxEntries}`);
+      break;
+    case "stackTrace":
+      checkFlags(refuse, spec, STACK_FLAGS);
+      if (spec.valueSize % stackBytes(spec) !== 0 || spec.valueSize / stackBytes(spec) > STACK_DEPTH)
+        refuse("EINVAL", `value_size is ${spec.valueSize}: ${STACK_DEPTH} times ${stackBytes(spec)} bytes at most`);
       if (spec.maxEntries > 2 ** 31) refuse("E2BIG", `max_entries is ${spec.maxEntries}`);
       break;
     case "ringbuf":

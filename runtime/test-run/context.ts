@@ -5,6 +5,7 @@
 import { UsageError } from "../../base/index.ts";
 import { type CtxField, type ErrnoName, PAGE_BYTES, type ProgramManifest } from "../../spec/index.ts";
 import type { Device } from "../device.ts";
+import type { EventStack } from "../stack.ts";
 import type { TaskInfo } from "../task.ts";
 
 export interface TestRunInput {
@@ -27,6 +28,8 @@ export interface TestRunInput {
   readonly timeNs?: bigint | undefined;
   /** default: the calling process, as in the kernel */
   readonly task?: TaskInfo | undefined;
+  /** what bpf_get_stack() and its kin find; default: no stack is known. The kernel gives its own. */
+  readonly stack?: EventStack | undefined;
 }
 
 export interface TestRunResult {

@@ -20,6 +20,7 @@ import { HashMap } from "../maps/hash.ts";
 import { type BpfMap, readU64, writeU64 } from "../maps/map.ts";
 import { PerfEventArrayMap } from "../maps/perf-array.ts";
 import { RingbufMap } from "../maps/ringbuf.ts";
+import { StackTraceMap } from "../maps/stack-trace.ts";
 import { UserRingbufMap } from "../maps/user-ringbuf.ts";
 import { PerfLayout } from "../rings/perf-layout.ts";
 import { repairHash } from "./repair-hash.ts";
@@ -51,6 +52,7 @@ export function repairAfter(arena: Arena, maps: Iterable<BpfMap>, dead: DeadWork
     const lock = map.address + MAP.lock;
     if (holds(arena, lock, dead)) {
       if (map instanceof HashMap) repairHash(arena, map.address);
+      if (map instanceof StackTraceMap) map.repair();
       release(arena, lock, dead);
       changed.push(map.name);
     }

@@ -111,16 +111,19 @@ export function sampleLayout(attr: PerfAttr): SampleLayout {
  * ends (at word `end`) before it.
  */
 export function locateRaw(words: Int32Array, start: number, end: number, layout: SampleLayout): number {
-  let at = start + layout.variable;
-  if (layout.hasRead) {
-    at = skipRead(words, at, end, layout.readFormat);
-    if (at < 0) return -1;
-  }
+  let at = locateCallchain(words, start, end, layout);
+  if (at < 0) return -1;
   if (layout.hasCallchain) {
     if (at + 2 > end) return -1;
     at += 2 + countOf(words, at) * 2;
   }
   return at + 1 > end ? -1 : at;
+}
+
+/** The word that CALLCHAIN begins at, where there is one, or what follows READ; -1 where the sample ends before it. */
+export function locateCallchain(words: Int32Array, start: number, end: number, layout: SampleLayout): number {
+  const at = start + layout.variable;
+  return layout.hasRead ? skipRead(words, at, end, layout.readFormat) : at;
 }
 
 function skipRead(words: Int32Array, start: number, end: number, format: number): number {

@@ -4,7 +4,7 @@ import type { ArenaMemory } from "../memory.ts";
 import type { RunQueue } from "../order.ts";
 import type { RawEncoder } from "../raw-arguments.ts";
 import type { TaskTable } from "../tasks.ts";
-import { locateRaw } from "./attr.ts";
+import { locateCallchain, locateRaw } from "./attr.ts";
 import { applyTask, TASK_MARK } from "./control.ts";
 import type { EventPlan } from "./plan.ts";
 
@@ -73,7 +73,9 @@ export function emitEvents(emission: Emission, start: number): { readonly next: 
     }
     const word = address >>> 2;
     const plan = plans[mark]!;
-    const raw = plan.raw >= 0 ? word + plan.raw : locateRaw(words, word, word + (words[word + 1]! >>> 18), plan);
+    const end = word + (words[word + 1]! >>> 18);
+    const raw = plan.raw >= 0 ? word + plan.raw : locateRaw(words, word, end, plan);
+    const chain = plan.hasCallchain ? locateCallchain(words, word, end, plan) * 4 : 0;
     const cpu = plan.cpu < 0 ? 0 : words[word + plan.cpu]!;
     const tid = plan.tid < 0 ? -1 : words[word + plan.tid + 1]!;
     let task = tid === 0 ? idle[cpu]! : tid > 0 && tid < byTid.length ? byTid[tid]! : 0;
@@ -93,12 +95,12 @@ export function emitEvents(emission: Emission, start: number): { readonly next: 
     }
     const block = cpuBlocks[cpu]!;
     if (plan.hook !== 0) {
-      writeEvent(words, out, plan, word, block, task, (raw + 1) * 4, plan.hook, words[raw]!);
+      writeEvent(words, out, plan, word, block, task, (raw + 1) * 4, plan.hook, words[raw]!, chain);
       out += WORDS.event;
       count++;
     }
     if (rawTracepoint !== null) {
-      writeEvent(words, out, plan, word, block, task, ctx, rawTracepoint.hook, RAW_BYTES);
+      writeEvent(words, out, plan, word, block, task, ctx, rawTracepoint.hook, RAW_BYTES, chain);
       out += WORDS.event;
       count++;
     }
@@ -116,6 +118,7 @@ function writeEvent(
   ctx: number,
   hook: number,
   ctxBytes: number,
+  chain: number,
 ): void {
   words[out + WORDS.ctx] = ctx;
   words[out + WORDS.cpu] = cpuBlock;
@@ -124,7 +127,7 @@ function writeEvent(
   words[out + WORDS.task] = task;
   words[out + WORDS.hook] = hook;
   words[out + WORDS.size] = ctxBytes;
-  words[out + WORDS.flags] = 0;
+  words[out + WORDS.flags] = chain;
 }
 
 /** TASK of a sample. A thread that has gone has no TID any more; then the payload's common_pid names it. */
