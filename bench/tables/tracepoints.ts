@@ -29,6 +29,7 @@ export const tracepoints: Table = {
     { key: "events", title: "events" },
     { key: "ns", title: "ns an event", digits: 1 },
     { key: "perSecond", title: "events/s" },
+    { key: "wanted", title: "wanted" },
     { key: "speed", title: "times perf script", digits: 1 },
   ],
   async *measure({ quick, onProgress, onSkip }) {
@@ -63,8 +64,20 @@ function rowOf(
   found: ReadonlyMap<Way, { readonly ns: readonly number[] }>,
 ): TableRow {
   const perf = [...found].find(([other]) => other.job === job && other.way.startsWith("perf "));
-  return { job, way, events, ns, perSecond: 1e9 / ns, speed: perf === undefined ? null : median(perf[1].ns) / ns };
+  const isOurs = !way.startsWith("perf ");
+  return {
+    job,
+    way,
+    events,
+    ns,
+    perSecond: 1e9 / ns,
+    wanted: isOurs ? WANTED[job] : null,
+    speed: perf === undefined ? null : median(perf[1].ns) / ns,
+  };
 }
+
+/** Events a second of one core. */
+const WANTED = { counter: 10_000_000, record: 4_000_000 } as const;
 
 const WAYS: readonly Way[] = [
   {
