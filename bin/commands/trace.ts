@@ -68,8 +68,9 @@ export async function trace(path: string, command: readonly string[], options: T
       options.bufferSize === undefined ? undefined : parseCount(options.bufferSize, "--buffer-size", 8, 1 << 22),
   });
   let isInterrupted = false;
+  let isRunning = false;
   const onSignal = (): void => {
-    if (isInterrupted) process.exit(EXIT.interrupted);
+    if (isInterrupted || !isRunning) process.exit(EXIT.interrupted);
     isInterrupted = true;
     source.stop();
   };
@@ -90,6 +91,7 @@ export async function trace(path: string, command: readonly string[], options: T
     const output = openOutput?.() ?? null;
     enableStats(object, options);
     const profiler = await startProfile(object, path, options);
+    isRunning = true;
     const summary = await object.run(source, {
       types,
       // what goes to a file is not printed

@@ -122,7 +122,8 @@ function removeInstance(path: string): void {
       return;
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException;
-      if (code === "ENOENT") return;
+      // somebody else was faster
+      if (code === "ENOENT" || code === "ENODEV") return;
       // somebody looks at one of its files
       if (code !== "EBUSY" || attempt === BUSY_ATTEMPTS) {
         throw new AttachError("TRACING_FAILED", `cannot remove the tracing instance ${path}: ${code}`, {
