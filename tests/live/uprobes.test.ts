@@ -108,6 +108,16 @@ describe.skipIf(!canProbe)("a probed function", () => {
     expect(of(3n)).toEqual([]);
   }, 60_000);
 
+  it("whose result is a text gives the one of that moment", async () => {
+    const { records, reads } = await traceCalls(
+      (object) => object.attachUprobe(object.program("on_label"), LIBRARY, { funcName: "label", retprobe: true }),
+      100,
+      { userMemory: "strict" },
+    );
+    expect(records.map(({ text }) => text)).toEqual(Array.from({ length: 100 }, (_, call) => `part ${call}`));
+    expect(reads).toEqual({ captured: 100, late: 0, unknown: 0 });
+  }, 60_000);
+
   it("whose memory nobody may read gives its registers", async () => {
     const { records, reads } = await traceCalls(
       (object) => object.attachUprobe(object.program("on_enter"), LIBRARY, { funcName: "combine" }),

@@ -14,6 +14,7 @@ int main(int argc, char **argv) {
     combine((int)state, (long)(state * 3), text, (unsigned char)(state >> 9), (unsigned)(state >> 20), (long)state >> 33,
             -(long)(state >> 50), call);
     same(call);
+    label(call);
   }
   close_log();
   return 0;

@@ -17,6 +17,13 @@ __attribute__((noinline)) int same(int a) {
   return -a;
 }
 
+/* The text lies at the same place every time. */
+__attribute__((noinline)) const char *label(int a) {
+  static char text[32];
+  snprintf(text, sizeof text, "part %d", a);
+  return text;
+}
+
 void open_log(const char *path) {
   file = fopen(path, "w");
   if (file == NULL) exit(2);

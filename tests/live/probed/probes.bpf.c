@@ -80,6 +80,18 @@ int on_return(struct pt_regs *regs)
 	return 0;
 }
 
+SEC("uretprobe")
+int on_label(struct pt_regs *regs)
+{
+	struct call *call = begin(regs, 4);
+
+	if (!call)
+		return 0;
+	call->text_result = probe_read_user_string(call->text, sizeof(call->text), (void *)regs->ax);
+	ringbuf_submit(call, 0);
+	return 0;
+}
+
 /* Registers only: nothing of the traced memory is wanted. */
 SEC("uprobe")
 int on_same(struct pt_regs *regs)

@@ -4,6 +4,7 @@
  *
  * One text a record: the kernel drops a record, and complains in its own log, where the texts of one are longer than a page.
  */
+import { readFileSync } from "node:fs";
 import { CaptureError } from "../../../../base/index.ts";
 import type { TracepointFormat } from "../../format.ts";
 import type { ArenaMemory } from "../../memory.ts";
@@ -12,21 +13,18 @@ import type { Captured } from "./captured.ts";
 import type { FetchArgument } from "./definition.ts";
 import { dereference } from "./operands.ts";
 
+/** Offset of a probe's own arguments in its records: behind common_* and the probed address, of returns two addresses. */
+export const argumentsStart = ({ fields }: TracepointFormat): number =>
+  Math.min(...fields.filter(({ name }) => !/^(common|__probe)_/.test(name)).map(({ offsetBytes }) => offsetBytes));
+
 /** What a record was fetched for: called with null where nothing could be read. */
 export type FetchTarget = (tid: number, captured: Captured | null) => void;
 
 /** Kernel: MAX_ARRAY_LEN. */
 export const WORDS_MAX = 64;
 const WORD_BYTES = 8;
-/** common_*, __probe_ip */
-const HEAD_BYTES = 16;
-const FIELD = {
-  target: HEAD_BYTES,
-  address: HEAD_BYTES + 4,
-  location: HEAD_BYTES + 12,
-  length: HEAD_BYTES + 12,
-  words: HEAD_BYTES + 20,
-} as const;
+/** Of the arguments, from the first on: they follow one another without gaps. */
+const FIELD = { target: 0, address: 4, location: 12, length: 12, words: 20 } as const;
 
 /** `pointer` is a fetch that gives the address: `%di`, `+8(%si)`. `target` is an index of the event's targets. */
 export const textArguments = (target: number, pointer: string): FetchArgument[] => [
@@ -59,6 +57,8 @@ export class FetchEvent implements LiveEvent {
   readonly #memory: ArenaMemory;
   readonly #targets: readonly FetchTarget[];
   readonly #words: number | null;
+  /** of the arguments in a record */
+  readonly #start: number;
 
   /** `words`: of the array that its records hold; null: they hold a text */
   constructor(
@@ -73,23 +73,24 @@ export class FetchEvent implements LiveEvent {
     this.#memory = memory;
     this.#targets = targets;
     this.#words = words;
+    this.#start = argumentsStart(format);
   }
 
   emit(record: LiveRecord): boolean {
     this.#memory.refresh();
     const { view } = this.#memory.world;
-    const { payload, tid } = record;
-    const target = this.#targets[view.getUint32(payload + FIELD.target, true)];
+    const at = record.payload + this.#start;
+    const target = this.#targets[view.getUint32(at + FIELD.target, true)];
     if (target === undefined) return true;
-    const address = view.getBigUint64(payload + FIELD.address, true);
-    const bytes = this.#words === null ? this.#text(view, record) : this.#block(view, record, this.#words);
-    target(tid, bytes.length === 0 || address === 0n ? null : { address, bytes });
+    const address = view.getBigUint64(at + FIELD.address, true);
+    const bytes = this.#words === null ? this.#text(view, at, record) : this.#block(view, at, this.#words);
+    target(record.tid, bytes.length === 0 || address === 0n ? null : { address, bytes });
     return true;
   }
 
   /** With its zero; empty where it could not be read. */
-  #text(view: DataView, { payload, bytes }: LiveRecord): Uint8Array {
-    const location = view.getUint32(payload + FIELD.location, true);
+  #text(view: DataView, at: number, { payload, bytes }: LiveRecord): Uint8Array {
+    const location = view.getUint32(at + FIELD.location, true);
     const start = location & 0xffff;
     const length = location >>> 16;
     if (start + length > bytes)
@@ -100,10 +101,22 @@ export class FetchEvent implements LiveEvent {
     return this.#memory.octets.slice(payload + start, payload + start + length);
   }
 
-  #block(view: DataView, { payload }: LiveRecord, words: number): Uint8Array {
-    const length = view.getBigUint64(payload + FIELD.length, true);
+  #block(view: DataView, at: number, words: number): Uint8Array {
+    const length = view.getBigUint64(at + FIELD.length, true);
     const known = length > BigInt(words * WORD_BYTES) ? words * WORD_BYTES : Number(length);
-    const start = payload + FIELD.words;
+    const start = at + FIELD.words;
     return this.#memory.octets.slice(start, start + known);
+  }
+}
+
+/**
+ * The kernel warns in its log where a text is longer than its buffer of a page. Where a warning stops the machine, what is
+ * traced must not be able to cause one.
+ */
+export function mayFetchTexts(): boolean {
+  try {
+    return readFileSync("/proc/sys/kernel/panic_on_warn", "latin1").trim() === "0";
+  } catch {
+    return true;
   }
 }

@@ -2,4 +2,4 @@
 export { removeAbandonedProbes } from "./definition.ts";
 export { functionTargetName } from "./target.ts";
 export { type UsdtHook, usdtHooks } from "./usdt.ts";
-export { makeProbing, type Probing, USER_MEMORY_MODES, type UserMemoryMode, type UserReads } from "./user-memory.ts";
+export { makeProbing, USER_MEMORY_MODES, type UserMemoryMode, type UserReads } from "./user-memory.ts";

@@ -11,7 +11,7 @@ import type { LiveEvent, LivePlace, LiveProbes } from "../events.ts";
 import type { CapturedMemory } from "./captured.ts";
 import { ProbeGroup, type ProbeLine, type ProbePlace } from "./definition.ts";
 import { type ElfImage, withElfFile } from "./elf.ts";
-import { FetchEvent, type FetchTarget, textArguments, WORDS_MAX, wordArguments } from "./fetch.ts";
+import { FetchEvent, type FetchTarget, mayFetchTexts, textArguments, WORDS_MAX, wordArguments } from "./fetch.ts";
 import { resolveFile } from "./files.ts";
 import { findFunction, matchFunctions } from "./functions.ts";
 import { memoryArguments, OPERAND_BYTES, operandAddress, operandMemory, pointerFetches } from "./operands.ts";
@@ -32,7 +32,6 @@ interface HookPlaces {
 interface EventPlan {
   readonly lines: ProbeLine[];
   readonly sites: ProbeSite[];
-  readonly isReturn: boolean;
 }
 
 interface FetchPlan {
@@ -57,6 +56,7 @@ class Plan {
   readonly #captured: CapturedMemory | null;
   readonly #events = new Map<string, EventPlan>();
   readonly #fetches = new Map<string, FetchPlan>();
+  readonly #hasTexts = mayFetchTexts();
   /** a number for every place of every hook */
   #keys = 0;
 
@@ -100,9 +100,9 @@ class Plan {
     const group = new ProbeGroup(tracefs, owner);
     const events: LiveEvent[] = [];
     try {
-      for (const [name, { lines, sites, isReturn }] of this.#events) {
+      for (const [name, { lines, sites }] of this.#events) {
         group.define(name, lines);
-        events.push(new RegistersEvent(group.eventName(name), group.format(name), memory, sites, isReturn));
+        events.push(new RegistersEvent(group.eventName(name), group.format(name), memory, sites));
       }
       for (const [name, { lines, targets, words }] of this.#fetches) {
         group.define(name, lines);
@@ -117,7 +117,7 @@ class Plan {
 
   #event(isReturn: boolean, slots: number): EventPlan {
     const name = `${isReturn ? "leave" : "enter"}${slots}`;
-    const event = this.#events.get(name) ?? { lines: [], sites: [], isReturn };
+    const event = this.#events.get(name) ?? { lines: [], sites: [] };
     this.#events.set(name, event);
     return event;
   }
@@ -141,7 +141,7 @@ class Plan {
         : (place.isReturn ? [RESULT_REGISTER] : PARAMETER_REGISTERS).map((register) => `%${register}`);
     const side = place.isReturn ? "leave" : "enter";
     for (const pointer of pointers) {
-      if (reads.texts) fetch(`${side}_text`, null, (index) => textArguments(index, pointer));
+      if (reads.texts && this.#hasTexts) fetch(`${side}_text`, null, (index) => textArguments(index, pointer));
       // programs of USDT probes read their operands that way, and what those point to seldom
       if (!reads.memory || kind === "usdt") continue;
       const at = { pointer, length: `\\${POINTER_WORDS * 8}`, words: POINTER_WORDS };

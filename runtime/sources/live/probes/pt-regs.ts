@@ -8,10 +8,7 @@ import type { TracepointFormat } from "../../format.ts";
 import type { ArenaMemory } from "../../memory.ts";
 import type { LiveBatch, LiveEvent, LiveRecord } from "../events.ts";
 import type { FetchArgument } from "./definition.ts";
-
-/** Where the record's own arguments begin: common_* and __probe_ip, of returns __probe_func and __probe_ret_ip. */
-const ENTRY_BYTES = 16;
-const RETURN_BYTES = 24;
+import { argumentsStart } from "./fetch.ts";
 
 /** Which place was hit. */
 export interface ProbeSite {
@@ -35,27 +32,22 @@ export class RegistersEvent implements LiveEvent {
   readonly fires = 1;
   readonly #memory: ArenaMemory;
   readonly #sites: readonly ProbeSite[];
-  readonly #isReturn: boolean;
+  /** of the registers in a record */
+  readonly #start: number;
 
-  constructor(
-    name: string,
-    format: TracepointFormat,
-    memory: ArenaMemory,
-    sites: readonly ProbeSite[],
-    isReturn: boolean,
-  ) {
+  constructor(name: string, format: TracepointFormat, memory: ArenaMemory, sites: readonly ProbeSite[]) {
     this.name = name;
     this.format = format;
     this.#memory = memory;
     this.#sites = sites;
-    this.#isReturn = isReturn;
+    this.#start = argumentsStart(format);
   }
 
   emit(record: LiveRecord, batch: LiveBatch): boolean {
     const memory = this.#memory;
     memory.refresh();
     const { words } = memory;
-    const ctx = record.payload + (this.#isReturn ? RETURN_BYTES : ENTRY_BYTES);
+    const ctx = record.payload + this.#start;
     const further = ctx + REGISTERS_BYTES;
     const site = this.#sites[words[further >>> 2]!];
     if (site === undefined) return true;

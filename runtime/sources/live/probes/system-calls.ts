@@ -2,7 +2,7 @@
  * Places in the files of what is traced that fetch what a system call's arguments name, right before the call: by the rows of
  * spec/system-call-memory.ts, wherever code.ts finds the call.
  */
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { BpfError } from "../../../../base/index.ts";
 import { SYSTEM_CALL_MEMORY, type SystemCallMemory } from "../../../../spec/index.ts";
 import type { WantedHook } from "../../../source.ts";
@@ -11,7 +11,7 @@ import type { CapturedMemory } from "./captured.ts";
 import { type SystemCallSite, systemCallSites } from "./code.ts";
 import type { ProbeLine, ProbePlace } from "./definition.ts";
 import { withElfFile } from "./elf.ts";
-import { type FetchTarget, textArguments, WORDS_MAX, wordArguments } from "./fetch.ts";
+import { type FetchTarget, mayFetchTexts, textArguments, WORDS_MAX, wordArguments } from "./fetch.ts";
 import { findLibrary, isElf, mappedFiles } from "./files.ts";
 
 /** Texts of a list that are fetched. Kernel: a fetch argument has no loop. */
@@ -119,17 +119,5 @@ function planSite({ texts, words }: CallPlan, { place, site, row, captured, hasT
     if (list === null) continue;
     block(list, `\\${(LIST_TEXTS + 1) * POINTER_BYTES}`);
     for (let index = 0; index < LIST_TEXTS; index++) text(`+${index * POINTER_BYTES}(${list})`);
-  }
-}
-
-/**
- * The kernel warns in its log where a text is longer than its buffer of a page. Where a warning stops the machine, what is
- * traced must not be able to cause one.
- */
-function mayFetchTexts(): boolean {
-  try {
-    return readFileSync("/proc/sys/kernel/panic_on_warn", "latin1").trim() === "0";
-  } catch {
-    return true;
   }
 }
