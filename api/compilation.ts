@@ -22,7 +22,7 @@ export async function verifyAndLower({ optimize, profile, ...object }: Compilati
 export async function requireAccepted(programs: readonly Program[]): Promise<VerifiedProgram[]> {
   const { verify } = await loadCompiler();
   return programs.map((program) => {
-    const result = verify(program, { logLevel: 1 });
+    const result = verify(program);
     if (result.verdict !== "accepted") throw describeMissing(result.error, program);
     return result.program;
   });

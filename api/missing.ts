@@ -7,7 +7,7 @@ export function describeMissing(error: BpfError, program: Program): BpfError {
   const missing = error.where.insnIndex === undefined ? undefined : program.missing?.get(error.where.insnIndex);
   if (missing === undefined || !(error instanceof VerifierError)) return error;
   return new VerifierError(`${error.message}: ${missing.text}`, {
-    log: error.log,
+    log: () => error.log,
     processedInsns: error.processedInsns,
     where: error.where,
     explain: () => error.explanation,

@@ -54,8 +54,8 @@ export class ObjectError extends BpfError {
 }
 
 export interface VerifierErrorDetail extends ErrorDetail {
-  /** the kernel-like log */
-  readonly log: string;
+  /** the kernel-like log; a function is called at most once, when the log is asked for: it verifies the program again */
+  readonly log: string | (() => string);
   readonly processedInsns: number;
   /** called at most once, when the explanation is asked for: it verifies the program again */
   readonly explain?: () => Explanation | null;
@@ -64,16 +64,22 @@ export interface VerifierErrorDetail extends ErrorDetail {
 /** The program is rejected: the kernel would refuse it too. */
 export class VerifierError extends BpfError {
   override readonly name = "VerifierError";
-  readonly log: string;
   readonly processedInsns: number;
+  #log: string | (() => string);
   readonly #explain: (() => Explanation | null) | undefined;
   #explanation: Explanation | null = null;
 
   constructor(message: string, detail: VerifierErrorDetail) {
     super("REJECTED", message, detail);
-    this.log = detail.log;
+    this.#log = detail.log;
     this.processedInsns = detail.processedInsns;
     this.#explain = detail.explain;
+  }
+
+  /** The trace of the path that failed, as the kernel's verifier writes it at its first level, or more where that was asked for. */
+  get log(): string {
+    if (typeof this.#log === "function") this.#log = this.#log();
+    return this.#log;
   }
 
   /** Why, in words: how the path came there and what would be allowed. Null where only the encoding was looked at. */

@@ -12,8 +12,9 @@ type Values = readonly (bigint | null)[];
 const NOTHING_KNOWN: Values = Array.from({ length: 10 }, () => null);
 
 /** By slot of a call: r1 … r5. */
-export function constantArguments(env: Env): Map<number, Values> {
+export function constantArguments(env: Env): ReadonlyMap<number, Values> {
   const { insns } = env;
+  if (!insns.some(isCall)) return NO_CALLS;
   const before = new Map<number, Values>();
   const work = env.subprograms.map((subprogram) => subprogram.start);
   for (const start of work) before.set(start, NOTHING_KNOWN);
@@ -31,10 +32,13 @@ export function constantArguments(env: Env): Map<number, Values> {
   }
   const result = new Map<number, Values>();
   for (const [slot, values] of before) {
-    if (insns[slot]!.opcode === (CLASS.JMP | JMP.CALL)) result.set(slot, values.slice(1, 6));
+    if (isCall(insns[slot]!)) result.set(slot, values.slice(1, 6));
   }
   return result;
 }
+
+const isCall = (insn: Insn): boolean => insn.opcode === (CLASS.JMP | JMP.CALL);
+const NO_CALLS: ReadonlyMap<number, Values> = new Map();
 
 function meet(known: Values, other: Values): Values {
   if (known === other) return known;

@@ -169,7 +169,8 @@ function coversStack(old: Frame, frame: Frame, ids: IdMap, strictness: Strictnes
   for (let s = 0; s < old.stack.length; s++) {
     const oldSlot = old.stack[s]!;
     const slot = frame.stack[s];
-    if (oldSlot === slot && oldSlot.kinds === 0) continue;
+    // Nothing of it is read again, or was ever written.
+    if (oldSlot.kinds === 0 && (oldSlot === slot || strictness === "covered")) continue;
     if (strictness !== "covered" && (slot === undefined || oldSlot.kinds !== slot.kinds)) return false;
     if (!coversSlot(oldSlot, slot, ids, strictness)) return false;
   }

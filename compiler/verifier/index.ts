@@ -16,6 +16,7 @@ import { checkFunctions } from "./function-info.ts";
 import { requireHook } from "./hook.ts";
 import { findLiveRegisters } from "./liveness.ts";
 import { checkAttachType, checkSleepable } from "./load-check.ts";
+import { LOG_LEVEL } from "./log.ts";
 import { checkStackDepth } from "./stack-depth.ts";
 import { StackLiveness } from "./stack-liveness.ts";
 
@@ -83,15 +84,21 @@ function run(env: Env): void {
 
 function rejected(env: Env, rejection: Rejection): VerifierResult {
   const log = closeLog(env);
-  const { processedInsns, program, insnIndex, cpus } = env;
-  const explain = () => explainRejection(program, rejection, insnIndex, (recorder) => replay(program, cpus, recorder));
-  const detail = { errno: rejection.errno, where: place(env), log, processedInsns, explain };
+  const { processedInsns, program, insnIndex } = env;
+  const detail = {
+    errno: rejection.errno,
+    where: place(env),
+    // Nearly every program is accepted: the trace is only written for who reads it.
+    log: env.log.traces ? log : () => closeLog(replay(env, LOG_LEVEL.PATH, null)),
+    processedInsns,
+    explain: () => explainRejection(program, rejection, insnIndex, (recorder) => replay(env, 0, recorder)),
+  };
   return { verdict: "rejected", error: new VerifierError(rejection.message, detail), log, processedInsns };
 }
 
 /** Verifies a rejected program again, to the same end. */
-function replay(program: Program, cpus: number | null, recorder: Env["recorder"]): Env {
-  const env = new Env(program, 0, cpus);
+function replay({ program, cpus }: Env, logLevel: number, recorder: Env["recorder"]): Env {
+  const env = new Env(program, logLevel, cpus);
   env.recorder = recorder;
   try {
     run(env);

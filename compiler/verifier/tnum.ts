@@ -88,6 +88,7 @@ export function tnumXor(a: Tnum, b: Tnum): Tnum {
  */
 export function tnumMul(a: Tnum, b: Tnum): Tnum {
   if (a.mask === ZERO_VALUE && b.mask === ZERO_VALUE) return make(wrap(a.value * b.value), ZERO_VALUE);
+  if (bitLength(a.value | a.mask) + bitLength(b.value | b.mask) < 32) return tnumMulSmall(a, b);
   let product = TNUM_ZERO;
   let { value, mask } = a;
   let addend = b;
@@ -99,6 +100,31 @@ export function tnumMul(a: Tnum, b: Tnum): Tnum {
     addend = tnumShiftLeft(addend, 1n);
   }
   return product;
+}
+
+/** The same where all results are below 2^31, in plain numbers: after k bits of `a` all is below 2^(k + digits of `b`). */
+function tnumMulSmall(a: Tnum, b: Tnum): Tnum {
+  let value = 0;
+  let mask = 0;
+  let addendValue = Number(b.value);
+  let addendMask = Number(b.mask);
+  let known = Number(a.value);
+  let unknown = Number(a.mask);
+  while (known !== 0 || unknown !== 0) {
+    if ((known | unknown) & 1) {
+      const sum = value + addendValue;
+      const addedMask = ((mask + addendMask + sum) ^ sum) | mask | addendMask;
+      const addedValue = sum & ~addedMask;
+      const joined = known & 1 ? addedMask : (value ^ addedValue) | mask | addedMask;
+      value = known & 1 ? addedValue : value & addedValue & ~joined;
+      mask = joined;
+    }
+    known >>= 1;
+    unknown >>= 1;
+    addendValue <<= 1;
+    addendMask <<= 1;
+  }
+  return make(BigInt(value), BigInt(mask));
 }
 
 /** Holds all members of both. */
