@@ -30,6 +30,7 @@ export const LIBRARY = {
   bpf_probe_read_kernel_str: fn([I, I, L], I),
   bpf_ktime_get_ns: fn([], L),
   bpf_ktime_get_boot_ns: fn([], L),
+  bpf_ktime_get_coarse_ns: fn([], L),
   bpf_get_prandom_u32: fn([], I),
   bpf_get_smp_processor_id: fn([], I),
   bpf_get_current_pid_tgid: fn([], L),
@@ -52,6 +53,12 @@ export const LIBRARY = {
   /** the packet is a kernel object: a 64-bit pointer */
   bpf_skb_output: fn([L, I, L, I, I], I),
   bpf_xdp_output: fn([L, I, L, I, I], I),
+  bpf_skb_load_bytes: fn([I, L, I, I], I),
+  bpf_xdp_load_bytes: fn([I, L, I, I], I),
+  bpf_xdp_store_bytes: fn([I, L, I, I], I),
+  bpf_redirect: fn([L, L], I),
+  /** bpf_redirect for xdp programs */
+  redirect_xdp: fn([L, L], I),
   bpf_get_stack: fn([I, I, I, L], I),
   bpf_get_stackid: fn([I, I, L], I),
   bpf_get_task_stack: fn([L, I, I, L], I),
@@ -366,6 +373,9 @@ export const MAP_PRIVATE = {
     slots: 0,
   },
 } as const;
+
+/** What bpf_redirect answers, and its one flag. Source: include/uapi/linux/bpf.h, pkt_cls.h */
+export const REDIRECT = { SHOT: 2, REDIRECT: 7, XDP_ABORTED: 0, XDP_REDIRECT: 4, INGRESS: 1 } as const;
 
 /** An element of a hash: these words, the key padded to 8 bytes, then the value (per CPU: only its address). */
 export const ELEMENT = {

@@ -31,6 +31,9 @@
 (func (export "bpf_ktime_get_ns") (result i64)
   (call $event_time))
 
+(func (export "bpf_ktime_get_coarse_ns") (result i64)
+  (call $event_time))
+
 (func (export "bpf_ktime_get_boot_ns") (result i64)
   (call $event_time))
 

@@ -34,6 +34,7 @@ import {
   PERF_RECORD,
   PERF_SAMPLE,
   POINTER_TAG,
+  REDIRECT,
   RING,
   RINGBUF_FLAG,
   RINGBUF_QUERY,
@@ -85,6 +86,7 @@ const CONSTANTS: Readonly<Record<string, Constant | Words>> = {
   PERF_RECORD,
   PERF_SAMPLE,
   POINTER_TAG,
+  REDIRECT,
   RING,
   RINGBUF_FLAG,
   RINGBUF_QUERY,
@@ -96,6 +98,7 @@ const CONSTANTS: Readonly<Record<string, Constant | Words>> = {
   USER_ADDRESS_END,
   USER_RINGBUF_SAMPLES,
   WORKER,
+  REDIRECT_REFUSED: ~BigInt(REDIRECT.INGRESS),
   /** flags that the helpers have not, in 64 bits */
   STACK_REFUSED: ~BigInt(STACK_FLAG.SKIP_MASK | STACK_FLAG.USER_STACK | STACK_FLAG.USER_BUILD_ID),
   STACKID_REFUSED: ~BigInt(

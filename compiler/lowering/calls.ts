@@ -57,7 +57,7 @@ function lowerHelper(body: Body, helper: Callee, insnIndex: number): Expr[] {
     const returned = body.profile === null ? [] : [body.profile.returned(insnIndex)];
     return [...lowerHostHelper(body, helper), ...returned];
   }
-  const name = helper.home === "map" ? mapOperation(body, helper, insnIndex) : libraryName(helper);
+  const name = helper.home === "map" ? mapOperation(body, helper, insnIndex) : libraryName(helper, body.program);
   const call = body.unit.library(name, operands(body, helper, "whole"));
   return [setResult(body, helper.ret, call)];
 }
@@ -104,8 +104,11 @@ function lowerSubprogramCall(body: Body, target: number, insnIndex: number): Exp
 }
 
 /** Of a function that is the same for every map. */
-const libraryName = (callee: Callee): LibraryName =>
-  callee.name === "bpf_perf_reserve" ? "perf_reserve" : (callee.name as LibraryName);
+function libraryName(callee: Callee, { type }: Program): LibraryName {
+  if (callee.name === "bpf_perf_reserve") return "perf_reserve";
+  if (callee.name === "bpf_redirect" && type === "xdp") return "redirect_xdp";
+  return callee.name as LibraryName;
+}
 
 function lowerHostHelper(body: Body, helper: Callee): Expr[] {
   const { unit, wasm } = body;

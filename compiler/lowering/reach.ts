@@ -16,6 +16,7 @@ const INWARD: ReadonlySet<string> = new Set([
   "bpf_loop",
   "bpf_ktime_get_ns",
   "bpf_ktime_get_boot_ns",
+  "bpf_ktime_get_coarse_ns",
   "bpf_get_prandom_u32",
   "bpf_get_smp_processor_id",
   "bpf_get_current_pid_tgid",
@@ -24,6 +25,12 @@ const INWARD: ReadonlySet<string> = new Set([
   "bpf_get_current_cgroup_id",
   "bpf_get_current_task",
   "bpf_strncmp",
+  "bpf_skb_load_bytes",
+  "bpf_xdp_load_bytes",
+  "bpf_xdp_store_bytes",
+  "bpf_redirect",
+  "bpf_get_stack",
+  "bpf_get_stackid",
 ]);
 
 export function reachesOut(program: Program, facts: ProgramFacts | null): boolean {

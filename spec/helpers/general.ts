@@ -73,7 +73,7 @@ export const GENERAL_HELPERS = [
     160,
     "bpf_ktime_get_coarse_ns",
     [],
-    "int",
+    "u64",
     [
       ...TC,
       ...LWT,
@@ -91,7 +91,7 @@ export const GENERAL_HELPERS = [
       "sk_lookup",
       "struct_ops",
     ],
-    null,
+    "wasm",
   ),
   row(
     165,

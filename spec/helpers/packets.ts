@@ -35,7 +35,7 @@ export const PACKET_HELPERS = [
   row(19, "bpf_skb_vlan_pop", [CTX], "int", TC, null, { changesPacket: true }),
   row(20, "bpf_skb_get_tunnel_key", [CTX, MEM_OUT, SIZE, ANY64], "int", [...TC, "lwt_xmit"], null),
   row(21, "bpf_skb_set_tunnel_key", [CTX, MEM_IN, SIZE, ANY64], "int", [...TC, "lwt_xmit"], null),
-  row(23, "bpf_redirect", [ANY64, ANY64], "int", [...TC, "xdp", "lwt_xmit"], null),
+  row(23, "bpf_redirect", [ANY64, ANY64], "int", [...TC, "xdp", "lwt_xmit"], "wasm"),
   row(24, "bpf_get_route_realm", [CTX], "int", [...TC, ...LWT], null),
   row(
     26,
@@ -43,7 +43,7 @@ export const PACKET_HELPERS = [
     [CTX, ANY64, MEM_OUT, SIZE],
     "int",
     [...TC, ...LWT, "socket_filter", "cgroup_skb", "sk_skb", "sk_reuseport", "flow_dissector"],
-    null,
+    "wasm",
   ),
   row(
     28,
@@ -157,8 +157,8 @@ export const PACKET_HELPERS = [
   row(188, "bpf_xdp_get_buff_len", [CTX], "int", [...BTF_TRACING, "xdp"], null, {
     variants: [{ audience: BTF_TRACING, args: [btf("xdp_buff")] }],
   }),
-  row(189, "bpf_xdp_load_bytes", [CTX, ANY64, MEM_OUT, SIZE], "int", ["xdp"], null),
-  row(190, "bpf_xdp_store_bytes", [CTX, ANY64, MEM_IN, SIZE], "int", ["xdp"], null),
+  row(189, "bpf_xdp_load_bytes", [CTX, ANY64, MEM_OUT, SIZE], "int", ["xdp"], "wasm"),
+  row(190, "bpf_xdp_store_bytes", [CTX, ANY64, MEM_IN, SIZE], "int", ["xdp"], "wasm"),
   row(192, "bpf_skb_set_tstamp", [CTX, ANY64, ANY64], "int", TC, null),
   row(
     204,

@@ -107,6 +107,18 @@ class Text {
   fill(at: number, offset: number, bytes: number, value: number): this {
     return this.ask(32, "bpf_dynptr_memset", fp(1, at), set(2, offset), set(3, bytes), set(4, value));
   }
+  /** Without a dynptr: up to 24 bytes, noted. */
+  load(kind: "skb" | "xdp", offset: number, bytes: number): this {
+    for (let word = 0; word < 3; word++) this.#lines.push(`  *(u64 *)(r10 ${BUFFER + 8 * word}) = -1`);
+    this.call(`bpf_${kind}_load_bytes`, "  r1 = r6", set(2, offset), fp(3, BUFFER), set(4, bytes));
+    for (let word = 0; word < 3; word++) this.raw(`  r1 = *(u64 *)(r10 ${BUFFER + 8 * word})`).note(1);
+    return this;
+  }
+  store(offset: number, bytes: number): this {
+    for (let word = 0; word < 3; word++)
+      this.#lines.push(`  r1 = ${0x1020304050607000n + BigInt(word)} ll\n  *(u64 *)(r10 ${BUFFER + 8 * word}) = r1`);
+    return this.call("bpf_xdp_store_bytes", "  r1 = r6", set(2, offset), fp(3, BUFFER), set(4, bytes));
+  }
   ofPacket(kind: "skb" | "xdp" | "skb_meta", at: number, flags = 0): this {
     return this.ask(32, `bpf_dynptr_from_${kind}`, "  r1 = r6", set(2, flags), fp(3, at));
   }
@@ -269,6 +281,16 @@ const metadata = new Text()
   .ofPacket("skb_meta", FIRST, 1)
   .look(FIRST);
 
+/** Every place, with lengths that end inside, at the end and behind it; and where the packet is sent. */
+function packetBytes(kind: "skb" | "xdp", redirects: boolean): Text {
+  const text = new Text();
+  for (const place of [...PLACES, 40, 56, 57, 63, 64, -1, 0xffff, 0x1_0000]) text.load(kind, place, 8);
+  text.load(kind, 0, 1).load(kind, 1, 24).load(kind, 985, 24).load(kind, 0x1_0000_0002, 8);
+  if (kind === "xdp") for (const place of [3, 995, 1000, 3515, 4992, 4993, 8999, 60]) text.store(place, 8);
+  for (const flags of redirects ? [0, 1, 2, 1n << 40n] : []) text.call("bpf_redirect", set(1, 1), set(2, flags));
+  return text;
+}
+
 /** The metadata of an xdp program is no part of the packet. */
 export const SCENARIOS: readonly Scenario[] = [
   { name: "memory", text: memory.program("xdp"), inputs: PACKETS.slice(0, 1) },
@@ -295,5 +317,12 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: "packets of a classifier, written", text: packetWritten("skb").program("sched_cls"), inputs: PACKETS },
   { name: "packets of a classifier, copied", text: packetCopied("skb").program("sched_cls"), inputs: PACKETS },
   { name: "packets of a socket filter", text: packet("skb", false).program("socket_filter"), inputs: PACKETS },
+  {
+    name: "bytes of xdp",
+    text: packetBytes("xdp", true).program("xdp section=xdp.frags"),
+    inputs: [...PACKETS, ...IN_PARTS],
+  },
+  { name: "bytes of a classifier", text: packetBytes("skb", true).program("sched_cls"), inputs: PACKETS },
+  { name: "bytes of a socket filter", text: packetBytes("skb", false).program("socket_filter"), inputs: PACKETS },
   { name: "metadata", text: metadata.program("sched_cls"), inputs: PACKETS },
 ];
