@@ -17,7 +17,7 @@ export const withProfile = (command: Command): Command =>
       "sample what programs spend their time on; --profile=FILE writes it too, as .folded or .cpuprofile",
     )
     .addOption(new Option(`${FILE_OPTION} <file>`).hideHelp())
-    .option("--profile-interval <us>", "mean time between two samples, µs (default: 250)")
+    .option("--profile-interval <us>", "mean time between two samples, µs (default: 1000)")
     .option("--stats", "count and time runs as the kernel does with bpf_stats, print them at the end");
 
 /** The command line as commander takes it: an optional value would also be taken from the argument that follows. */

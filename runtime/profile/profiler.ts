@@ -8,11 +8,11 @@ import { makeProfile, type Profile } from "./profile.ts";
 import type { SampledStack, SamplerData, SamplerMessage } from "./sampler.ts";
 
 export interface ProfileOptions {
-  /** mean time between two samples, default 250: 4,000 a second */
+  /** mean time between two samples, default 1000 */
   readonly intervalUs?: number | undefined;
 }
 
-const DEFAULT_INTERVAL_US = 250;
+const DEFAULT_INTERVAL_US = 1000;
 const SHORTEST_INTERVAL_US = 10;
 const LONGEST_INTERVAL_US = 1_000_000;
 
