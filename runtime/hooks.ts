@@ -3,7 +3,7 @@ import { type HookKind, NULL_GUARD_BYTES, RUNTIME } from "../spec/index.ts";
 import type { Device } from "./device.ts";
 import { Hook, type HookHome } from "./hook.ts";
 import { type Link, LinkPins } from "./link.ts";
-import type { WantedHook } from "./source.ts";
+import type { UserReading, WantedHook } from "./source.ts";
 import type { World } from "./world.ts";
 
 /** By kind and name. A hook exists from the first time it is asked for. */
@@ -55,11 +55,22 @@ export class Hooks implements HookHome {
   wanted(): WantedHook[] {
     return [...this]
       .filter((hook) => hook.links.length > 0)
-      .map(({ kind, name, address }) => ({ kind, name, address }));
+      .map(({ kind, name, address, links }) => ({ kind, name, address, reads: userReading(links) }));
   }
 
   /** Runs EVENT records that lie in the arena; returns how many ran (World.runEvents). */
   fireBatch(address: number, count: number): number {
     return this.world.runEvents(address, count);
   }
+}
+
+const TEXT_READERS: readonly string[] = ["bpf_probe_read_user_str", "bpf_probe_read_str"];
+const MEMORY_READERS: readonly string[] = ["bpf_probe_read_user", "bpf_probe_read", "bpf_copy_from_user"];
+/** Programs that it may go on to read what they like. */
+const TAIL_CALL = "bpf_tail_call";
+
+function userReading(links: readonly Link[]): UserReading {
+  const called = new Set(links.flatMap(({ program }) => program.manifest.helpers));
+  const calls = (names: readonly string[]): boolean => called.has(TAIL_CALL) || names.some((name) => called.has(name));
+  return { texts: calls(TEXT_READERS), memory: calls(MEMORY_READERS) };
 }

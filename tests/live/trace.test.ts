@@ -210,6 +210,12 @@ describe("what cannot be traced", () => {
     expect(stderr).toMatch(/TRACING_UNAVAILABLE ENOENT tracefs is not mounted/);
   });
 
+  it.skipIf(!canTrace || !has("unshare"))("nothing is, with process numbers of a container", () => {
+    const args = ["--pid", "--fork", "--mount-proc", process.execPath, "--input-type=module", "-e", OPEN];
+    const { stderr } = spawnSync("unshare", args, { encoding: "utf8" });
+    expect(stderr).toMatch(/TRACING_UNAVAILABLE EOPNOTSUPP process numbers are a container's/);
+  });
+
   it("nothing is, on another system", () => {
     const platform = Object.getOwnPropertyDescriptor(process, "platform")!;
     Object.defineProperty(process, "platform", { ...platform, value: "darwin" });

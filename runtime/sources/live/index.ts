@@ -1,6 +1,7 @@
 /** Live processes: openLive() makes the source, of a process that runs or of a command. */
-import { UsageError } from "../../../base/index.ts";
+import { AttachError, UsageError } from "../../../base/index.ts";
 import { possibleCpus, removeAbandonedInstances } from "./instance.ts";
+import { hasMachinesPids } from "./owner.ts";
 import { makeProbing, removeAbandonedProbes, type UserMemoryMode } from "./probes/index.ts";
 import type { LiveSettings } from "./settings.ts";
 import { LiveSource } from "./source.ts";
@@ -42,6 +43,7 @@ export function openLive(options: LiveOptions): LiveSource {
     throw new UsageError("USAGE", "a live source is of a process or of a command");
   }
   const tracefs = openTracefs();
+  requireMachinesPids();
   removeAbandonedInstances(tracefs);
   removeAbandonedProbes(tracefs);
   const probing = makeProbing(userMemory);
@@ -56,6 +58,18 @@ export function openLive(options: LiveOptions): LiveSource {
     userReads: probing.reads,
   };
   return new LiveSource(settings, target);
+}
+
+function requireMachinesPids(): void {
+  if (hasMachinesPids()) return;
+  throw new AttachError(
+    "TRACING_UNAVAILABLE",
+    "process numbers are a container's here, and the kernel records its own",
+    {
+      hint: "run it outside, or in a container that shares the machine's process numbers (--pid=host)",
+      errno: "EOPNOTSUPP",
+    },
+  );
 }
 
 /** A second of a busy machine, and no more memory of the kernel than a large machine would miss. */

@@ -48,6 +48,11 @@ export function processState(pid: number): ProcessState | null {
 /** Fields behind the name: state is the first of them, starttime the 20th. */
 const START_TIME = 19;
 
+/** Whether process numbers here are those that the kernel records, which a container's are not. Where /proc does not say: yes. */
+export const hasMachinesPids = (): boolean => ["0", INITIAL_NAMESPACE].includes(namespaceOfPids());
+/** Kernel: PROC_PID_INIT_INO */
+const INITIAL_NAMESPACE = "4026531836";
+
 /** Number of the namespace, "0" where it is not known. */
 function namespaceOfPids(): string {
   try {
