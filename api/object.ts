@@ -28,6 +28,7 @@ import {
   type RecordOptions,
   RecordTyping,
 } from "./records.ts";
+import type { ObjectSource } from "./source.ts";
 import type { Tier, Tiering } from "./tiers/tiering.ts";
 import { attachUprobe, type UprobeOptions } from "./uprobe.ts";
 import { attachUsdt, hasUsdtOperands, type UsdtOptions } from "./usdt.ts";
@@ -123,7 +124,7 @@ interface LoadedOptions {
   /** null: its code stays as it is, which is the default */
   readonly tiering?: Tiering | null;
   /** null: the target's tracepoints are not known, which is the default */
-  readonly hasRawTracepoint?: (name: string) => boolean | null;
+  readonly rawTracepoints?: Pick<ObjectSource, "hasRawTracepoint" | "rawTracepointArguments">;
 }
 
 export class LoadedObject {
@@ -132,12 +133,12 @@ export class LoadedObject {
   readonly maps: Readonly<Record<string, TypedMap>>;
   readonly #linked: LinkedObject;
   readonly #ownsRuntime: boolean;
-  readonly #hasRawTracepoint: LoadedOptions["hasRawTracepoint"];
+  readonly #rawTracepoints: LoadedOptions["rawTracepoints"];
   readonly #tiering: Tiering | null;
 
   constructor(linked: LinkedObject, runtime: Runtime, options: LoadedOptions) {
     this.#linked = linked;
-    this.#hasRawTracepoint = options.hasRawTracepoint;
+    this.#rawTracepoints = options.rawTracepoints;
     this.#tiering = options.tiering ?? null;
     this.runtime = runtime;
     this.#ownsRuntime = options.ownsRuntime;
@@ -206,10 +207,12 @@ export class LoadedObject {
       throw new AttachError("ATTACH_TYPE", `program ${program.name} names its tracepoint in its section`, { where });
     }
     // The kernel cuts longer names, and then does not find them.
-    if (this.#hasRawTracepoint?.(name) === false || name.length > LONGEST_NAME) {
+    if (this.#rawTracepoints?.hasRawTracepoint(name) === false || name.length > LONGEST_NAME) {
       throw new AttachError("ATTACH_TARGET", `the target has no raw tracepoint ${name}`, { where });
     }
-    return program.attach({ ...options, hook: this.runtime.hooks.get("raw_tracepoint", name) });
+    const hook = this.runtime.hooks.get("raw_tracepoint", name);
+    hook.argumentBytes ??= this.#rawTracepoints?.rawTracepointArguments(name) ?? null;
+    return program.attach({ ...options, hook });
   }
 
   /**

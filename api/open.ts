@@ -189,7 +189,7 @@ export class OpenObject {
       return new LoadedObject(linked, home, {
         ownsRuntime: own !== null,
         tiering: optimize === null ? null : new Tiering(linked, { optimize, onError }),
-        hasRawTracepoint: (name) => this.#source.hasRawTracepoint(name),
+        rawTracepoints: this.#source,
       });
     } catch (error) {
       own?.close();

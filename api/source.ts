@@ -11,6 +11,7 @@ import {
   type Program,
   type ProgramOutcome,
   type ReadOptions,
+  rawTracepointArguments,
   readObject,
   VERY_LARGE_FUNCTION,
 } from "../compiler/front.ts";
@@ -29,6 +30,8 @@ export interface ObjectSource {
   readonly programs: readonly ProgramInfo[];
   /** Whether the target has a raw tracepoint of that name; null: nothing is known of the target's. */
   hasRawTracepoint(name: string): boolean | null;
+  /** bytes of its arguments; undefined: not known */
+  rawTracepointArguments(name: string): readonly number[] | undefined;
   /** Verifies and compiles the programs that are to be loaded. Throws what stops the first of them. */
   compile(edits: Edits): Promise<CompiledObject>;
   /** The same, to run at once. `optimize`, where better code can be had, starts compiling it. */
@@ -66,6 +69,12 @@ export class ObjectFile implements ObjectSource {
     if (targetBtf === null && modules.length === 0) return null;
     if (targetBtf !== null && findTracepoint(targetBtf, name) !== null) return true;
     return modules.some(({ btf }) => findOwnTracepoint(btf, name) !== null);
+  }
+
+  rawTracepointArguments(name: string): readonly number[] | undefined {
+    const { targetBtf = null, modules = [] } = this.#options;
+    const btfs = [targetBtf, ...modules.map(({ btf }) => btf)];
+    return btfs.map((btf) => (btf === null ? undefined : rawTracepointArguments(btf, name))).find(Boolean);
   }
 
   get name(): string {

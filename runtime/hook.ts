@@ -11,9 +11,12 @@ import {
   type HookKind,
   hookSpec,
   LINK,
+  NULL_GUARD_BYTES,
+  POINTER_TAG,
   type ProgramManifest,
   type ProgramTypeName,
   takesProgram,
+  writableBytes,
 } from "../spec/index.ts";
 import type { Device } from "./device.ts";
 import { writeEvent } from "./event.ts";
@@ -58,6 +61,10 @@ export class Hook {
   readonly address: number;
   /** bytes of ctx that its events bring at least, null: not known. Programs that read more cannot be attached. */
   ctxBytes: number | null = null;
+  /** bytes of each argument, null: what a program says that is for this hook by its section */
+  argumentBytes: readonly number[] | null = null;
+  /** bytes that programs may change through the first argument, null: as many as the kernel's tracepoint of that name lets them */
+  writableBytes: number | null = null;
   readonly #home: HookHome;
   readonly #world: World;
   readonly #devices: readonly Device[];
@@ -167,8 +174,8 @@ export class Hook {
     if (hookSpec(this.kind).context === "iterator") {
       throw new UsageError("USAGE", "iterators are not fired: read their links");
     }
-    const widths = this.#links.find(({ program }) => program.manifest.argumentBytes)?.program.manifest.argumentBytes;
-    const payload = payloadBytes(this.kind, given, widths);
+    const payload = payloadBytes(this.kind, given, this.#widths());
+    this.#requireBuffer(payload);
     const room = new Room(world, this.#devices);
     try {
       const { type, attachType, hasData } = this.#firing;
@@ -213,6 +220,7 @@ export class Hook {
     if (bytes < least) {
       throw new UsageError("USAGE", `programs read ${least} bytes of an event and are given ${bytes}`);
     }
+    this.#requireBuffer(records, count);
     const world = this.#world;
     let batch = this.#batch;
     this.#batch = null;
@@ -243,6 +251,31 @@ export class Hook {
     }
   }
 
+  #widths(): readonly number[] | undefined {
+    if (this.argumentBytes !== null) return this.argumentBytes;
+    for (const { program } of this.#links) {
+      const widths = widthsAt(program.manifest, this.name);
+      if (widths !== undefined) return widths;
+    }
+    return undefined;
+  }
+
+  /** Programs of writable raw tracepoints use what their first argument points to without another check. */
+  #requireBuffer(ctx: Uint8Array, count = 1): void {
+    const bytes = Math.max(0, ...this.#links.map(({ program }) => bufferBytes(program.manifest)));
+    if (bytes === 0) return;
+    const length = ctx.length / count;
+    for (let at = 0; at < ctx.length; at += length) this.#requireObject(ctx.subarray(at, at + length), bytes);
+  }
+
+  #requireObject(ctx: Uint8Array, bytes: number): void {
+    const pointer = new DataView(ctx.buffer, ctx.byteOffset).getBigUint64(0, true);
+    const address = Number(pointer & 0xffff_ffffn);
+    const isObject = pointer >> 32n === BigInt(POINTER_TAG) && address >= NULL_GUARD_BYTES;
+    if (isObject && address + bytes <= this.#world.bytes.length) return;
+    throw new UsageError("USAGE", `programs change ${bytes} bytes of the first argument: a kernel object is needed`);
+  }
+
   /** What the attached programs read of the ctx at most. */
   #ctxBytesRead(): number {
     return Math.max(0, ...this.#links.map(({ program }) => program.manifest.ctxBytes ?? 0));
@@ -266,13 +299,19 @@ export class Hook {
     }
     // Kernel: perf_event_attach_bpf_prog() against trace_event_get_offsets(), bpf_probe_register()
     const read = manifest.ctxBytes ?? 0;
-    const has = this.ctxBytes ?? passedBytes(manifest);
+    const widths = this.argumentBytes ?? (manifest.type === "tracing" ? null : widthsAt(manifest, this.name));
+    const has = this.ctxBytes ?? (widths ? widths.length * 8 : null);
     if (has !== null && read > has) {
       throw new AttachError(
         "ATTACH_TYPE",
         `program ${manifest.name} reads ${read} bytes of ctx, events of ${this.name} have ${has}`,
         { where, errno: this.kind === "tracepoint" ? "EACCES" : "EINVAL" },
       );
+    }
+    const writable = this.writableBytes ?? writableBytes(this.name);
+    if (bufferBytes(manifest) > writable) {
+      const message = `program ${manifest.name} uses ${bufferBytes(manifest)} bytes of a buffer, ${this.name} passes ${writable} on`;
+      throw new AttachError("ATTACH_TYPE", message, { where });
     }
   }
 
@@ -314,9 +353,15 @@ export class Hook {
   }
 }
 
-/** Bytes of the arguments that the hook passes, as the target's BTF says; null: it does not. */
-const passedBytes = ({ argumentBytes, type }: ProgramManifest): number | null =>
-  argumentBytes === undefined || type === "tracing" ? null : argumentBytes.length * 8;
+/** Bytes of the hook's arguments, where the program tells: it is typed, or was prepared for this hook. */
+const widthsAt = (
+  { argumentBytes, type, attachTarget }: ProgramManifest,
+  hook: string,
+): readonly number[] | undefined => (type === "tracing" || attachTarget === hook ? argumentBytes : undefined);
+
+/** That a program of a writable raw tracepoint uses. Kernel: max_tp_access. */
+const bufferBytes = ({ type, bufferBytes: used }: ProgramManifest): number =>
+  type === "raw_tracepoint_writable" ? (used?.writable ?? 0) : 0;
 
 /** Of so many LINK records. */
 const laneBytes = (links: number): number => Math.ceil((links * LINK.bytes) / 64) * 64;

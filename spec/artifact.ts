@@ -57,7 +57,7 @@ export interface ProgramManifest {
    * Absent: not known.
    */
   readonly argumentBytes?: readonly number[];
-  /** Iterators: bytes of the buffers among their arguments that they use. What is attached must bring them. */
+  /** Iterators and writable raw tracepoints: bytes of the buffers among their arguments that they use. What is attached must bring them. */
   readonly bufferBytes?: BufferBytes;
   /** raw only: bytes that r1 points to */
   readonly memoryBytes?: number;

@@ -20,6 +20,7 @@ export * as perf from "./perf.ts";
 export * from "./profile.ts";
 export * from "./program-types.ts";
 export * from "./raw-arguments.ts";
+export { writableBytes } from "./raw-tracepoints.ts";
 export * from "./registers.ts";
 export * from "./sections.ts";
 export * from "./special-fields.ts";

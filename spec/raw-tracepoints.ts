@@ -75,3 +75,14 @@ const BY_NAME = new Map<string, DoubtfulArguments>(
 
 /** `sched_pi_setprio`; undefined where every pointer is valid. */
 export const doubtfulArguments = (tracepoint: string): DoubtfulArguments | undefined => BY_NAME.get(tracepoint);
+
+/**
+ * Bytes that programs may change through the first argument, by raw tracepoint; every other passes none on. Source:
+ * DEFINE_EVENT_WRITABLE in include/trace/events: an errno, and a struct nbd_request.
+ */
+const WRITABLE: ReadonlyMap<string, number> = new Map([
+  ["bpf_test_finish", 4],
+  ["nbd_send_request", 28],
+]);
+
+export const writableBytes = (name: string): number => WRITABLE.get(name) ?? 0;

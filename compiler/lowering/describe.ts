@@ -41,7 +41,7 @@ export function describeProgram(program: LowerableProgram): ProgramManifest {
     ...(isOfOpenLength(program) ? { ctxBytes: ctxBytesRead(program, facts) } : {}),
     ...(isTracepoint(program) && program.ctxType !== undefined ? { ctxType: program.ctxType } : {}),
     ...(passed !== undefined && { argumentBytes: passed }),
-    ...(facts !== null && program.attachType === "trace_iter" && { bufferBytes: facts.bufferBytes }),
+    ...(facts !== null && hasBuffers(program) && { bufferBytes: facts.bufferBytes }),
     helpers: [...helpers].sort(),
     maps: [...maps].sort((a, b) => a - b),
     records: [...records.values()].sort((a, b) => a.map - b.map || (a.sizeBytes ?? 0) - (b.sizeBytes ?? 0)),
@@ -89,3 +89,6 @@ function ctxBytesRead(program: Program, facts: ProgramFacts | null): number {
     return offset === null ? most : Math.max(most, offset + SIZE_BYTES[insn.opcode & 0x18]!);
   }, 0);
 }
+
+const hasBuffers = ({ type, attachType }: Program): boolean =>
+  attachType === "trace_iter" || type === "raw_tracepoint_writable";

@@ -83,8 +83,13 @@ export function argumentBytes(program: Program): readonly number[] | undefined {
   const { type, attachTarget, attachBtf, targetBtf } = program;
   if (type === "tracing" && attachBtf !== undefined) return widths(attachBtf.btf, attachBtf.id);
   if (type !== "raw_tracepoint" && type !== "raw_tracepoint_writable") return undefined;
-  const id = targetBtf && attachTarget ? findTracepoint(targetBtf, attachTarget) : null;
-  return targetBtf && id ? widths(targetBtf, id) : undefined;
+  return targetBtf && attachTarget ? rawTracepointArguments(targetBtf, attachTarget) : undefined;
+}
+
+/** The same of a raw tracepoint by its name; undefined: BTF has none of it. */
+export function rawTracepointArguments(btf: Btf, name: string): readonly number[] | undefined {
+  const id = findTracepoint(btf, name);
+  return id === null ? undefined : widths(btf, id);
 }
 
 /** A typedef of a raw tracepoint points to a prototype whose first parameter is the kernel's own. */

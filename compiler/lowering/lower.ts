@@ -43,9 +43,14 @@ export function checkProgram(program: LowerableProgram): void {
 function requireMemory({ name, section }: Program, insn: Insn, insnIndex: number, pointer: number): void {
   if (pointer & POINTER.aboveFrame) {
     const feature = "objects above the frame";
-    throw new UnsupportedError("UNSUPPORTED_FEATURE", feature, `${feature}: the kernel reads what is not the program's`, {
-      where: { program: name, section, insnIndex },
-    });
+    throw new UnsupportedError(
+      "UNSUPPORTED_FEATURE",
+      feature,
+      `${feature}: the kernel reads what is not the program's`,
+      {
+        where: { program: name, section, insnIndex },
+      },
+    );
   }
   const isVariable = isWideImmediate(insn) && insn.src === PSEUDO_LD.BTF_ID;
   if (!isVariable && (pointer & POINTER.map) === 0) return;

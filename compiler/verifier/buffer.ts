@@ -14,7 +14,7 @@ export function checkBufferAccess(env: Env, number: number, reg: RegState, off: 
   const name = isPassedOn ? "tracepoint" : isReadOnly(reg.type) ? "rdonly" : "rdwr";
   if (off < 0) reject(env, "EACCES", `R${number} invalid ${name} buffer access: off=${off}, size=${size}`);
   if (isConstant(reg.value) && reg.value.umax === 0n) {
-    if (!isPassedOn) env.facts.buffer(isReadOnly(reg.type) ? "readOnly" : "writable", off + size);
+    env.facts.buffer(isReadOnly(reg.type) ? "readOnly" : "writable", off + size);
     return;
   }
   reject(env, "EACCES", `R${number} invalid variable buffer offset: off=${off}, var_off=${maskText(reg.value)}`);
