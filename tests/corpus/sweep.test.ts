@@ -15,6 +15,8 @@ const KERNEL = "/sys/kernel/btf/vmlinux";
 const CAN_RUN = existsSync(FOLDER) && existsSync(KERNEL);
 const TARGET = CAN_RUN ? readKernel(KERNEL) : null;
 const ROUNDS = 40;
+/** Of stacks where a tool says how deep they are. */
+const STACK_BYTES = 127 * 8;
 
 /** Targets that a tool puts in place of its programs' own. */
 const TARGETS: Readonly<Record<string, string>> = {
@@ -80,7 +82,10 @@ describe.skipIf(!CAN_RUN)("the corpus", () => {
         const opened = await openObject(join(FOLDER, path), { ...TARGET!, optimize: 0 });
         const program = opened.program(name);
         program.attachTarget = TARGETS[program.attachTarget ?? ""] ?? program.attachTarget;
-        for (const map of Object.values(opened.maps)) if (map.maxEntries === 0) map.maxEntries = 1024;
+        for (const map of Object.values(opened.maps)) {
+          if (map.maxEntries === 0) map.maxEntries = 1024;
+          if (map.type === "stack_trace" && map.valueSize === 0) map.valueSize = STACK_BYTES;
+        }
         let object: LoadedObject;
         try {
           object = await opened.select([name]).load({ runtimeOptions: { cpus: 2 } });

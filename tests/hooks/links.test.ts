@@ -106,7 +106,7 @@ describe("raw tracepoints", () => {
   it("open by name in one step, several programs on one, one program on several", async () => {
     const { object, kernel, seen } = await loadProbes(["on_raw"]);
     const program = object.program("on_raw");
-    const links = ["sched_switch", "sched_switch", "sys_enter"].map((name, index) =>
+    const links = ["sched_switch", "sched_switch", "sched_handover"].map((name, index) =>
       object.openRawTracepoint(name, program, { cookie: BigInt(index) }),
     );
     const task = kernel.task_struct!({ pid: 3 });
