@@ -6,6 +6,7 @@
 import { Command, CommanderError } from "commander";
 import { readAbout } from "./about.ts";
 import { withCache } from "./cache.ts";
+import { withEdits } from "./edits.ts";
 import { EXIT, exitCodeOf } from "./exit.ts";
 import { endQuietlyOnBrokenPipe, printError } from "./output.ts";
 import { splitProfileOption, withProfile } from "./profile-options.ts";
@@ -15,7 +16,7 @@ import { withTarget } from "./target-options.ts";
 const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
 
 /** Of commands that run programs. */
-const withRun = (command: Command): Command => withProfile(withSink(command));
+const withRun = (command: Command): Command => withEdits(withProfile(withSink(command)));
 
 function buildProgram(): Command {
   const { version, description } = readAbout();
@@ -81,7 +82,9 @@ function buildProgram(): Command {
     .option("--ctx-out <file>", "where to write the context afterwards")
     .action(async (object, options) => (await import("./commands/test-run.ts")).testRun(object, options));
 
-  withTarget(withCache(command("iter <object>", "the text that iterators of an object make of tasks and maps")))
+  withEdits(
+    withTarget(withCache(command("iter <object>", "the text that iterators of an object make of tasks and maps"))),
+  )
     .option("-p, --prog <name>", "only this iterator (may be repeated)", collect)
     .option("--map <name>", "map whose elements are walked")
     .option("--pid <pid>", "only the threads of this process")
@@ -100,8 +103,10 @@ function buildProgram(): Command {
     .option("--batch", "one JSON object a line in and out")
     .action(async (memory, options) => (await import("./commands/exec.ts")).exec(memory, options));
 
-  withTarget(
-    withCache(command("build <object>", "compile ahead of time: a .wasm that run, test-run and bpfjit/runtime take")),
+  withEdits(
+    withTarget(
+      withCache(command("build <object>", "compile ahead of time: a .wasm that run, test-run and bpfjit/runtime take")),
+    ),
   )
     .requiredOption("-o, --output <file>", "where to write it")
     .option("-p, --prog <name>", "only this program (may be repeated)", collect)

@@ -3,12 +3,13 @@ import { writeFileSync } from "node:fs";
 import { compile } from "../../api/index.ts";
 import { UsageError } from "../../base/index.ts";
 import { type CacheArguments, cacheOf } from "../cache.ts";
+import { type EditArguments, editOf } from "../edits.ts";
 import { parseCount, readInputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
 import { note, printJson } from "../output.ts";
 import { readTarget, type TargetArguments } from "../target.ts";
 
-interface BuildOptions extends CommonOptions, TargetArguments, CacheArguments {
+interface BuildOptions extends CommonOptions, TargetArguments, CacheArguments, EditArguments {
   readonly output: string;
   readonly prog?: readonly string[];
   readonly opt: string;
@@ -23,6 +24,7 @@ export async function build(path: string, options: BuildOptions): Promise<void> 
     profile: options.profile === true,
     ...(options.prog !== undefined && { programs: options.prog }),
     ...cacheOf(options),
+    ...editOf(options),
     ...readTarget(options),
   });
   try {

@@ -11,12 +11,13 @@ import {
 } from "../../api/index.ts";
 import { toHex, UsageError } from "../../base/index.ts";
 import { type CacheArguments, cacheOf } from "../cache.ts";
+import { type EditArguments, editOf } from "../edits.ts";
 import { parseCount, readInputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
 import { note, printJson } from "../output.ts";
 import { type Preparation, readTargetFor, type TargetArguments } from "../target.ts";
 
-interface IterOptions extends CommonOptions, TargetArguments, CacheArguments {
+interface IterOptions extends CommonOptions, TargetArguments, CacheArguments, EditArguments {
   readonly prog?: readonly string[];
   readonly map?: string;
   readonly pid?: string;
@@ -37,6 +38,7 @@ export async function iter(path: string, options: IterOptions): Promise<void> {
     ...(only !== undefined && { programs: only }),
     ...(source !== null && { runtimeOptions: { cpus: source.cpus } }),
     ...cacheOf(options),
+    ...editOf(options),
     ...target,
   });
   const programs = options.prog ?? iteratorNames(object);

@@ -2,6 +2,7 @@
 import { fileInput, load, type MapRecord, openPerfData, streamInput } from "../../api/index.ts";
 import { BpfError } from "../../base/index.ts";
 import { type CacheArguments, cacheOf } from "../cache.ts";
+import { type EditArguments, editOf } from "../edits.ts";
 import { EXIT } from "../exit.ts";
 import { parseCount, readInputFile } from "../input.ts";
 import { type CommonOptions, requireOption } from "../options.ts";
@@ -22,7 +23,13 @@ import { isPiped, outputOpener } from "../sink.ts";
 import { enableStats, reportStats } from "../stats.ts";
 import { readTargetFor, type TargetArguments } from "../target.ts";
 
-interface RunOptions extends CommonOptions, TargetArguments, ReportArguments, CacheArguments, ProfileArguments {
+interface RunOptions
+  extends CommonOptions,
+    TargetArguments,
+    ReportArguments,
+    CacheArguments,
+    ProfileArguments,
+    EditArguments {
   readonly input?: string;
   readonly prog?: readonly string[];
   readonly opt?: string;
@@ -50,6 +57,7 @@ export async function run(path: string, options: RunOptions): Promise<void> {
     },
     ...(options.prog && { programs: options.prog }),
     ...cacheOf(options),
+    ...editOf(options),
     ...profile,
     ...readTargetFor(bytes, options),
   });

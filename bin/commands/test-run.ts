@@ -11,6 +11,7 @@ import {
 } from "../../api/index.ts";
 import { toHex, UsageError } from "../../base/index.ts";
 import { type CacheArguments, cacheOf } from "../cache.ts";
+import { type EditArguments, editOf } from "../edits.ts";
 import { parseCount, readInputFile, writeOutputFile } from "../input.ts";
 import { type CommonOptions, requireOption } from "../options.ts";
 import { note, printJson, printLine } from "../output.ts";
@@ -21,7 +22,13 @@ import { enableStats, reportStats } from "../stats.ts";
 import { readTargetFor, type TargetArguments } from "../target.ts";
 import { mapText, recordText } from "../text.ts";
 
-interface TestRunOptions extends CommonOptions, TargetArguments, SinkArguments, CacheArguments, ProfileArguments {
+interface TestRunOptions
+  extends CommonOptions,
+    TargetArguments,
+    SinkArguments,
+    CacheArguments,
+    ProfileArguments,
+    EditArguments {
   readonly prog?: string;
   readonly dataIn?: string;
   readonly ctxIn?: string;
@@ -42,6 +49,7 @@ export async function testRun(path: string, options: TestRunOptions): Promise<vo
     optimize: 2,
     runtimeOptions: { trace: (line) => (options.json ? undefined : printLine(line)) },
     ...cacheOf(options),
+    ...editOf(options),
     ...profile,
     ...readTargetFor(bytes, options),
   });

@@ -10,6 +10,7 @@ import {
 } from "../../api/index.ts";
 import { BpfError, UsageError } from "../../base/index.ts";
 import { type CacheArguments, cacheOf } from "../cache.ts";
+import { type EditArguments, editOf } from "../edits.ts";
 import { EXIT } from "../exit.ts";
 import { parseCount, parseSeconds, readInputFile } from "../input.ts";
 import { MapScreen } from "../map-screen.ts";
@@ -30,7 +31,13 @@ import { isPiped, outputOpener } from "../sink.ts";
 import { enableStats, reportStats } from "../stats.ts";
 import { readTargetFor, type TargetArguments } from "../target.ts";
 
-interface TraceOptions extends CommonOptions, TargetArguments, ReportArguments, CacheArguments, ProfileArguments {
+interface TraceOptions
+  extends CommonOptions,
+    TargetArguments,
+    ReportArguments,
+    CacheArguments,
+    ProfileArguments,
+    EditArguments {
   readonly pid?: string;
   readonly prog?: readonly string[];
   readonly opt?: string;
@@ -82,6 +89,7 @@ export async function trace(path: string, command: readonly string[], options: T
     runtimeOptions: { cpus: source.cpus, trace: (line) => screen.above(() => printTrace(line, options)) },
     ...(options.prog && { programs: options.prog }),
     ...cacheOf(options),
+    ...editOf(options),
     ...profile,
     ...readTargetFor(bytes, options),
   });

@@ -87,8 +87,8 @@ function sized(world: MapWorld, spec: MapSpec, type: MapTypeSpec): MapSpec {
 const isLru = ({ storage }: MapTypeSpec): boolean => storage === "lruHash" || storage === "lruPerCpuHash";
 
 function checkDefinition(spec: MapSpec, type: MapTypeSpec): void {
-  const refuse = (errno: ErrnoName, message: string): never => {
-    const detail: ErrorDetail = { errno };
+  const refuse = (errno: ErrnoName, message: string, hint?: string): never => {
+    const detail: ErrorDetail = { errno, hint };
     throw new MapError("MAP_CREATE", `map ${spec.name} of type ${spec.type}: ${message}`, detail);
   };
   if ((spec.flags & MAP_FLAG.RDONLY) !== 0 && (spec.flags & MAP_FLAG.WRONLY) !== 0)
@@ -150,12 +150,17 @@ function checkFields(refuse: Refuse, { fields = [], valueSize }: MapSpec): void 
   }
 }
 
-type Refuse = (errno: ErrnoName, message: string) => never;
+type Refuse = (errno: ErrnoName, message: string, hint?: string) => never;
+
+/** Of a map that has no size until the tool gives it one. */
+const sizeHint = (what: string): string =>
+  `the tool that it belongs to sets it before it loads the object: openObject() and its map, or --set MAP.${what}=N`;
 
 function checkSize(refuse: Refuse, what: string, bytes: number, wanted: MapTypeSpec["key"]): void {
   if (!Number.isInteger(bytes) || bytes < 0 || bytes > 0xffff_ffff) refuse("EINVAL", `${what} is ${bytes}`);
-  if (wanted === "any" ? bytes === 0 : bytes !== (wanted === "zero" ? 0 : wanted))
-    refuse("EINVAL", `${what} is ${bytes}, ${wanted === "any" ? "a positive number" : wanted} is needed`);
+  if (wanted === "any" && bytes === 0) refuse("EINVAL", `${what} is 0, a positive number is needed`, sizeHint(what));
+  if (wanted !== "any" && bytes !== (wanted === "zero" ? 0 : wanted))
+    refuse("EINVAL", `${what} is ${bytes}, ${wanted} is needed`);
 }
 
 function checkEntries(refuse: Refuse, spec: MapSpec, type: MapTypeSpec): void {
@@ -165,7 +170,7 @@ function checkEntries(refuse: Refuse, spec: MapSpec, type: MapTypeSpec): void {
   switch (type.entries) {
     case "positive":
     case "cpusIfZero":
-      if (maxEntries === 0) refuse("EINVAL", "max_entries is 0");
+      if (maxEntries === 0) refuse("EINVAL", "max_entries is 0", sizeHint("max_entries"));
       break;
     case "pages":
       if (!Number.isInteger(Math.log2(maxEntries)) || maxEntries % PAGE_BYTES !== 0)
