@@ -66,11 +66,19 @@ export class Hooks implements HookHome {
 
 const TEXT_READERS: readonly string[] = ["bpf_probe_read_user_str", "bpf_probe_read_str"];
 const MEMORY_READERS: readonly string[] = ["bpf_probe_read_user", "bpf_probe_read", "bpf_copy_from_user"];
+const OWNER_READERS: readonly string[] = [
+  "bpf_get_current_uid_gid",
+  "bpf_get_current_task",
+  "bpf_get_current_task_btf",
+  "bpf_probe_read_kernel",
+];
 /** Programs that it may go on to read what they like. */
 const TAIL_CALL = "bpf_tail_call";
 
 function userReading(links: readonly Link[]): UserReading {
   const called = new Set(links.flatMap(({ program }) => program.manifest.helpers));
   const calls = (names: readonly string[]): boolean => called.has(TAIL_CALL) || names.some((name) => called.has(name));
-  return { texts: calls(TEXT_READERS), memory: calls(MEMORY_READERS) };
+  // arguments with types may be tasks
+  const isTyped = links.some(({ program }) => program.manifest.type === "tracing");
+  return { texts: calls(TEXT_READERS), memory: calls(MEMORY_READERS), owner: isTyped || calls(OWNER_READERS) };
 }

@@ -11,15 +11,17 @@ export interface WantedHook {
   readonly kind: HookKind;
   readonly name: string;
   readonly address: number;
-  /** what its programs may read of the traced process's memory; absent: not known */
+  /** what its programs may read of the traced process; absent: not known */
   readonly reads?: UserReading;
 }
 
 export interface UserReading {
-  /** zero-terminated texts */
+  /** zero-terminated texts of its memory */
   readonly texts: boolean;
-  /** anything else */
+  /** anything else of its memory */
   readonly memory: boolean;
+  /** whose it is: its user and group */
+  readonly owner: boolean;
 }
 
 /** The part of the runtime that a source works with. */

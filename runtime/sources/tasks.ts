@@ -14,6 +14,15 @@ const SLAB_BLOCKS = 64;
 /** Thread ids below this are looked up in an array, which is what pid_max allows on 64-bit machines. */
 const ARRAY_TIDS_MAX = 1 << 22;
 
+/** Fields of TASK that change while a thread lives. */
+export interface TaskChange {
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly ppid?: number;
+  readonly cgroupId?: bigint;
+}
+const NUMBERS = ["uid", "gid", "ppid"] as const;
+
 export class TaskTable {
   readonly #memory: ArenaMemory;
   /** by thread id: address of its TASK block, 0: not seen */
@@ -90,6 +99,24 @@ export class TaskTable {
     if (pid !== parentPid) words[word + TASK.ppid / 4] = parentPid;
     words[word + TASK.startTimeNs / 4] = timeLow;
     words[word + TASK.startTimeNs / 4 + 1] = timeHigh;
+    this.#set(tid, block);
+  }
+
+  /** What else became of the thread than its name. Nothing where it is not known, or all of it was so before. */
+  update(tid: number, change: TaskChange): void {
+    const old = this.#find(tid);
+    if (old === 0) return;
+    const { view } = this.#memory.world;
+    const { cgroupId } = change;
+    const differs = NUMBERS.filter(
+      (name) => change[name] !== undefined && change[name] !== view.getUint32(old + TASK[name], true),
+    );
+    const moves = cgroupId !== undefined && cgroupId !== view.getBigUint64(old + TASK.cgroupId, true);
+    if (differs.length === 0 && !moves) return;
+    const block = this.#copy(old);
+    const { view: now } = this.#memory.world;
+    for (const name of differs) now.setUint32(block + TASK[name], change[name]!, true);
+    if (moves) now.setBigUint64(block + TASK.cgroupId, cgroupId, true);
     this.#set(tid, block);
   }
 

@@ -8,8 +8,8 @@ import type { Batch } from "./batch.ts";
 import type { CpuRings } from "./cpu-ring.ts";
 import type { LiveEvent, LiveRecord, UserMemory } from "./events.ts";
 import { payloadBytesOf, payloadOf, type RecordSink, type TimeBase } from "./page.ts";
-import { type TaskTracking, taskOf } from "./task-events.ts";
 import type { Tracefs } from "./tracefs.ts";
+import { type TaskTracking, taskOf } from "./tracking.ts";
 
 export interface EmissionOptions {
   /** several may be of one event of the kernel: they take its record in this order */

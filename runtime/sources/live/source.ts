@@ -13,9 +13,9 @@ import type {
   SourceWorld,
   WantedHook,
 } from "../../source.ts";
+import type { TaskInfo } from "../../task.ts";
 import { ArenaMemory } from "../memory.ts";
 import { RunQueue } from "../order.ts";
-import { readTask } from "../proc.ts";
 import { TaskTable } from "../tasks.ts";
 import { Batch } from "./batch.ts";
 import type { ChildStatus } from "./child.ts";
@@ -30,7 +30,8 @@ import { describeEvent, planEvents } from "./plan.ts";
 import { type UsdtHook, type UserReads, usdtHooks } from "./probes/index.ts";
 import type { LiveSettings } from "./settings.ts";
 import { followTarget, type Target } from "./target.ts";
-import { forgetPassing, type TaskTracking, taskEvents, taskOf } from "./task-events.ts";
+import { taskEvents } from "./task-events.ts";
+import { describeThread, forgetPassing, makeTracking, type TaskTracking, taskOf } from "./tracking.ts";
 
 /** How long what /proc said of threads that are not traced is believed. */
 const PASSING_MS = 2000;
@@ -40,7 +41,7 @@ export class LiveSource implements EventSource {
   readonly cpus = possibleCpus();
   /** far too many to list: describe() knows them */
   readonly events = null;
-  readonly describeTask = readTask;
+  readonly describeTask = (tid: number): TaskInfo | null => describeThread(this.#tracking, tid);
   readonly #settings: LiveSettings;
   readonly #target: Target;
   readonly #queue = new RunQueue();
@@ -123,7 +124,11 @@ export class LiveSource implements EventSource {
     await this.#target.start();
     const memory = new ArenaMemory(world);
     const tasks = new TaskTable(memory, this.cpus);
-    this.#tracking = { memory, tasks, passing: new Set() };
+    this.#tracking = makeTracking(
+      memory,
+      tasks,
+      wanted.some(({ reads }) => reads?.owner !== false),
+    );
     this.#batch = new Batch(memory, this.cpus);
     const owner = makeOwnerName();
     const place = { tracefs, owner, target: this.#target.description, world };

@@ -6,7 +6,7 @@ import { findCommand, type HeldChild, startHeld } from "./child.ts";
 import type { LiveTarget } from "./events.ts";
 import type { Instance } from "./instance.ts";
 import { processState } from "./owner.ts";
-import type { TaskTracking } from "./task-events.ts";
+import type { TaskTracking } from "./tracking.ts";
 
 export interface Target {
   /** for messages */

@@ -1,56 +1,44 @@
 /**
  * Who the traced threads are: what /proc says when the tracing begins, and from then on what the instance's own records say
- * of new threads, names and ends. Records name only the thread; everything else that programs ask of it comes from here.
+ * of new threads, names, cgroups and ends. Records name only the thread; everything else that programs ask of it comes from here.
  *
  * A thread that is not traced shows up too (the one that is switched away from, the one that wakes a traced one): what is
  * known of it is what /proc says when its first record is handled, and that is asked anew now and then.
  */
-import { AttachError } from "../../../base/index.ts";
-import { COMM_BYTES, TASK } from "../../../spec/index.ts";
-import type { FormatField, TracepointFormat } from "../format.ts";
-import type { ArenaMemory } from "../memory.ts";
+import { TASK } from "../../../spec/index.ts";
 import { readTask } from "../proc.ts";
-import type { TaskTable } from "../tasks.ts";
-import type { LiveEvent, LiveRecord } from "./events.ts";
+import type { LiveEvent } from "./events.ts";
+import { findEvent, findField, noted, requireEvent, requireField } from "./noted.ts";
+import { ownerEvents } from "./owner-events.ts";
 import type { Tracefs } from "./tracefs.ts";
+import { adopt, type TaskTracking } from "./tracking.ts";
 
 /** Kernel: include/uapi/linux/sched.h */
 const CLONE_PARENT = 0x8000;
 const CLONE_THREAD = 0x10000;
-
-export interface TaskTracking {
-  readonly memory: ArenaMemory;
-  readonly tasks: TaskTable;
-  /** threads of which nothing is heard when they change or end, and those that have ended */
-  readonly passing: Set<number>;
-}
-
-/** Forgets the threads whose numbers may be others' by now. */
-export function forgetPassing({ tasks, passing }: TaskTracking): void {
-  for (const tid of passing) tasks.forget(tid);
-  passing.clear();
-}
+/** Kernel: hierarchy_id of cgrp_dfl_root, the unified hierarchy */
+const UNIFIED = 0;
+/** Takes over who has no parent any more and no ancestor that asked for it. */
+const INIT = 1;
 
 /** Events that tell of tasks. They come behind those that run programs: who runs at them is still as it was before. */
 export function taskEvents(tracefs: Tracefs, tracking: TaskTracking): LiveEvent[] {
-  return [newTask, rename, execute, exit].map((make) => make(tracefs, tracking));
+  return [
+    newTask(tracefs, tracking),
+    rename(tracefs, tracking),
+    execute(tracefs, tracking),
+    exit(tracefs, tracking),
+    ...moveToCgroup(tracefs, tracking),
+    ...(tracking.followsOwners ? ownerEvents(tracefs, tracking) : []),
+  ];
 }
 
-/** The block of a thread that caused a record. */
-export function taskOf({ tasks, passing }: TaskTracking, tid: number, cpu: number): number {
-  if (tid === 0) return tasks.idle[cpu]!;
-  const known = tasks.known(tid);
-  if (known !== 0) return known;
-  passing.add(tid);
-  const found = readTask(tid);
-  return found === null ? tasks.get(tid, tid) : tasks.define(found);
-}
-
-function newTask(tracefs: Tracefs, { memory, tasks, passing }: TaskTracking): LiveEvent {
-  const { format, name } = eventOf(tracefs, "task/task_newtask");
-  const pid = fieldOf(format, "pid");
-  const flags = fieldOf(format, "clone_flags");
-  return noted(name, format, (record) => {
+function newTask(tracefs: Tracefs, tracking: TaskTracking): LiveEvent {
+  const { memory, tasks, passing } = tracking;
+  const event = requireEvent(tracefs, "task/task_newtask");
+  const pid = requireField(event, "pid");
+  const flags = requireField(event, "clone_flags");
+  return noted(event, (record) => {
     const { words } = memory;
     const tid = words[(record.payload + pid.offsetBytes) >>> 2]!;
     const clone = words[(record.payload + flags.offsetBytes) >>> 2]!;
@@ -60,66 +48,89 @@ function newTask(tracefs: Tracefs, { memory, tasks, passing }: TaskTracking): Li
     const parentTgid = words[parent + TASK.tgid / 4]!;
     const ppid = (clone & (CLONE_PARENT | CLONE_THREAD)) !== 0 ? words[parent + TASK.ppid / 4]! : parentTgid;
     tasks.fork(isThread ? parentTgid : tid, tid, ppid, record.tid, record.timeLow, record.timeHigh);
+    adopt(tracking, tid, ppid);
   });
 }
 
 function rename(tracefs: Tracefs, { memory, tasks }: TaskTracking): LiveEvent {
-  const { format, name } = eventOf(tracefs, "task/task_rename");
-  const comm = fieldOf(format, "newcomm");
+  const event = requireEvent(tracefs, "task/task_rename");
+  const comm = requireField(event, "newcomm");
   // kernels since 6.15 rename only the current task and say no pid
-  const pid = format.fields.find((field) => field.name === "pid");
-  return noted(name, format, (record) => {
+  const pid = findField(event, "pid");
+  return noted(event, (record) => {
     const { words } = memory;
-    const tid = pid === undefined ? record.tid : words[(record.payload + pid.offsetBytes) >>> 2]!;
+    const tid = pid === null ? record.tid : words[(record.payload + pid.offsetBytes) >>> 2]!;
     const block = tasks.known(tid);
     const tgid = block === 0 ? tid : words[(block + TASK.tgid) >>> 2]!;
     tasks.rename(tgid, tid, record.payload + comm.offsetBytes, comm.sizeBytes);
   });
 }
 
-/** An execve takes the number of the process and may change whose it is, which no record says: /proc does, if it is there still. */
-function execute(tracefs: Tracefs, { memory, tasks }: TaskTracking): LiveEvent {
-  const { format, name } = eventOf(tracefs, "sched/sched_process_exec");
-  const oldPid = fieldOf(format, "old_pid");
-  return noted(name, format, (record) => {
-    const old = memory.words[(record.payload + oldPid.offsetBytes) >>> 2]!;
-    if (old !== record.tid) tasks.forget(old);
-    const now = readTask(record.tid);
+/**
+ * The thread that executes a file takes the number of its process; what had that number has ended. Cgroups that others moved it
+ * to, and users where no records tell, are in /proc, if it is there still.
+ */
+function execute(tracefs: Tracefs, { memory, tasks, passing, followsOwners }: TaskTracking): LiveEvent {
+  const event = requireEvent(tracefs, "sched/sched_process_exec");
+  const oldPid = requireField(event, "old_pid");
+  return noted(event, ({ payload, tid }) => {
+    const old = memory.words[(payload + oldPid.offsetBytes) >>> 2]!;
+    passing.delete(tid);
+    if (old !== tid && tasks.known(old) !== 0) {
+      const { view } = memory.world;
+      const uid = view.getUint32(tasks.known(old) + TASK.uid, true);
+      const gid = view.getUint32(tasks.known(old) + TASK.gid, true);
+      tasks.update(tid, { uid, gid });
+      tasks.forget(old);
+    }
+    const now = readTask(tid);
     if (now === null) return;
-    const startTimeNs = memory.world.view.getBigUint64(record.task + TASK.startTimeNs, true);
-    const block = tasks.define({ ...now, startTimeNs });
-    // its name comes in order of time, from the records
-    const comm = record.task + TASK.comm;
-    memory.octets.copyWithin(block + TASK.comm, comm, comm + COMM_BYTES);
+    const { uid, gid, cgroupId } = now;
+    tasks.update(tid, { ...(!followsOwners && { uid, gid }), ...(cgroupId !== undefined && { cgroupId }) });
   });
 }
 
 /** It is switched away from once more, and is a zombie for as long as its parent wants. */
-function exit(tracefs: Tracefs, { passing }: TaskTracking): LiveEvent {
-  const { format, name } = eventOf(tracefs, "sched/sched_process_exit");
-  return noted(name, format, ({ tid }) => passing.add(tid));
-}
-
-const noted = (name: string, format: TracepointFormat, take: (record: LiveRecord) => void): LiveEvent => ({
-  name,
-  format,
-  fires: 0,
-  emit: (record) => {
-    take(record);
-    return true;
-  },
-});
-
-function eventOf(tracefs: Tracefs, name: string): { readonly name: string; readonly format: TracepointFormat } {
-  const format = tracefs.format(name);
-  if (format !== null) return { name, format };
-  throw new AttachError("ATTACH_TARGET", `this kernel has no event ${name}, which tells who the traced threads are`, {
-    hint: "it needs a kernel with CONFIG_FTRACE and CONFIG_ENABLE_DEFAULT_TRACERS or another tracer",
+function exit(tracefs: Tracefs, tracking: TaskTracking): LiveEvent {
+  const { memory, passing, children } = tracking;
+  const event = requireEvent(tracefs, "sched/sched_process_exit");
+  // since Linux 6.16; before, the first thread's end stands for that of all
+  const isLast = findField(event, "group_dead");
+  return noted(event, ({ payload, task, tid }) => {
+    passing.add(tid);
+    const { octets, words } = memory;
+    children.get(words[(task + TASK.ppid) >>> 2]!)?.delete(tid);
+    const tgid = words[(task + TASK.tgid) >>> 2]!;
+    if (isLast === null ? tid === tgid : octets[payload + isLast.offsetBytes] !== 0) leaveOrphans(tracking, tgid);
   });
 }
 
-function fieldOf(format: TracepointFormat, name: string): FormatField {
-  const field = format.fields.find((each) => each.name === name);
-  if (field !== undefined && field.offsetBytes % 4 === 0) return field;
-  throw new AttachError("ATTACH_TARGET", `the event ${format.system}/${format.name} of this kernel has no ${name}`);
+/** Which ancestor of a process takes its children over is not recorded: /proc of one of them says it, if one is there still. */
+function leaveOrphans(tracking: TaskTracking, tgid: number): void {
+  const orphans = tracking.children.get(tgid);
+  if (orphans === undefined) return;
+  tracking.children.delete(tgid);
+  const found = [...orphans].map((tid) => readTask(tid)?.ppid);
+  const other = found.find((ppid) => ppid !== undefined) ?? INIT;
+  for (const [index, tid] of [...orphans].entries()) adopt(tracking, tid, found[index] ?? other);
+}
+
+/** Moves that traced threads make; what others move is seen at the next execve. */
+function moveToCgroup(tracefs: Tracefs, { memory, tasks }: TaskTracking): LiveEvent[] {
+  const event = findEvent(tracefs, "cgroup/cgroup_attach_task");
+  if (event === null) return [];
+  const root = requireField(event, "dst_root");
+  const id = requireField(event, "dst_id");
+  const pid = requireField(event, "pid");
+  return [
+    noted(event, ({ payload }) => {
+      const { words } = memory;
+      if (words[(payload + root.offsetBytes) >>> 2] !== UNIFIED) return;
+      // older kernels say 32 bits of it
+      const bytes = Math.min(id.sizeBytes, 8);
+      const low = BigInt(words[(payload + id.offsetBytes) >>> 2]! >>> 0);
+      const high = bytes < 8 ? 0n : BigInt(words[(payload + id.offsetBytes + 4) >>> 2]! >>> 0);
+      tasks.update(words[(payload + pid.offsetBytes) >>> 2]!, { cgroupId: (high << 32n) | low });
+    }),
+  ];
 }
