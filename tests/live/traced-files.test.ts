@@ -56,12 +56,29 @@ describe("USDT notes", () => {
       "shop:indexed 8@(%rax,%rdi,8)",
       "shop:twice 8@%rdi",
       "shop:twice -4@$5",
+      expect.stringMatching(/^shop:sold 4@\d+\(%rip\) 4@\$1$/),
     ]);
-    expect(probes.map(({ semaphore }) => semaphore !== null)).toEqual([true, false, false, false]);
+    expect(probes.map(({ semaphore }) => semaphore !== null)).toEqual([true, false, false, false, false]);
     expect(usdtVariants(probes, "shop", "twice").length).toBe(2);
     expect(usdtVariants([...probes, ...probes], "shop", "twice").map(({ length }) => length)).toEqual([2, 2]);
     expect(usdtVariants(probes, "shop", "absent")).toEqual([]);
     expect(readUsdtProbes(image("libparts.so"))).toEqual([]);
+  });
+
+  it("whose operands lie beside the code tell how far from the place, where the file has their symbols", () => {
+    const orders = new Uint8Array(readFileSync(fixture("orders")));
+    const argsWith = (operands: string) => {
+      const bytes = new Uint8Array(orders);
+      const at = Buffer.from(orders).indexOf("4@stock+12(%rip) 4@$1\0");
+      bytes.set(Buffer.from(`${operands}\0`.padEnd(22, "\0")), at);
+      return readUsdtProbes(readElf(memoryElf(bytes, "orders"))).at(-1)!.args;
+    };
+    const distanceOf = (operands: string) => Number(/@(-?\d+)\(/.exec(argsWith(operands))![1]);
+    const distance = distanceOf("4@stock+12(%rip)");
+    expect(distanceOf("8@12+stock(%rip)")).toBe(distance);
+    expect(distanceOf("8@0x10+stock-4(%rip)")).toBe(distance);
+    expect(distanceOf("8@stock(%rip)")).toBe(distance - 12);
+    for (const kept of ["4@absent+12(%rip)", "4@0x10(%rip)", "4@-8(%rip)"]) expect(argsWith(kept)).toBe(kept);
   });
 });
 

@@ -139,6 +139,10 @@ describe.skipIf(!canProbe)("a USDT probe", () => {
     const byOperands = (args: string) => found.filter(({ cookie }) => cookie === BigInt(args.length));
     expect(byOperands("8@%rdi").map(({ values }) => values[0])).toEqual([1n, 2n, 3n, 4n]);
     expect(byOperands("-4@$5").map(({ values }) => values[0])).toEqual([5n, 5n, 5n, 5n]);
+    const sold = await trace(pid, { on_indexed: `${PROGRAM}:shop:sold` }, async () => {
+      await orders.fire(3);
+    });
+    expect(sold.map(({ values }) => values.slice(0, 2))).toEqual([1n, 2n, 3n].map((id) => [id * 1000003n, 1n]));
     expect(byOperands("8@(%rax,%rdi,8)").map(({ values }) => values[0])).toEqual(
       fired.map(([id, price]) => BigInt(price!) + (BigInt(id!) & 3n)),
     );

@@ -11,6 +11,9 @@
 
 __attribute__((section(".probes"), used)) volatile unsigned short order_semaphore;
 
+/* Beside the code: an operand by its symbol and %rip. */
+static struct { int pad[3]; volatile unsigned sold; } stock;
+
 static const char *const NAMES[] = {"tea", "coffee", "a pot of hot chocolate"};
 
 /* The probe is in line, so that its operands differ from place to place: registers, memory, a constant. */
@@ -27,6 +30,8 @@ __attribute__((noinline)) static void order(int id, long price, const char *name
 __attribute__((noinline)) static void twice(long a) {
   NOTE("shop", "twice", "0", "8@%0", "r"(a));
   NOTE("shop", "twice", "0", "-4@$5");
+  stock.sold = (unsigned)a * 1000003;
+  NOTE("shop", "sold", "0", "4@%0 4@$1", "m"(stock.sold));
 }
 
 int main(void) {

@@ -165,12 +165,7 @@ export function functionsOf(image: ElfImage, table: "dynamic" | "static"): ElfFu
 }
 
 function readFunctions(image: ElfImage, section: ElfSection): ElfFunction[] {
-  const strings = image.sections[section.link];
-  if (section.entryBytes !== SYMBOL_BYTES || strings?.type !== SECTION.STRTAB) {
-    throw broken(image.bytes.name, `its symbol table ${section.name} cannot be read`);
-  }
-  const names = sectionBytes(image, strings);
-  const symbols = sectionBytes(image, section);
+  const { names, symbols } = symbolTable(image, section);
   const functions: ElfFunction[] = [];
   for (let at = 0; at + SYMBOL_BYTES <= symbols.length; at += SYMBOL_BYTES) {
     const info = symbols.u8(at + 4);
@@ -181,6 +176,33 @@ function readFunctions(image: ElfImage, section: ElfSection): ElfFunction[] {
     functions.push({ name, version, address, weak: info >> 4 === BIND_WEAK });
   }
   return functions;
+}
+
+/** Address of what the file defines under that name, data or code; null: nothing, or several things. */
+export function symbolAddress(image: ElfImage, wanted: string): number | null {
+  const addresses = new Set<number>();
+  for (const section of image.sections) {
+    if (section.type !== SECTION.DYNSYM && section.type !== SECTION.SYMTAB) continue;
+    const { names, symbols } = symbolTable(image, section);
+    for (let at = 0; at + SYMBOL_BYTES <= symbols.length; at += SYMBOL_BYTES) {
+      const kind = symbols.u8(at + 4) & 15;
+      if (kind > SYMBOL_FUNC || symbols.u16(at + 6) === 0) continue;
+      if (nameAt(names, symbols.u32(at)) === wanted) addresses.add(symbols.u64Number(at + 8));
+    }
+  }
+  const [address = null] = addresses;
+  return addresses.size === 1 ? address : null;
+}
+
+function symbolTable(
+  image: ElfImage,
+  section: ElfSection,
+): { readonly names: ByteReader; readonly symbols: ByteReader } {
+  const strings = image.sections[section.link];
+  if (section.entryBytes !== SYMBOL_BYTES || strings?.type !== SECTION.STRTAB) {
+    throw broken(image.bytes.name, `its symbol table ${section.name} cannot be read`);
+  }
+  return { names: sectionBytes(image, strings), symbols: sectionBytes(image, section) };
 }
 
 /** Section of notes by that name; null: none. */

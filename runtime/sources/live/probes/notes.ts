@@ -2,7 +2,7 @@
  * USDT probes of an ELF file: its notes `.note.stapsdt`, each a place with operands, and the semaphore that tells the program
  * whether anybody listens. Source: SystemTap's wiki (UserSpaceProbeImplementation).
  */
-import { broken, type ElfImage, fileOffset, noteSection } from "./elf.ts";
+import { broken, type ElfImage, fileOffset, noteSection, symbolAddress } from "./elf.ts";
 
 export interface UsdtProbe {
   readonly provider: string;
@@ -55,12 +55,33 @@ function readProbe(image: ElfImage, bytes: Uint8Array, base: number): UsdtProbe 
   ];
   const texts = Buffer.from(bytes.subarray(24)).toString("latin1").split("\0");
   if (texts.length < 4) throw broken(image.bytes.name, `a note of ${SECTION} has no end`);
-  const [provider, name, args] = texts as [string, string, string];
+  const [provider, name, operands] = texts as [string, string, string];
   const moved = base === 0 ? 0 : base - noteBase;
   const offset = fileOffset(image, place + moved);
   if (offset === null) return null;
+  const args = resolveSymbols(image, operands, place + moved);
   return { provider, name, args, offset, semaphore: semaphore === 0 ? null : fileOffset(image, semaphore + moved) };
 }
+
+/**
+ * Operands in the file's own data, `88+rows(%rip)`, as distances from the place: its address is what programs see in ip. What
+ * names no symbol of the file stays as it is, and is no operand.
+ */
+function resolveSymbols(image: ElfImage, args: string, place: number): string {
+  return args.replace(BESIDE_CODE, (whole, sum: string) => {
+    if (NUMBER.test(sum)) return whole;
+    let distance = -place;
+    for (const [, minus, term] of sum.matchAll(TERM)) {
+      const value = NUMBER.test(term!) ? Number(term) : symbolAddress(image, term!);
+      if (value === null) return whole;
+      distance += minus === "-" ? -value : value;
+    }
+    return `@${distance}(%rip)`;
+  });
+}
+const BESIDE_CODE = /@([^\s@$%()]+)\(%rip\)/g;
+const TERM = /([+-]?)([^+-]+)/g;
+const NUMBER = /^-?(?:0x[0-9a-fA-F]+|\d+)$/;
 
 const align = (bytes: number): number => Math.ceil(bytes / 4) * 4;
 
