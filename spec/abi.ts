@@ -124,6 +124,18 @@ export const EVENT = {
   bytes: 32,
 } as const;
 
+/** The same in words of 4 bytes, for code that writes many. */
+export const EVENT_WORDS = {
+  ctx: EVENT.ctx / 4,
+  cpu: EVENT.cpu / 4,
+  time: EVENT.time / 4,
+  task: EVENT.task / 4,
+  hook: EVENT.hook / 4,
+  size: EVENT.size / 4,
+  flags: EVENT.flags / 4,
+  event: EVENT.bytes / 4,
+} as const;
+
 /**
  * What lies right before a ctx of arguments or registers (HOOKS in hooks.ts): the function that the program runs at, and how
  * many 8-byte arguments the ctx has, the result behind them not counted. Offsets from `ctx - bytes`.

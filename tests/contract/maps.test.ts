@@ -1,6 +1,6 @@
 /** Every map type with elements runs the contract, hashes with each key size that has code of its own. */
 import { MAP_FLAG } from "../../spec/index.ts";
-import { mapSpec } from "../maps/world.ts";
+import { mapSpec } from "../maps/spec.ts";
 import { describeMap } from "./map.ts";
 
 for (const [valueSize, flags] of [

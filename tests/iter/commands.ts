@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { type BpfMap, type Iteration, type KernelTarget, type Link, type LoadedObject, load } from "../../api/index.ts";
 import { BpfError } from "../../base/index.ts";
 import { ERRNO, MAP_TYPES } from "../../spec/index.ts";
+import { mapSpec } from "../maps/spec.ts";
 
 export const OBJECT = fileURLToPath(new URL("fixtures/iterators.bpf.o", import.meta.url));
 /** CPUs of the machine that the kernel's answers were recorded on */
@@ -36,7 +37,7 @@ function run(state: State, [name, first = "", ...rest]: string[]): string {
     case "map": {
       const [keySize, valueSize, maxEntries] = rest.map(Number) as [number, number, number];
       const type = MAP_TYPES.find(({ id }) => id === Number(first))!.name;
-      state.map = state.object.runtime.createMap({ ...EMPTY, type, keySize, valueSize, maxEntries });
+      state.map = state.object.runtime.createMap(mapSpec({ name: "walked", type, keySize, valueSize, maxEntries }));
       return "";
     }
     case "set": {
@@ -79,20 +80,3 @@ const globals = ({ object }: State): BpfMap =>
   Object.values(object.maps).find(({ name }) => name.endsWith(".bss"))!.raw;
 const bytesOf = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex, "hex"));
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
-
-const EMPTY = {
-  name: "walked",
-  flags: 0,
-  keyType: null,
-  valueType: null,
-  initial: null,
-  frozen: false,
-  section: null,
-  variables: [],
-  programs: [],
-  inner: null,
-  innerMaps: [],
-  pinned: false,
-  numaNode: null,
-  extra: 0n,
-} as const;

@@ -15,7 +15,8 @@ import {
   TASK,
   WORKER,
 } from "../../spec/index.ts";
-import { makeWorld, mapSpec, place, type TestWorld, u32 } from "./world.ts";
+import { mapSpec } from "./spec.ts";
+import { makeWorld, place, type TestWorld, u32 } from "./world.ts";
 
 let world: TestWorld;
 beforeEach(() => {

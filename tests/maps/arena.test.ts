@@ -4,7 +4,8 @@ import { Arena } from "../../runtime/arena.ts";
 import { createMap } from "../../runtime/maps/index.ts";
 import { CPU, CPU_STACK_BYTES, NULL_GUARD_BYTES, WORKER } from "../../spec/index.ts";
 import { makeRandom } from "../contract/map.ts";
-import { makeWorld, mapSpec, u32 } from "./world.ts";
+import { mapSpec } from "./spec.ts";
+import { makeWorld, u32 } from "./world.ts";
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 

@@ -6,7 +6,8 @@ import { describe, expect, test } from "vitest";
 import { createMap } from "../../runtime/maps/create.ts";
 import type { MapSpec, SpecialField } from "../../spec/index.ts";
 import { UPDATE_FLAG } from "../../spec/index.ts";
-import { makeWorld, mapSpec, place, u32 } from "./world.ts";
+import { mapSpec } from "./spec.ts";
+import { makeWorld, place, u32 } from "./world.ts";
 
 const LOCK_AT = 8;
 const FIELDS: readonly SpecialField[] = [

@@ -13,7 +13,8 @@ import { type BpfMap, createMap, type MapValue } from "../../runtime/maps/index.
 import { ERRNO, MAP_FLAG, mapTypeById } from "../../spec/index.ts";
 import { makeRandom } from "../contract/map.ts";
 import { commandRuns } from "../kernel/commands.ts";
-import { makeWorld, mapSpec, type TestWorld } from "./world.ts";
+import { mapSpec } from "./spec.ts";
+import { makeWorld, type TestWorld } from "./world.ts";
 
 const RECORDED = new URL("recorded/kernel-maps.json", import.meta.url);
 const RECORDING = process.env.RECORD === "1";

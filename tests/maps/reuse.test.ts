@@ -5,7 +5,8 @@
 import { describe, expect, it } from "vitest";
 import { createMap } from "../../runtime/maps/index.ts";
 import { MAP_FLAG } from "../../spec/index.ts";
-import { makeWorld, mapSpec, place } from "./world.ts";
+import { mapSpec } from "./spec.ts";
+import { makeWorld, place } from "./world.ts";
 
 describe("elements of a hash are used again as in the kernel", () => {
   it.each([

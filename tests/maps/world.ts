@@ -2,7 +2,7 @@
 
 import { Arena, type ArenaOptions } from "../../runtime/arena.ts";
 import { instantiateLibrary, type Library } from "../../runtime/library.ts";
-import { CPU, EVENT, type MapSpec, TASK, WORKER } from "../../spec/index.ts";
+import { CPU, EVENT, TASK, WORKER } from "../../spec/index.ts";
 
 export interface TestWorld {
   readonly arena: Arena;
@@ -69,29 +69,6 @@ export function makeWorld(options: Partial<ArenaOptions> = {}, module?: WebAssem
     }),
   };
   return world;
-}
-
-/** A definition with everything that does not matter left out. */
-export function mapSpec(
-  spec: Pick<MapSpec, "type" | "keySize" | "valueSize" | "maxEntries"> & Partial<MapSpec>,
-): MapSpec {
-  return {
-    name: "test",
-    flags: 0,
-    keyType: null,
-    valueType: null,
-    initial: null,
-    frozen: false,
-    section: null,
-    variables: [],
-    programs: [],
-    inner: null,
-    innerMaps: [],
-    pinned: false,
-    numaNode: null,
-    extra: 0n,
-    ...spec,
-  };
 }
 
 /** Copies bytes into the arena, for calls of the library; the test world is thrown away with them. */

@@ -3,7 +3,8 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { createMap, type PerfEventArrayMap } from "../../runtime/maps/index.ts";
 import { PerfReader } from "../../runtime/rings/index.ts";
 import { CHAIN_CONTEXT, CPU, EVENT, PERF_BUFFER, PERF_SAMPLE } from "../../spec/index.ts";
-import { makeWorld, mapSpec, place, type TestWorld } from "../maps/world.ts";
+import { mapSpec } from "../maps/spec.ts";
+import { makeWorld, place, type TestWorld } from "../maps/world.ts";
 
 const CURRENT_CPU = 0xffff_ffffn;
 const TYPE = PERF_SAMPLE.CPU | PERF_SAMPLE.CALLCHAIN | PERF_SAMPLE.RAW;

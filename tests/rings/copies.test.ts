@@ -9,7 +9,8 @@ import { PerfReader } from "../../runtime/rings/index.ts";
 import { placeFragments, withFragmentList } from "../../runtime/test-run/fragments.ts";
 import { CPU, CTX, EVENT } from "../../spec/index.ts";
 import { assembleLibrary, libraryText } from "../../wasm/build.ts";
-import { makeWorld, mapSpec, place, type TestWorld } from "../maps/world.ts";
+import { mapSpec } from "../maps/spec.ts";
+import { makeWorld, place, type TestWorld } from "../maps/world.ts";
 
 const CURRENT_CPU = 0xffff_ffffn;
 const PACKET = new Uint8Array(9000).map((_, index) => (index * 11) & 0xff);

@@ -3,7 +3,8 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { createMap, type PerfEventArrayMap } from "../../runtime/maps/index.ts";
 import { PerfReader, readSnapshot } from "../../runtime/rings/index.ts";
 import { CPU, ERRNO, PERF_BUFFER, PERF_RECORD, PERF_SAMPLE } from "../../spec/index.ts";
-import { makeWorld, mapSpec, place, type TestWorld } from "../maps/world.ts";
+import { mapSpec } from "../maps/spec.ts";
+import { makeWorld, place, type TestWorld } from "../maps/world.ts";
 
 const CURRENT_CPU = 0xffff_ffffn;
 let world: TestWorld;

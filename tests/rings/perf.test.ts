@@ -4,7 +4,8 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { createMap, type PerfEventArrayMap } from "../../runtime/maps/index.ts";
 import { PerfReader } from "../../runtime/rings/index.ts";
 import { CPU, CTX, ERRNO, EVENT, PERF_BUFFER, PERF_RECORD, PERF_SAMPLE, TASK, WORKER } from "../../spec/index.ts";
-import { makeWorld, mapSpec, place, type TestWorld } from "../maps/world.ts";
+import { mapSpec } from "../maps/spec.ts";
+import { makeWorld, place, type TestWorld } from "../maps/world.ts";
 
 const CURRENT_CPU = 0xffff_ffffn;
 

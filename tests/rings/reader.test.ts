@@ -6,7 +6,8 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { createMap, type PerfEventArrayMap, type RingbufMap } from "../../runtime/maps/index.ts";
 import { openReader, type RecordReader } from "../../runtime/rings/index.ts";
 import { MAP, MAP_PRIVATE, PERF_SAMPLE } from "../../spec/index.ts";
-import { makeWorld, mapSpec, place, type TestWorld } from "../maps/world.ts";
+import { mapSpec } from "../maps/spec.ts";
+import { makeWorld, place, type TestWorld } from "../maps/world.ts";
 
 interface Ring {
   readonly map: RingbufMap | PerfEventArrayMap;

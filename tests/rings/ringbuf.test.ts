@@ -5,7 +5,8 @@ import { toHex } from "../../base/index.ts";
 import { createMap, type RingbufMap } from "../../runtime/maps/index.ts";
 import { openReader, RingbufReader } from "../../runtime/rings/index.ts";
 import { ERRNO, MAP, MAP_PRIVATE, RING, RINGBUF_FLAG, RINGBUF_QUERY, WORKER } from "../../spec/index.ts";
-import { makeWorld, mapSpec, place, type TestWorld } from "../maps/world.ts";
+import { mapSpec } from "../maps/spec.ts";
+import { makeWorld, place, type TestWorld } from "../maps/world.ts";
 
 const SIZE = 4096;
 const { NO_WAKEUP, FORCE_WAKEUP } = RINGBUF_FLAG;

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { createRuntime, type LinkedObject, type Runtime } from "../../runtime/index.ts";
 import type { CompiledObject, MapSpec } from "../../spec/index.ts";
+import { mapSpec } from "../maps/spec.ts";
 import { compile } from "./compile.ts";
 import { handMadeObject, OP } from "./module.ts";
 
@@ -17,27 +18,8 @@ const STORE = (value: number): string => `
 `;
 const PACKET = new Uint8Array(14);
 
-const array = (name: string, detail: Partial<MapSpec> = {}): MapSpec => ({
-  name,
-  type: "array",
-  keySize: 4,
-  valueSize: 8,
-  maxEntries: 1,
-  flags: 0,
-  keyType: null,
-  valueType: null,
-  initial: null,
-  frozen: false,
-  section: null,
-  variables: [],
-  programs: [],
-  inner: null,
-  innerMaps: [],
-  pinned: false,
-  numaNode: null,
-  extra: 0n,
-  ...detail,
-});
+const array = (name: string, detail: Partial<MapSpec> = {}): MapSpec =>
+  mapSpec({ name, type: "array", keySize: 4, valueSize: 8, maxEntries: 1, ...detail });
 const first = (object: LinkedObject, map: string): number =>
   Buffer.from(object.maps[map]!.lookup(new Uint8Array(4)) as Uint8Array).readUInt32LE(0);
 

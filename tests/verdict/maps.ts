@@ -1,26 +1,9 @@
 /** The maps that random programs use: one of each kind that programs treat differently. */
 import type { MapSpec } from "../../spec/map-types.ts";
+import { mapSpec } from "../maps/spec.ts";
 
-const map = (name: string, type: MapSpec["type"], keySize: number, valueSize: number, maxEntries: number): MapSpec => ({
-  name,
-  type,
-  keySize,
-  valueSize,
-  maxEntries,
-  flags: 0,
-  keyType: null,
-  valueType: null,
-  initial: null,
-  frozen: false,
-  section: null,
-  variables: [],
-  programs: [],
-  inner: null,
-  innerMaps: [],
-  pinned: false,
-  numaNode: null,
-  extra: 0n,
-});
+const map = (name: string, type: MapSpec["type"], keySize: number, valueSize: number, maxEntries: number): MapSpec =>
+  mapSpec({ name, type, keySize, valueSize, maxEntries });
 
 const READ_ONLY_PROGRAM = 128;
 /** A format, a number that programs may use as an offset, a text without end. */

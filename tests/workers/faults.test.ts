@@ -10,7 +10,8 @@ import {
 import type { PerfBufferOptions } from "../../runtime/maps/perf-array.ts";
 import { openReader, readSnapshot, SampleWriter } from "../../runtime/rings/index.ts";
 import { MAP_FLAG, NULL_GUARD_BYTES, PERF_SAMPLE, RINGBUF_FLAG } from "../../spec/index.ts";
-import { mapSpec, place, u32 } from "../maps/world.ts";
+import { mapSpec } from "../maps/spec.ts";
+import { place, u32 } from "../maps/world.ts";
 import { MORTAL_CPU, steppingLibrary, TwoWorkers } from "./mortal.ts";
 
 let stepping: WebAssembly.Module;

@@ -1,5 +1,5 @@
 /** EVENT records of a batch, and the memory that their contexts are made in. */
-import { EVENT } from "../../../spec/index.ts";
+import { EVENT, EVENT_WORDS } from "../../../spec/index.ts";
 import type { ArenaMemory } from "../memory.ts";
 import type { LiveBatch, LiveRecord } from "./events.ts";
 
@@ -7,16 +7,6 @@ export const BATCH_EVENTS = 4096;
 /** Memory for contexts comes in pieces, which are kept. */
 const CHUNK_BYTES = 256 * 1024;
 const ALIGNMENT = 64;
-
-const WORDS = {
-  ctx: EVENT.ctx / 4,
-  cpu: EVENT.cpu / 4,
-  time: EVENT.time / 4,
-  task: EVENT.task / 4,
-  hook: EVENT.hook / 4,
-  size: EVENT.size / 4,
-  flags: EVENT.flags / 4,
-} as const;
 
 export class Batch implements LiveBatch {
   readonly address: number;
@@ -42,14 +32,14 @@ export class Batch implements LiveBatch {
     const address = this.address + this.count++ * EVENT.bytes;
     const { words } = this.#memory;
     const out = address >>> 2;
-    words[out + WORDS.ctx] = ctx;
-    words[out + WORDS.cpu] = this.#cpuBlocks[record.cpu]!;
-    words[out + WORDS.time] = record.timeLow;
-    words[out + WORDS.time + 1] = record.timeHigh;
-    words[out + WORDS.task] = record.task;
-    words[out + WORDS.hook] = hook;
-    words[out + WORDS.size] = ctxBytes;
-    words[out + WORDS.flags] = 0;
+    words[out + EVENT_WORDS.ctx] = ctx;
+    words[out + EVENT_WORDS.cpu] = this.#cpuBlocks[record.cpu]!;
+    words[out + EVENT_WORDS.time] = record.timeLow;
+    words[out + EVENT_WORDS.time + 1] = record.timeHigh;
+    words[out + EVENT_WORDS.task] = record.task;
+    words[out + EVENT_WORDS.hook] = hook;
+    words[out + EVENT_WORDS.size] = ctxBytes;
+    words[out + EVENT_WORDS.flags] = 0;
     return address;
   }
 

@@ -1,5 +1,5 @@
 /** Queued records, in their order → EVENT records of the batch; changes of tasks are applied in between. */
-import { EVENT, LIMITS } from "../../../spec/index.ts";
+import { EVENT_WORDS, LIMITS } from "../../../spec/index.ts";
 import type { ArenaMemory } from "../memory.ts";
 import type { RunQueue } from "../order.ts";
 import type { RawEncoder } from "../raw-arguments.ts";
@@ -33,16 +33,6 @@ export interface RawEmission {
 /** Room for the most arguments of a raw tracepoint, 8 bytes each. */
 export const RAW_BYTES = 8 * LIMITS.rawTracepointArguments;
 
-const WORDS = {
-  ctx: EVENT.ctx / 4,
-  cpu: EVENT.cpu / 4,
-  time: EVENT.time / 4,
-  task: EVENT.task / 4,
-  hook: EVENT.hook / 4,
-  size: EVENT.size / 4,
-  flags: EVENT.flags / 4,
-  event: EVENT.bytes / 4,
-} as const;
 /** A TID field of a task that is no longer hashed. */
 const NO_TID = 0xffff_ffff;
 
@@ -96,12 +86,12 @@ export function emitEvents(emission: Emission, start: number): { readonly next: 
     const block = cpuBlocks[cpu]!;
     if (plan.hook !== 0) {
       writeEvent(words, out, plan, word, block, task, (raw + 1) * 4, plan.hook, words[raw]!, chain);
-      out += WORDS.event;
+      out += EVENT_WORDS.event;
       count++;
     }
     if (rawTracepoint !== null) {
       writeEvent(words, out, plan, word, block, task, ctx, rawTracepoint.hook, RAW_BYTES, chain);
-      out += WORDS.event;
+      out += EVENT_WORDS.event;
       count++;
     }
   }
@@ -120,14 +110,14 @@ function writeEvent(
   ctxBytes: number,
   chain: number,
 ): void {
-  words[out + WORDS.ctx] = ctx;
-  words[out + WORDS.cpu] = cpuBlock;
-  words[out + WORDS.time] = plan.time < 0 ? 0 : words[word + plan.time]!;
-  words[out + WORDS.time + 1] = plan.time < 0 ? 0 : words[word + plan.time + 1]!;
-  words[out + WORDS.task] = task;
-  words[out + WORDS.hook] = hook;
-  words[out + WORDS.size] = ctxBytes;
-  words[out + WORDS.flags] = chain;
+  words[out + EVENT_WORDS.ctx] = ctx;
+  words[out + EVENT_WORDS.cpu] = cpuBlock;
+  words[out + EVENT_WORDS.time] = plan.time < 0 ? 0 : words[word + plan.time]!;
+  words[out + EVENT_WORDS.time + 1] = plan.time < 0 ? 0 : words[word + plan.time + 1]!;
+  words[out + EVENT_WORDS.task] = task;
+  words[out + EVENT_WORDS.hook] = hook;
+  words[out + EVENT_WORDS.size] = ctxBytes;
+  words[out + EVENT_WORDS.flags] = chain;
 }
 
 /** TASK of a sample. A thread that has gone has no TID any more; then the payload's common_pid names it. */
