@@ -46,8 +46,10 @@ export function printTrace(line: string, options: ReportArguments): void {
   else printLine(line);
 }
 
-export function printMaps(object: LoadedObject, options: ReportArguments): void {
+/** Where there were records, maps without entries say nothing to people, unless they are asked for. */
+export function printMaps(object: LoadedObject, options: ReportArguments, records = 0): void {
   for (const map of shownMaps(object, options)) {
+    if (records > 0 && map.size === 0 && options.map === undefined && !options.json) continue;
     if (options.json) printJson({ type: "map", name: map.name, entries: entriesJson(map) });
     else printLine(describeMap(map));
   }

@@ -19,7 +19,7 @@ struct exec {
 	char args[TEXT_BYTES];
 };
 
-const struct exec *unused_exec __attribute__((unused));
+const struct exec *const unused_exec __attribute__((used));
 
 struct {
 	MAP_NUMBER(type, MAP_RINGBUF);

@@ -15,7 +15,7 @@ struct open {
 	char filename[FILENAME_BYTES];
 };
 
-const struct open *unused_open __attribute__((unused));
+const struct open *const unused_open __attribute__((used));
 
 struct {
 	MAP_NUMBER(type, MAP_RINGBUF);

@@ -94,7 +94,7 @@ export async function run(path: string, options: RunOptions): Promise<void> {
     });
     progress.stop();
     const profiled = await profiler?.stop();
-    printMaps(object, options);
+    printMaps(object, options, summary.records);
     // what comes over the pipe is records only
     const print = isPiped(options) ? note : printLine;
     reportStats(object, options, print);

@@ -111,7 +111,7 @@ export async function trace(path: string, command: readonly string[], options: T
     });
     screen.close();
     const profiled = await profiler?.stop();
-    printMaps(object, options);
+    printMaps(object, options, summary.records);
     // what comes over the pipe is records only
     const print = isPiped(options) ? note : printLine;
     reportStats(object, options, print);
@@ -137,14 +137,15 @@ function reportEnd(source: LiveSource, summary: RunSummary, options: TraceOption
   const { status, cpuSeconds } = source;
   const share = cpuSeconds / summary.seconds;
   const command = options.pid === undefined ? { command: status } : {};
-  const ending = options.pid === undefined ? `; ${commandText(status)}` : "";
+  const ending = options.pid === undefined ? `; ${commandText(source)}` : "";
   printSummary(summary, options, {
     fields: { cpuSeconds, cpuShare: share, userReads: source.userReads, ...command },
     text: `; bpfjit used ${cpuSeconds.toFixed(2)} s of a CPU (${(share * 100).toFixed(1)} %)${ending}`,
   });
 }
 
-function commandText(status: LiveSource["status"]): string {
+function commandText({ status, hasBegun }: LiveSource): string {
+  if (!hasBegun) return "the command was not begun";
   if (status === null) return "the command runs on";
   return status.signal === null ? `the command ended with ${status.exitCode}` : `${status.signal} ended the command`;
 }

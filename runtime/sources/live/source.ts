@@ -89,6 +89,10 @@ export class LiveSource implements EventSource {
   get status(): ChildStatus | null {
     return this.#target.child?.status ?? null;
   }
+  /** The traced command was let go. It is not where the source was ended before everything was attached. */
+  get hasBegun(): boolean {
+    return this.#begun;
+  }
   /** Processor time that this process used while the source was open, in seconds. */
   get cpuSeconds(): number {
     return this.#cpuUse;
@@ -184,7 +188,7 @@ export class LiveSource implements EventSource {
 
   async nextBatch(): Promise<EventBatch | null> {
     this.#release();
-    if (!this.#begun) {
+    if (!this.#begun && !this.#stopping && !this.#world.signal.aborted) {
       this.#begun = true;
       this.#deadline = performance.now() + this.#settings.durationSeconds * 1000;
       this.#target.child?.release();
