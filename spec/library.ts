@@ -420,6 +420,11 @@ export const RING = {
   pending: 24,
   /** u64: those of `dropped` that a worker left behind */
   abandoned: 32,
+  /**
+   * u64: position up to which records are reserved without another look at the ring, since it is at most half full there; 0 in
+   * rings that are shared or keep times
+   */
+  easy: 40,
   /** u64, of the ring's positions, which only grow */
   consumer: PAGE_BYTES,
   producer: 2 * PAGE_BYTES,

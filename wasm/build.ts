@@ -26,6 +26,8 @@ export function libraryText(): string {
 
 /** Largest function, in binaryen's nodes, that is put into its callers: measured, beyond it nothing gets faster but updates. */
 const INLINE_NODES = 40;
+/** Seldom called, by one function that is put into programs without it. */
+const KEPT_CALL = "ring_reserve_any";
 
 /** The module that ships. */
 export async function buildLibrary(): Promise<Uint8Array> {
@@ -57,6 +59,9 @@ async function inlineCalls(bytes: Uint8Array): Promise<Uint8Array> {
   binaryen.setShrinkLevel(0);
   binaryen.setAlwaysInlineMaxSize(INLINE_NODES);
   binaryen.setFlexibleInlineMaxSize(INLINE_NODES);
+  binaryen.setPassArgument("no-inline", KEPT_CALL);
+  module.runPasses(["no-inline"]);
+  binaryen.setPassArgument("no-inline", null);
   module.optimize();
   const built = module.emitBinary();
   module.dispose();

@@ -17,10 +17,38 @@
       (i32.load offset={RINGBUF.lanes} (local.get $map))
       (i32.load offset={WORKER.lane} (global.get $worker)))))
 
-;; Address of the payload of a new busy record, or 0. One call of $ring_take, which is then part of it: a call costs 2 ns.
+;; Address of the payload of a new busy record, or 0. What is short is part of the program; the rest is a call, so that what it
+;; needs does not take the program's registers.
 (func $ring_reserve (param $map i32) (param $size i32) (result i32)
-  (local $ring i32) (local $owner i32) (local $sample i32)
+  (local $ring i32) (local $producer i64) (local $end i64) (local $offset i32) (local $header i32)
   (local.set $ring (call $ring_of (local.get $map)))
+  (local.set $producer (i64.load offset={RING.producer} (local.get $ring)))
+  (local.set $end
+    (i64.add (local.get $producer) (call $ring_length (local.get $size))))
+  ;; the consumer's page is not looked at: its word and the producer's differ by whole pages, which processors take for the same
+  (if
+    (i32.or
+      (i64.gt_u (local.get $end) (i64.load offset={RING.easy} (local.get $ring)))
+      (i64.gt_u (call $ring_length (local.get $size)) (i64.load32_u offset={RINGBUF.tailBytes} (local.get $map))))
+    (then (return (call $ring_reserve_any (local.get $map) (local.get $ring) (local.get $size)))))
+  (local.set $offset
+    (i32.and
+      (i32.wrap_i64 (local.get $producer))
+      (i32.sub (i32.load offset={RINGBUF.bytes} (local.get $map)) (i32.const 1))))
+  (local.set $header (i32.add (local.get $ring) (local.get $offset)))
+  (i32.store offset={RING.data} (local.get $header) (i32.or (local.get $size) (i32.const {RING_BUSY})))
+  (i32.store offset={RING.data+4} (local.get $header)
+    (i32.add (i32.shr_u (local.get $offset) (i32.const 12)) (i32.const {RING_DATA_PAGE})))
+  (i64.store offset={RING.producer} (local.get $ring) (local.get $end))
+  (i32.add (local.get $header) (i32.const {RING.data+8})))
+
+;; Of the payload and its header, rounded up to 8.
+(func $ring_length (param $size i32) (result i64)
+  (i64.and (i64.add (i64.extend_i32_u (local.get $size)) (i64.const 15)) (i64.const -8)))
+
+;; The same in any ring, however full.
+(func $ring_reserve_any (param $map i32) (param $ring i32) (param $size i32) (result i32)
+  (local $owner i32) (local $sample i32)
   (if (i32.load offset={RING.shared} (local.get $ring))
     (then
       (call $lock (i32.add (local.get $ring) (i32.const {RING.lock})))
@@ -38,9 +66,7 @@
   (local $length i64) (local $mask i64) (local $producer i64) (local $end i64) (local $used i64)
   (local $offset i32) (local $header i32)
   (local.set $mask (i64.sub (i64.load32_u offset={RINGBUF.bytes} (local.get $map)) (i64.const 1)))
-  ;; the payload and its header, rounded up to 8
-  (local.set $length
-    (i64.and (i64.add (i64.extend_i32_u (local.get $size)) (i64.const 15)) (i64.const -8)))
+  (local.set $length (call $ring_length (local.get $size)))
   (if (i32.gt_u (local.get $size) (i32.const {RINGBUF_MAX_RECORD})) (then (return (i32.const 0))))
   ;; longer than the tail: the map was made for smaller records (createMap's largestRecordBytes)
   (if (i64.gt_u (local.get $length) (i64.load32_u offset={RINGBUF.tailBytes} (local.get $map)))
@@ -59,7 +85,16 @@
             (local.get $mask)))
         (then (return (call $ring_full (local.get $ring)))))
       ;; the batch driver lets the reader in after this event
-      (i32.store offset={WORKER.yield} (global.get $worker) (i32.const 1))))
+      (i32.store offset={WORKER.yield} (global.get $worker) (i32.const 1)))
+    (else
+      (if
+        (i32.eqz
+          (i32.or (i32.load offset={RING.shared} (local.get $ring)) (i32.load offset={RING.times} (local.get $ring))))
+        (then
+          (i64.store offset={RING.easy} (local.get $ring)
+            (i64.add
+              (i64.sub (local.get $end) (local.get $used))
+              (i64.shr_u (local.get $mask) (i64.const 1))))))))
   (local.set $offset (i32.wrap_i64 (i64.and (local.get $producer) (local.get $mask))))
   (local.set $header (i32.add (local.get $ring) (local.get $offset)))
   (i32.store offset={RING.data} (local.get $header) (i32.or (local.get $size) (i32.const {RING_BUSY})))

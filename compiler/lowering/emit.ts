@@ -68,10 +68,22 @@ function takeExports(b: typeof binaryen, m: Module): Map<string, string> {
  */
 const SKIPPED_PASSES = ["simplify-locals", "merge-blocks", "duplicate-function-elimination"];
 /**
- * Functions of the library that stay calls: large ones, whose call costs little beside what they do, and one that is rarely
+ * Functions of the library that stay calls: large ones, whose call costs little beside what they do, and two that are rarely
  * needed. Put into every place that calls them they would make small programs several times as large.
  */
-const KEPT_CALLS = ["hash_update", "percpu_hash_update", "hash_delete", "percpu_hash_delete", "hash_find_again"];
+const KEPT_CALLS = [
+  "hash_update",
+  "percpu_hash_update",
+  "hash_delete",
+  "percpu_hash_delete",
+  "hash_find_again",
+  "ring_reserve_any",
+];
+/**
+ * Largest function, in binaryen's nodes, that is put into all its callers: the short way of reserving and submitting a record,
+ * which a call each would make twice as slow. Beyond it programs grow and nothing gets faster.
+ */
+const INLINE_NODES = 60;
 /** What is worth doing to a function that is too large for the pipeline: linear, whatever its shape. */
 const LIGHT_PASSES = [
   "dce",
@@ -92,6 +104,7 @@ export async function optimizeModule(wasm: Wasm, level: OptimizeLevel, large: re
   b.setShrinkLevel(0);
   // A program's main function is called from its batch loop: inlining it saves a call per event.
   b.setAllowInliningFunctionsWithLoops(true);
+  b.setAlwaysInlineMaxSize(INLINE_NODES);
   for (const name of KEPT_CALLS) {
     b.setPassArgument("no-inline", name);
     m.runPasses(["no-inline"]);

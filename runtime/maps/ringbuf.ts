@@ -88,11 +88,13 @@ export class RingbufMap extends KeylessMap {
   /** From now on every record's time is kept, so that a reader can put those of several rings in order. */
   keepTimes(): void {
     this.requireOpen();
+    this.world.settle?.();
     const { arena } = this.world;
     for (const ring of this.rings)
       if (arena.view.getUint32(ring + RING.times, true) === 0) {
         const times = this.own(arena.allocate(this.maxEntries));
         arena.view.setUint32(ring + RING.times, times, true);
+        arena.view.setBigUint64(ring + RING.easy, 0n, true);
       }
   }
 
