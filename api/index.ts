@@ -85,6 +85,7 @@ export {
   type SinkFormat,
   type SinkOptions,
   type SinkPacket,
+  type StrayRead,
   type StructView,
   sinkFormatOf,
   streamInput,

@@ -185,6 +185,7 @@ export class OpenObject {
         if (map.pinName === null || options.pins === undefined || options.pins.has(map.pinName)) continue;
         options.pins.set(map.pinName, linked.maps[map.name]!);
       }
+      if (home.world.watch !== null) home.world.watch.memberNames = (struct, at) => this.#source.memberAt(struct, at);
       const onError = options.onOptimizeError ?? ((error: Error) => process.emitWarning(error));
       return new LoadedObject(linked, home, {
         ownsRuntime: own !== null,

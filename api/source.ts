@@ -16,6 +16,8 @@ import {
   VERY_LARGE_FUNCTION,
 } from "../compiler/front.ts";
 import type { OptimizeLevel } from "../compiler/index.ts";
+import { memberAt } from "../runtime/kernel/index.ts";
+import { isStruct } from "../runtime/values/index.ts";
 import type { CompiledObject, MapSpec } from "../spec/index.ts";
 import { readCached, writeCached } from "./cache.ts";
 import { compilationKey } from "./cache-key.ts";
@@ -32,6 +34,8 @@ export interface ObjectSource {
   hasRawTracepoint(name: string): boolean | null;
   /** bytes of its arguments; undefined: not known */
   rawTracepointArguments(name: string): readonly number[] | undefined;
+  /** Path of what lies at an offset of a struct of the target; null: not known. */
+  memberAt(struct: string, offsetBytes: number): string | null;
   /** Verifies and compiles the programs that are to be loaded. Throws what stops the first of them. */
   compile(edits: Edits): Promise<CompiledObject>;
   /** The same, to run at once. `optimize`, where better code can be had, starts compiling it. */
@@ -75,6 +79,13 @@ export class ObjectFile implements ObjectSource {
     const { targetBtf = null, modules = [] } = this.#options;
     const btfs = [targetBtf, ...modules.map(({ btf }) => btf)];
     return btfs.map((btf) => (btf === null ? undefined : rawTracepointArguments(btf, name))).find(Boolean);
+  }
+
+  memberAt(struct: string, offsetBytes: number): string | null {
+    const { targetBtf } = this.#options;
+    const id = targetBtf?.findByName(struct, "struct") ?? null;
+    const type = id === null ? null : targetBtf!.ctype(id);
+    return type !== null && isStruct(type) ? memberAt(type, offsetBytes) : null;
   }
 
   get name(): string {

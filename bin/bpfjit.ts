@@ -11,12 +11,13 @@ import { EXIT, exitCodeOf } from "./exit.ts";
 import { endQuietlyOnBrokenPipe, printError } from "./output.ts";
 import { splitProfileOption, withProfile } from "./profile-options.ts";
 import { withSink } from "./sink-options.ts";
+import { withStrict } from "./strict.ts";
 import { withTarget } from "./target-options.ts";
 
 const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
 
 /** Of commands that run programs. */
-const withRun = (command: Command): Command => withEdits(withProfile(withSink(command)));
+const withRun = (command: Command): Command => withStrict(withEdits(withProfile(withSink(command))));
 
 function buildProgram(): Command {
   const { version, description } = readAbout();

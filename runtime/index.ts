@@ -1,6 +1,6 @@
 export type { FireOptions, Hook } from "./hook.ts";
 export type { GivenElement, Iteration, IterationOptions, IteratorOptions } from "./iter/index.ts";
-export { KernelObject, KernelObjects, type KernelTypes, type KernelValue } from "./kernel/index.ts";
+export { KernelObject, KernelObjects, type KernelTypes, type KernelValue, type StrayRead } from "./kernel/index.ts";
 export type { AttachOptions, Link, LinkInfo, RunCounts } from "./link.ts";
 export * from "./maps/index.ts";
 export type { MemoryAt } from "./memory.ts";

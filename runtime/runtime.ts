@@ -3,6 +3,7 @@ import { UsageError } from "../base/index.ts";
 import type { CompiledObject, MapSpec, TracepointArguments, TracepointDefinition } from "../spec/index.ts";
 import { type Device, LOOPBACK } from "./device.ts";
 import { Hooks } from "./hooks.ts";
+import type { StrayRead } from "./kernel/index.ts";
 import { type LinkOptions, linkObject } from "./linker.ts";
 import { type BpfMap, createMap, type ProgArrayMap } from "./maps/index.ts";
 import type { LinkedObject } from "./object.ts";
@@ -36,6 +37,11 @@ export interface RuntimeOptions {
   readonly workers?: number | undefined;
   /** a worker died and was replaced */
   readonly onWorkerLoss?: ((loss: WorkerLoss) => void) | undefined;
+  /**
+   * Notes what programs read of kernel objects that nobody gave them: outside of an object, members that were not set, through
+   * pointers that lead nowhere (Runtime.strayReads). Costs time, and needs all programs on the calling thread.
+   */
+  readonly strict?: boolean | undefined;
   /** network devices that test runs may name besides the loopback device */
   readonly devices?: readonly Device[] | undefined;
 }
@@ -61,12 +67,14 @@ export class Runtime {
     const { workers = 0, trace } = options;
     if (!Number.isInteger(workers) || workers < 0 || workers > MOST_WORKERS)
       throw new UsageError("USAGE", `workers is ${workers}: a number up to ${MOST_WORKERS} is needed`);
+    if (options.strict === true && workers > 0) throw new UsageError("USAGE", "strict is for runtimes without workers");
     this.#world = new World({
       cpus: options.cpus ?? 1,
       lanes: workers + 1,
       maximumBytes: options.memory?.maximumBytes,
       seed: options.seed,
       trace: options.trace,
+      strict: options.strict,
     });
     const devices = [LOOPBACK, ...(options.devices ?? [])];
     this.hooks = new Hooks(this.#world, devices);
@@ -96,6 +104,15 @@ export class Runtime {
   /** for sources, readers and maps of this runtime */
   get world(): World {
     return this.#world;
+  }
+
+  /** With `strict`: reads of kernel objects that found nothing so far, in the order in which they were first seen. Else none. */
+  get strayReads(): readonly StrayRead[] {
+    return this.#world.watch?.strays ?? [];
+  }
+  /** Begins anew. */
+  clearStrayReads(): void {
+    this.#world.watch?.clear();
   }
 
   /** Makes an object's maps and programs; what it throws: linkObject() in linker.ts. */

@@ -15,6 +15,8 @@ import {
   type HelperHost,
   HOOK,
   LINK,
+  NULL_GUARD_BYTES,
+  RUNTIME,
   type SequenceFile,
   TASK,
   WORKER,
@@ -22,7 +24,7 @@ import {
 import { Arena, type ArenaOptions } from "./arena.ts";
 import { monotonicNs } from "./host.ts";
 import { SeqFiles } from "./iter/seq-file.ts";
-import { KernelSpace } from "./kernel/index.ts";
+import { KernelSpace, ObjectWatch } from "./kernel/index.ts";
 import { instantiateLibrary, type Library, type LibraryHost } from "./library.ts";
 import type { BpfMap } from "./maps/map.ts";
 import type { EventSource } from "./source.ts";
@@ -31,6 +33,8 @@ import { hasDetails, IDLE_TASK, type TaskInfo, writeTask } from "./task.ts";
 export interface WorldOptions extends ArenaOptions {
   /** gets the lines of bpf_trace_printk */
   readonly trace?: ((line: string) => void) | undefined;
+  /** what programs read of kernel objects that nobody gave them is noted: World.watch */
+  readonly strict?: boolean | undefined;
 }
 
 /** `batch:NAME` of a module: (EVENT records, how many) → how many ran, see EXPORT. */
@@ -75,6 +79,8 @@ export class World implements HelperHost {
   foreign: ForeignMemory | null = null;
   /** what sources know of kernel objects */
   readonly kernel: KernelSpace;
+  /** null: nobody wants to know what programs read of kernel objects */
+  readonly watch: ObjectWatch | null = null;
   /** what iterators write to */
   readonly sequences = new SeqFiles();
   /** the open maps */
@@ -91,6 +97,8 @@ export class World implements HelperHost {
   readonly #names: (string | null)[] = [];
   /** calls into Wasm under way, one inside the other */
   #depth = 0;
+  /** the program of a run without a link */
+  #directProgram: string | null = null;
   readonly #whenIdle: (() => void)[] = [];
 
   constructor(options: WorldOptions, place: WorkerPlace | null = null) {
@@ -99,7 +107,11 @@ export class World implements HelperHost {
     this.worker = place?.worker ?? this.arena.worker(0);
     this.#place = place;
     if (place !== null) this.contended = place.contended;
-    this.kernel = new KernelSpace(this.arena);
+    if (options.strict === true) {
+      this.watch = new ObjectWatch(() => this.#runningProgram() ?? this.#directProgram);
+      this.view.setUint32(NULL_GUARD_BYTES + RUNTIME.strict, 1, true);
+    }
+    this.kernel = new KernelSpace(this.arena, this.watch);
     this.#trace = options.trace ?? (() => {});
     this.idleTask = place?.idleTask ?? this.makeTask(IDLE_TASK);
     this.libraryHost = {
@@ -112,9 +124,13 @@ export class World implements HelperHost {
         this.setResult(Number(now & 0xffff_ffffn), Number(now >> 32n));
         return undefined;
       },
+      watch_read: (low, high, bytes) => {
+        this.watch?.read(low >>> 0, high >>> 0, bytes >>> 0);
+        return undefined;
+      },
       task_struct: place?.taskStruct ?? ((task) => this.kernel.taskStruct(task)),
       read_foreign: (low, high, destination, bytes, user) =>
-        this.foreign?.readForeign === undefined
+        this.foreign?.readForeign === undefined && this.watch === null
           ? unknownAddress(bytes)
           : this.#readForeign(joinU64(low, high), destination >>> 0, bytes, user === 0 ? "kernel" : "user"),
     };
@@ -279,7 +295,10 @@ export class World implements HelperHost {
     const source = this.foreign;
     const wanted = Math.abs(bytes);
     const known = source?.readForeign?.(address, destination, wanted, space, bytes < 0) ?? 0;
-    if (known === 0) return unknownAddress(bytes);
+    if (known === 0) {
+      if (space === "kernel") this.watch?.unknown(address, wanted);
+      return unknownAddress(bytes);
+    }
     if (bytes >= 0) return known >= wanted ? 0 : -ERRNO.EFAULT;
     const end = this.bytes.subarray(destination, destination + known).indexOf(0);
     if (end >= 0) return end + 1;
@@ -302,7 +321,10 @@ export class World implements HelperHost {
       view.setUint32(cpu + CPU.link, 0, true);
       view.setBigUint64(cpu + CPU.cookie, 0n, true);
       view.setUint32(cpu + CPU.nesting, view.getUint32(cpu + CPU.nesting, true) + 1, true);
+      const around = this.#directProgram;
+      this.#directProgram = program;
       const result = call(cpu);
+      this.#directProgram = around;
       outer.restore();
       return result;
     }, program);

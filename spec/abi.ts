@@ -6,7 +6,7 @@
  *   64 KiB   runtime block   (RUNTIME)
  *   …        worker blocks, CPU blocks with their stacks, maps, rings, events: handed out by runtime/arena.ts
  */
-export const ABI_VERSION = 2;
+export const ABI_VERSION = 3;
 
 export const PAGE_BYTES = 4096;
 export const NULL_GUARD_BYTES = 65_536;
@@ -25,6 +25,8 @@ export const RUNTIME = {
   skbFragmented: 20,
   xdpData: 24,
   xdpDataEnd: 28,
+  /** 1: the host is told of reads of kernel memory (LIBRARY_IMPORTS.watch_read) */
+  strict: 32,
   bytes: 64,
 } as const;
 

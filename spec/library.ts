@@ -237,6 +237,8 @@ export const LIBRARY_IMPORTS = {
    * With `bytes` negative: a string of at most -bytes bytes, returns its length with the zero.
    */
   read_foreign: fn([I, I, I, I, I], I),
+  /** A program reads kernel memory (address low, high; bytes, of a text 1): called only where RUNTIME.strict is set. */
+  watch_read: fn([I, I, I], null),
   /** (TASK) → address of its task_struct, 0 where nothing is known of the kernel's layout */
   task_struct: fn([I], I),
   /** (address of a lock, its owner's id + 1): it has been held for long. Returns after a while, or when its owner turns out dead. */

@@ -112,6 +112,7 @@ const CONSTANTS: Readonly<Record<string, Constant | Words>> = {
   RUNTIME_SKB_FRAGMENTED: NULL_GUARD_BYTES + RUNTIME.skbFragmented,
   RUNTIME_XDP_DATA: NULL_GUARD_BYTES + RUNTIME.xdpData,
   RUNTIME_XDP_DATA_END: NULL_GUARD_BYTES + RUNTIME.xdpDataEnd,
+  RUNTIME_STRICT: NULL_GUARD_BYTES + RUNTIME.strict,
   RUNTIME_TIMED: NULL_GUARD_BYTES + RUNTIME.timed,
   RUNTIME_THREADS: NULL_GUARD_BYTES + RUNTIME.threads,
   // a map's private words, as offsets in its descriptor

@@ -33,8 +33,18 @@
   (memory.fill (local.get $to) (i32.const 0) (local.get $bytes))
   (local.get $error))
 
+;; Tells the host, where it wants to know, of a read by the kernel.
+(func $watch_read (param $address i64) (param $bytes i32)
+  (call $host_watch_read
+    (i32.wrap_i64 (local.get $address))
+    (i32.wrap_i64 (i64.shr_u (local.get $address) (i64.const 32)))
+    (local.get $bytes)))
+
 (func $probe_read (param $to i32) (param $bytes i32) (param $address i64) (param $space i32) (result i32)
   (local $error i32)
+  (if (i32.load (i32.const {RUNTIME_STRICT}))
+    (then
+      (if (i32.eqz (local.get $space)) (then (call $watch_read (local.get $address) (local.get $bytes))))))
   (if (local.tee $error (call $probe_refuse (local.get $address) (local.get $space)))
     (then (return (call $probe_fault (local.get $to) (local.get $bytes) (local.get $error)))))
   (if (i32.eqz (local.get $bytes)) (then (return (i32.const 0))))
@@ -54,6 +64,9 @@
 (func $probe_string (param $to i32) (param $bytes i32) (param $address i64) (param $space i32) (result i32)
   (local $length i32) (local $error i32)
   (if (i32.le_s (local.get $bytes) (i32.const 0)) (then (return (i32.const 0))))
+  (if (i32.load (i32.const {RUNTIME_STRICT}))
+    (then
+      (if (i32.eqz (local.get $space)) (then (call $watch_read (local.get $address) (i32.const 1))))))
   (if (local.tee $error (call $probe_refuse (local.get $address) (local.get $space)))
     (then (return (call $probe_fault (local.get $to) (local.get $bytes) (local.get $error)))))
   (local.set $length
@@ -136,7 +149,9 @@
             (i32.add (global.get $worker) (i32.const {WORKER.result}))
             (local.get $bytes) (local.get $address) (i32.const 0))
         (then (return (i64.const 0))))
-      (local.set $from (i32.add (global.get $worker) (i32.const {WORKER.result})))))
+      (local.set $from (i32.add (global.get $worker) (i32.const {WORKER.result}))))
+    (else
+      (if (i32.load (i32.const {RUNTIME_STRICT})) (then (call $watch_read (local.get $address) (local.get $bytes))))))
   (if (i32.eq (local.get $bytes) (i32.const 8)) (then (return (i64.load (local.get $from)))))
   (if (i32.eq (local.get $bytes) (i32.const 4)) (then (return (i64.load32_u (local.get $from)))))
   (if (i32.eq (local.get $bytes) (i32.const 2)) (then (return (i64.load16_u (local.get $from)))))

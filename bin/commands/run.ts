@@ -21,6 +21,7 @@ import {
 } from "../report.ts";
 import { isPiped, outputOpener } from "../sink.ts";
 import { enableStats, reportStats } from "../stats.ts";
+import { reportStrict, type StrictArguments, strictOf } from "../strict.ts";
 import { readTargetFor, type TargetArguments } from "../target.ts";
 
 interface RunOptions
@@ -29,7 +30,8 @@ interface RunOptions
     ReportArguments,
     CacheArguments,
     ProfileArguments,
-    EditArguments {
+    EditArguments,
+    StrictArguments {
   readonly input?: string;
   readonly prog?: readonly string[];
   readonly opt?: string;
@@ -50,6 +52,7 @@ export async function run(path: string, options: RunOptions): Promise<void> {
     name: path,
     optimize,
     runtimeOptions: {
+      ...strictOf(options),
       cpus: source.cpus,
       workers: parseCount(options.workers, "--workers", 0, 256),
       onWorkerLoss: ({ worker }) => note(`worker ${worker} died: another has taken its place`),
@@ -98,6 +101,7 @@ export async function run(path: string, options: RunOptions): Promise<void> {
     // what comes over the pipe is records only
     const print = isPiped(options) ? note : printLine;
     reportStats(object, options, print);
+    reportStrict(object, options);
     if (profiled !== undefined) reportProfile(profiled, options, print);
     printSummary(summary, options);
     for (const hook of summary.missing) warnMissing(hook, options);

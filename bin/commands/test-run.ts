@@ -19,6 +19,7 @@ import { profileOf, reportProfile, startProfile } from "../profile.ts";
 import type { ProfileArguments } from "../profile-options.ts";
 import { isPiped, outputOpener, type SinkArguments } from "../sink.ts";
 import { enableStats, reportStats } from "../stats.ts";
+import { reportStrict, type StrictArguments, strictOf } from "../strict.ts";
 import { readTargetFor, type TargetArguments } from "../target.ts";
 import { mapText, recordText } from "../text.ts";
 
@@ -28,7 +29,8 @@ interface TestRunOptions
     SinkArguments,
     CacheArguments,
     ProfileArguments,
-    EditArguments {
+    EditArguments,
+    StrictArguments {
   readonly prog?: string;
   readonly dataIn?: string;
   readonly ctxIn?: string;
@@ -47,7 +49,10 @@ export async function testRun(path: string, options: TestRunOptions): Promise<vo
     name: path,
     programs: [name],
     optimize: 2,
-    runtimeOptions: { trace: (line) => (options.json ? undefined : printLine(line)) },
+    runtimeOptions: {
+      ...strictOf(options),
+      trace: (line) => (options.json ? undefined : printLine(line)),
+    },
     ...cacheOf(options),
     ...editOf(options),
     ...profile,
@@ -64,6 +69,7 @@ export async function testRun(path: string, options: TestRunOptions): Promise<vo
   else if (!isPiped(options)) printResult(object, name, result, output === null ? records : []);
   const print = isPiped(options) ? note : printLine;
   reportStats(object, options, print);
+  reportStrict(object, options);
   if (profiled !== undefined) reportProfile(profiled, options, print);
 }
 

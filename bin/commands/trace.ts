@@ -29,6 +29,7 @@ import {
 } from "../report.ts";
 import { isPiped, outputOpener } from "../sink.ts";
 import { enableStats, reportStats } from "../stats.ts";
+import { reportStrict, type StrictArguments, strictOf } from "../strict.ts";
 import { readTargetFor, type TargetArguments } from "../target.ts";
 
 interface TraceOptions
@@ -37,7 +38,8 @@ interface TraceOptions
     ReportArguments,
     CacheArguments,
     ProfileArguments,
-    EditArguments {
+    EditArguments,
+    StrictArguments {
   readonly pid?: string;
   readonly prog?: readonly string[];
   readonly opt?: string;
@@ -86,7 +88,11 @@ export async function trace(path: string, command: readonly string[], options: T
   const object = await load(bytes, {
     name: path,
     optimize,
-    runtimeOptions: { cpus: source.cpus, trace: (line) => screen.above(() => printTrace(line, options)) },
+    runtimeOptions: {
+      ...strictOf(options),
+      cpus: source.cpus,
+      trace: (line) => screen.above(() => printTrace(line, options)),
+    },
     ...(options.prog && { programs: options.prog }),
     ...cacheOf(options),
     ...editOf(options),
@@ -115,6 +121,7 @@ export async function trace(path: string, command: readonly string[], options: T
     // what comes over the pipe is records only
     const print = isPiped(options) ? note : printLine;
     reportStats(object, options, print);
+    reportStrict(object, options);
     if (profiled !== undefined) reportProfile(profiled, options, print);
     reportEnd(source, summary, options);
     for (const { name, links, manifest } of Object.values(object.programs))

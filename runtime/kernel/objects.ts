@@ -6,6 +6,7 @@
 import { UsageError } from "../../base/index.ts";
 import type { CType } from "../../spec/index.ts";
 import {
+  type FlatMember,
   flatMembers,
   isStruct,
   type StructType,
@@ -98,7 +99,7 @@ export class KernelObjects {
   /** A text with its terminating zero; the pointer to it, unsigned. */
   text(text: string): bigint {
     const bytes = new TextEncoder().encode(text);
-    const address = this.#allocate(bytes.length + 1);
+    const address = this.#allocate(bytes.length + 1, "text");
     this.#world.bytes.set(bytes, address);
     return pointerTo(address);
   }
@@ -113,6 +114,7 @@ export class KernelObjects {
       // what it points to is made first: that may grow the memory
       const plain = this.#plain(member.type, value, path);
       writeMember(member, this.#world.view, object.address, plain, path);
+      this.#give(member, object.address, value);
     }
   }
 
@@ -126,7 +128,7 @@ export class KernelObjects {
   }
 
   #instance(type: StructType, values: { readonly [member: string]: KernelValue | undefined }): KernelObject {
-    const object = new KernelObject(this, type, this.#allocate(type.size));
+    const object = new KernelObject(this, type, this.#allocate(type.size, type.name, type));
     this.fill(object, values);
     return object;
   }
@@ -153,7 +155,7 @@ export class KernelObjects {
     if (typeof value === "string") return this.text(value);
     if (typeof value === "bigint" || typeof value === "number") return BigInt.asUintN(64, BigInt(value));
     if (value instanceof Uint8Array) {
-      const address = this.#allocate(value.length);
+      const address = this.#allocate(value.length, "bytes");
       this.#world.bytes.set(value, address);
       return pointerTo(address);
     }
@@ -171,7 +173,7 @@ export class KernelObjects {
 
   /** Elements one behind the other, for a pointer to the first. */
   #row(element: CType, values: readonly KernelValue[], path: string): bigint {
-    const address = this.#allocate(Math.max(1, values.length) * element.size);
+    const address = this.#allocate(Math.max(1, values.length) * element.size, "array");
     for (const [index, value] of values.entries()) {
       const plain = this.#plain(element, value, `${path}[${index}]`);
       writeValue(element, this.#world.view, address + index * element.size, plain);
@@ -192,16 +194,35 @@ export class KernelObjects {
     });
   }
 
-  #allocate(bytes: number): number {
+  /** `type`: its members are given one by one; null: all of it is. */
+  #allocate(bytes: number, struct: string, type: StructType | null = null): number {
     const base = this.#world.arena.allocate(bytes + 2 * MARGIN_BYTES, ALIGNMENT);
-    this.#owned.set(base + MARGIN_BYTES, base);
-    return base + MARGIN_BYTES;
+    const address = base + MARGIN_BYTES;
+    this.#owned.set(address, base);
+    this.#world.watch?.add(address, { bytes, marginBytes: MARGIN_BYTES, struct, type, isWhole: type === null });
+    return address;
+  }
+
+  /** What a value says of its member is given; what it leaves out of a struct is not. */
+  #give({ type, offsetBits, bitfieldBits }: FlatMember, address: number, value: KernelValue): void {
+    const { watch } = this.#world;
+    if (watch === null) return;
+    const at = address + Math.floor(offsetBits / 8);
+    if (!isStruct(type) || !isPlainObject(value)) {
+      watch.give(at, bitfieldBits === 0 ? type.size : Math.ceil(((offsetBits % 8) + bitfieldBits) / 8));
+      return;
+    }
+    for (const member of flatMembers(type)) {
+      const part = value[member.name];
+      if (part !== undefined) this.#give(member, at, part);
+    }
   }
 
   #release(address: number): void {
     const base = this.#owned.get(address);
     if (base === undefined) return;
     this.#owned.delete(address);
+    this.#world.watch?.remove(address);
     this.#world.arena.free(base);
   }
 }

@@ -6,6 +6,7 @@ import { UsageError } from "../../base/index.ts";
 import { type KernelLayouts, type MemberPlace, NULL_GUARD_BYTES, POINTER_TAG, RUNTIME } from "../../spec/index.ts";
 import type { Instance, Instances, KernelMemory } from "./instances.ts";
 import { TaskObjects } from "./tasks.ts";
+import type { ObjectWatch } from "./watch.ts";
 
 /**
  * Instances of one struct that are kept; beyond it the one that was used longest ago is given to another identity, as the
@@ -35,9 +36,11 @@ export class KernelSpace implements Instances {
   /** bytes as Latin-1 → address */
   readonly #texts = new Map<string, number>();
   readonly tasks = new TaskObjects(this);
+  readonly #watch: ObjectWatch | null;
 
-  constructor(arena: KernelMemory) {
+  constructor(arena: KernelMemory, watch: ObjectWatch | null = null) {
     this.memory = arena;
+    this.#watch = watch;
   }
 
   /** The layouts of programs that are linked. Throws UsageError where those before have others: a runtime plays one kernel. */
@@ -77,9 +80,10 @@ export class KernelSpace implements Instances {
   /** One of no identity, zeroed: the caller's until it is given to release(). 0 where the kernel has no such struct. */
   create(struct: string): number {
     const layout = this.#layouts[struct];
-    return layout === undefined ? 0 : this.#allocate(layout.bytes);
+    return layout === undefined ? 0 : this.#allocate(struct, layout.bytes);
   }
   release(address: number): void {
+    this.#watch?.remove(address);
     this.memory.free(address - MARGIN_BYTES);
   }
 
@@ -125,7 +129,8 @@ export class KernelSpace implements Instances {
     }
     let found = known.get(identity);
     if (found === undefined) {
-      const address = known.size < MOST_INSTANCES ? this.#allocate(layout.bytes) : this.#reuse(known, layout.bytes);
+      const address =
+        known.size < MOST_INSTANCES ? this.#allocate(struct, layout.bytes) : this.#reuse(known, layout.bytes);
       found = { address, source: null };
     } else known.delete(identity);
     known.set(identity, found);
@@ -140,6 +145,7 @@ export class KernelSpace implements Instances {
     const end = address + place.offsetBytes + Math.min(WORD_BYTES, place.bytes);
     let rest = BigInt.asUintN(64, BigInt(value));
     for (let at = address + place.offsetBytes; at < end; at++, rest >>= 8n) bytes[at] = Number(rest & 0xffn);
+    this.#watch?.give(address + place.offsetBytes, end - address - place.offsetBytes);
   }
   hasNumber(address: number, struct: string, path: string, value: bigint): boolean {
     const place = this.place(struct, path);
@@ -155,6 +161,9 @@ export class KernelSpace implements Instances {
 
   setPointer(address: number, struct: string, path: string, target: number): void {
     this.setNumber(address, struct, path, pointerTo(target));
+    // what is not known is null
+    const place = target === 0 ? this.place(struct, path) : null;
+    if (place !== null) this.#watch?.give(address + place.offsetBytes, place.bytes, false);
   }
 
   /** Bytes of the arena at `from`; what the member is longer becomes zeros. */
@@ -166,6 +175,7 @@ export class KernelSpace implements Instances {
     const copied = Math.min(length, place.bytes);
     bytes.copyWithin(at, from, from + copied);
     bytes.fill(0, at + copied, at + place.bytes);
+    this.#watch?.give(at, place.bytes);
   }
   hasBytes(address: number, struct: string, path: string, from: number, length: number): boolean {
     const place = this.place(struct, path);
@@ -178,14 +188,17 @@ export class KernelSpace implements Instances {
     return true;
   }
 
-  #allocate(bytes: number): number {
-    return this.memory.allocate(bytes + 2 * MARGIN_BYTES, ALIGNMENT) + MARGIN_BYTES;
+  #allocate(struct: string, bytes: number): number {
+    const address = this.memory.allocate(bytes + 2 * MARGIN_BYTES, ALIGNMENT) + MARGIN_BYTES;
+    this.#watch?.add(address, { bytes, marginBytes: MARGIN_BYTES, struct });
+    return address;
   }
 
   #reuse(known: Map<string | number, Instance>, bytes: number): number {
     const [oldest, { address }] = known.entries().next().value!;
     known.delete(oldest);
     this.memory.bytes.fill(0, address, address + bytes);
+    this.#watch?.forget(address);
     return address;
   }
 }

@@ -51,6 +51,7 @@ export function makeWorld(options: Partial<ArenaOptions> = {}, module?: WebAssem
           return undefined;
         },
         task_struct: () => 0,
+        watch_read: () => undefined,
         read_foreign: (low, high, destination, bytes, user) => {
           const address = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
           const found = world.foreign(address, user === 1 ? "user" : "kernel");

@@ -43,6 +43,7 @@ export class TwoWorkers {
       now: () => undefined,
       read_foreign: () => -14,
       task_struct: () => 0,
+      watch_read: () => undefined,
       contended: () => {
         throw new Error("worker 1 waits for a lock");
       },
