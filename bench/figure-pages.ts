@@ -7,8 +7,10 @@ import { asset } from "./assets.ts";
 import { chartSvg } from "./chart/index.ts";
 import { meansOf, ratiosOf } from "./chart/ratios.ts";
 import type { Baseline, BenchRow, EngineName } from "./row.ts";
+import { geometricMean } from "./statistics.ts";
 import { TABLES } from "./tables/index.ts";
 import { cellText, type Table, type TableRow } from "./tables/table.ts";
+import { outcomesOf } from "./targets.ts";
 import { TARGETS, WORKLOADS } from "./workloads.ts";
 
 export interface Figures {
@@ -26,9 +28,11 @@ export function readFigures(): Figures {
   return JSON.parse(readFileSync(asset(ROWS), "utf8")) as Figures;
 }
 
-/** Path in the repository → text. */
-export function figurePages(figures: Figures): Record<string, string> {
-  const pages: Record<string, string> = { [ROWS]: `${JSON.stringify(figures, rounded, 1)}\n` };
+/** Path in the repository → text, which is made of what docs/performance.json keeps of the figures. */
+export function figurePages(measured: Figures): Record<string, string> {
+  const rows = JSON.stringify(measured, rounded, 1);
+  const figures = JSON.parse(rows) as Figures;
+  const pages: Record<string, string> = { [ROWS]: `${rows}\n` };
   if (figures.workloads !== null) pages[CHART] = chartSvg(charted(quoted(figures.workloads.rows)));
   for (const page of PAGES) pages[page] = withSections(readFileSync(asset(page), "utf8"), figures);
   return pages;
@@ -57,6 +61,8 @@ function sectionText(name: string, figures: Figures): string | null {
   }
   if (workloads === null) return null;
   switch (name) {
+    case "targets":
+      return targets(figures);
     case "machine":
       return `${workloads.machine}; medians of ${workloads.samples} samples in turn.\n`;
     case "basic":
@@ -127,7 +133,29 @@ function comparison(rows: readonly BenchRow[]): string {
 
 function means(rows: readonly BenchRow[]): string {
   const all = meansOf(ratiosOf(rows)).map(({ engine, mean }) => `${mean.toFixed(2)} of \`${engine}\``);
-  return `Geometric means of bpfjit's time to the others', over all workloads: ${all.join(", ")}.\n`;
+  return `Geometric means of bpfjit's time to the others', over all workloads: ${all.join(", ")}.\n${bodies(rows)}`;
+}
+
+/** A round in the kernel costs something by itself, which ours does not: the mean without it. */
+function bodies(rows: readonly BenchRow[]): string {
+  const round = rowOf(rows, "empty", "kernel-loop")?.nsPerEvent;
+  if (round === undefined) return "";
+  const ratios = ratiosOf(rows).flatMap(({ nsPerEvent, ratios: { "kernel-loop": ratio } }) => {
+    const body = ratio === undefined ? 0 : nsPerEvent / ratio - round;
+    // of less there is little but noise left
+    return body < round ? [] : [nsPerEvent / body];
+  });
+  const mean = geometricMean(ratios).toFixed(2);
+  return `An empty round of the kernel's loop takes ${figure(round)} ns here. With that taken off the kernel's times alone, where as much is left: ${mean}.\n`;
+}
+
+function targets(figures: Figures): string {
+  const outcomes = outcomesOf(figures);
+  const lines = outcomes.map(({ what, wanted, measured, isMet }) => [what, wanted, measured, isMet ? "yes" : "no"]);
+  const limits = [...new Set(outcomes.flatMap(({ limit }) => limit ?? []))].map((limit) => `- ${limit}.\n`);
+  const met = outcomes.filter(({ isMet }) => isMet).length;
+  const why = limits.length === 0 ? "" : `\nWhy not:\n\n${limits.join("")}`;
+  return `${met} of ${outcomes.length} are met.\n\n${markdown(["target", "wanted", "measured", "met"], lines)}${why}`;
 }
 
 function levels(rows: readonly BenchRow[]): string {

@@ -1,35 +1,55 @@
 /**
- * `npm run bench:figures [-- SECTION…]`: measures what docs/performance.md shows and writes it there, into README.md and into the chart
- * docs/performance.svg. The rows themselves are kept in docs/performance.json, so that sections can be measured one at a time;
- * `--text` measures nothing and writes the pages anew from there. Sections: workloads, and the tables by name.
+ * `npm run bench:figures [-- NAME…]`: measures what docs/performance.md shows and writes it there, into README.md and into the chart
+ * docs/performance.svg, after each section, so that what was measured is kept if it is stopped. Names are sections (`workloads`, and the
+ * tables by name) or single workloads. The rows themselves are in docs/performance.json; `--text` measures nothing and writes the pages
+ * anew from there.
  */
 import { writeFileSync } from "node:fs";
+import { cpus, loadavg } from "node:os";
 import { asset } from "./assets.ts";
 import { type Figures, figurePages, readFigures } from "./figure-pages.ts";
-import { runBench } from "./harness.ts";
+import { runBench, workloadNames } from "./harness.ts";
 import { machineText } from "./machine.ts";
 import { startKernel } from "./regression.ts";
 import { BASELINES, type BenchRow } from "./row.ts";
 import { TABLES } from "./tables/index.ts";
 import type { TableRow } from "./tables/table.ts";
+import { WORKLOADS } from "./workloads.ts";
 
 const SAMPLES = 9;
 const WORKERS = 2;
+const WORKLOAD_SECTION = "workloads";
+/** What the tables of tiers and of workers show; of the other workloads only the last tier on one thread. */
+const CHARTED: readonly string[] = WORKLOADS.filter(({ group }) => group !== "size").map(({ name }) => name);
 
 async function main(args: readonly string[]): Promise<number> {
-  const known = ["workloads", ...TABLES.map(({ name }) => name)];
+  const sections = [WORKLOAD_SECTION, ...TABLES.map(({ name }) => name)];
   const names = args.filter((arg) => arg !== "--text");
-  if (names.some((name) => !known.includes(name))) {
-    process.stderr.write(`usage: figures [--text] [SECTION…], of ${known.join(", ")}\n`);
+  const unknown = names.find((name) => !sections.includes(name) && !workloadNames().includes(name));
+  if (unknown !== undefined) {
+    process.stderr.write(`usage: figures [--text] [NAME…], of ${sections.join(", ")}, ${workloadNames().join(", ")}\n`);
     return 2;
   }
-  const wanted = args.includes("--text") ? [] : names.length === 0 ? known : names;
+  const isText = args.includes("--text");
+  const isWanted = (name: string): boolean => !isText && (names.length === 0 || names.includes(name));
+  const workloads = workloadNames().filter((name) => isWanted(WORKLOAD_SECTION) || isWanted(name));
+  const tables = TABLES.filter(({ name }) => isWanted(name));
+  const steps = [
+    ...(workloads.length === 0 ? [] : [(figures: Figures) => withWorkloads(figures, workloads)]),
+    ...tables.map(
+      ({ name }) =>
+        (figures: Figures) =>
+          withTable(figures, name),
+    ),
+  ];
   let figures = readFigures();
-  for (const name of wanted) {
-    figures = name === "workloads" ? await withWorkloads(figures) : await withTable(figures, name);
+  for (const [index, measure] of steps.entries()) {
+    stage = `${index + 1} of ${steps.length}`;
+    figures = await measure(figures);
     write(figures);
   }
   write(figures);
+  note("written");
   return 0;
 }
 
@@ -37,33 +57,74 @@ function write(figures: Figures): void {
   for (const [path, text] of Object.entries(figurePages(figures))) writeFileSync(asset(path), text);
 }
 
-async function withWorkloads(figures: Figures): Promise<Figures> {
+async function withWorkloads(figures: Figures, names: readonly string[]): Promise<Figures> {
+  const machine = conditions();
   const { kernel, reason } = await startKernel();
   kernel?.close();
-  if (kernel === null) process.stderr.write(`skipped: the kernel: ${reason}\n`);
-  const rows: BenchRow[] = [];
-  await runBench({
-    workloads: [],
-    baselines: BASELINES.filter((name) => kernel !== null || !name.startsWith("kernel-")),
-    levels: [2, 0, 1, 3],
-    samples: SAMPLES,
-    workers: WORKERS,
-    onProgress: note,
-    onRows: (found) => rows.push(...found),
-  });
-  return { ...figures, workloads: { machine: machineText(), samples: SAMPLES, rows } };
+  if (kernel === null) note(`skipped: the kernel: ${reason}`);
+  const found = new Map<string, readonly BenchRow[]>();
+  let done = 0;
+  const measure = async (workloads: readonly string[], detail: Pick<BenchDetail, "levels" | "workers">) => {
+    if (workloads.length === 0) return;
+    await runBench({
+      workloads,
+      baselines: BASELINES.filter((name) => kernel !== null || !name.startsWith("kernel-")),
+      ...detail,
+      samples: SAMPLES,
+      onProgress: (name) => note(`${++done} of ${names.length} workloads: ${name}`),
+      onRows: (rows) => found.set(rows[0]!.workload, rows),
+    });
+  };
+  await measure(
+    names.filter((name) => CHARTED.includes(name)),
+    { levels: [2, 0, 1, 3], workers: WORKERS },
+  );
+  await measure(
+    names.filter((name) => !CHARTED.includes(name)),
+    { levels: [2], workers: 0 },
+  );
+  const known = figures.workloads?.rows ?? [];
+  const rows = workloadNames().flatMap((name) => found.get(name) ?? known.filter(({ workload }) => workload === name));
+  const isWhole = names.length === workloadNames().length;
+  return {
+    ...figures,
+    workloads: { machine: isWhole ? machine : (figures.workloads?.machine ?? machine), samples: SAMPLES, rows },
+  };
 }
 
+type BenchDetail = Parameters<typeof runBench>[0];
+
 async function withTable(figures: Figures, name: string): Promise<Figures> {
+  const machine = conditions();
   const table = TABLES.find((each) => each.name === name)!;
   const rows: TableRow[] = [];
   const onSkip = (text: string): void => note(`skipped: ${text}`);
   for await (const row of table.measure({ quick: false, onProgress: note, onSkip })) rows.push(row);
-  return { ...figures, tables: { ...figures.tables, [name]: { machine: machineText(), rows } } };
+  return { ...figures, tables: { ...figures.tables, [name]: { machine, rows } } };
 }
 
-const note = (text: string): void => {
-  process.stderr.write(`${text}\n`);
-};
+/** A section before this one leaves a load of as many as there are CPUs, or workers, behind. */
+const BUSY_PER_CPU = 2;
+
+/** The machine, and that it was busy with other things where it was. */
+function conditions(): string {
+  const [load] = loadavg();
+  const isBusy = load! > BUSY_PER_CPU * cpus().length;
+  if (isBusy) note(`the machine is busy: ${load!.toFixed(1)} processes wait for ${cpus().length} CPUs`);
+  return isBusy ? `${machineText()}, which was busy with other things (load ${load!.toFixed(0)})` : machineText();
+}
+
+let stage = "";
+const begun = performance.now();
+let last = "";
+
+/** How far it is: the time since the start, and which part it is of how many. */
+function note(text: string): void {
+  if (text === last) return;
+  last = text;
+  const seconds = Math.floor((performance.now() - begun) / 1000);
+  const clock = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  process.stderr.write(`${clock} [${stage}] ${text}\n`);
+}
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,176 @@
+/** What is wanted of bpfjit, held against what was measured; why where it is not reached. Ratios of single workloads: TARGETS. */
+import { meansOf, ratiosOf, type WorkloadRatios } from "./chart/ratios.ts";
+import type { Figures } from "./figure-pages.ts";
+import type { TableRow } from "./tables/table.ts";
+
+export interface Outcome {
+  readonly what: string;
+  readonly wanted: string;
+  readonly measured: string;
+  readonly isMet: boolean;
+  /** null: it is met */
+  readonly limit: string | null;
+}
+
+/** What bounds it, for those that were not met wherever they were measured; the others have none. */
+const LIMITS = {
+  ring:
+    "`ring`: reserving and submitting a record is 9 ns of its time, about 60 instructions and 5 stores besides the payload, which a " +
+    "reader on another thread, and one that wakes up after a writer was stopped, need",
+  js: "JavaScript by hand leaves out what a map or a ring promises: [below](#against-javascript-by-hand)",
+  workers: "two threads that write share the memory bandwidth, and the machine's two CPUs with what else runs",
+} as const;
+
+type LimitName = keyof typeof LIMITS;
+
+interface Ask {
+  readonly what: string;
+  readonly wanted: number;
+  readonly unit?: string;
+  readonly digits?: number;
+  /** more is better */
+  readonly isRate?: boolean;
+  readonly measured: number | undefined;
+  readonly limit?: LimitName;
+}
+
+/** What was not measured is left out. */
+export function outcomesOf(figures: Figures): Outcome[] {
+  return [...workloadAsks(figures), ...workerAsks(figures), ...tableAsks(figures)].flatMap((ask) =>
+    ask.measured === undefined ? [] : [outcomeOf({ ...ask, measured: ask.measured })],
+  );
+}
+
+function outcomeOf({
+  what,
+  wanted,
+  unit = "",
+  digits = 2,
+  isRate,
+  measured,
+  limit,
+}: Ask & { measured: number }): Outcome {
+  const isMet = isRate ? measured >= wanted : measured <= wanted;
+  const text = (value: number): string =>
+    value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return {
+    what,
+    wanted: `${isRate ? "≥" : "≤"} ${text(wanted)}${unit}`,
+    measured: `${text(measured)}${unit}`,
+    isMet,
+    limit: isMet || limit === undefined ? null : LIMITS[limit],
+  };
+}
+
+/** Of all workloads, as a ratio to the kernel. */
+const MEAN = 0.4;
+const WORST = 1.25;
+
+function workloadAsks(figures: Figures): Ask[] {
+  const compared = ratiosOf(figures.workloads?.rows ?? []);
+  const kernels = compared.filter(({ ratios }) => ratios["kernel-loop"] !== undefined);
+  const worst = worstBy(kernels, ({ ratios }) => ratios["kernel-loop"]!);
+  const js = worstBy(
+    compared.filter(({ ratios }) => ratios.js !== undefined),
+    ({ ratios }) => ratios.js!,
+  );
+  return [
+    ...kernels.flatMap(({ workload, ratios, target }): Ask[] =>
+      target === null
+        ? []
+        : [
+            {
+              what: `\`${workload}\` to the kernel`,
+              wanted: target,
+              measured: ratios["kernel-loop"],
+              ...(workload === "ring" && { limit: "ring" }),
+            },
+          ],
+    ),
+    {
+      what: "geometric mean of all to the kernel",
+      wanted: MEAN,
+      measured: meansOf(compared).find(({ engine }) => engine === "kernel-loop")?.mean,
+    },
+    {
+      what: `the worst of all to the kernel (\`${worst?.workload}\`)`,
+      wanted: WORST,
+      measured: worst?.ratios["kernel-loop"],
+    },
+    { what: `the worst of all to \`js\` (\`${js?.workload}\`)`, wanted: 1, measured: js?.ratios.js, limit: "js" },
+  ];
+}
+
+function worstBy(all: readonly WorkloadRatios[], ratio: (each: WorkloadRatios) => number): WorkloadRatios | undefined {
+  return all.reduce<WorkloadRatios | undefined>(
+    (worst, each) => (worst === undefined || ratio(each) > ratio(worst) ? each : worst),
+    undefined,
+  );
+}
+
+/** Two workers, times as fast as the calling thread alone. */
+const TOGETHER = 1.9;
+
+function workerAsks(figures: Figures): Ask[] {
+  const rows = figures.workloads?.rows ?? [];
+  return ["percpu-counter", "compute", "ring", "perf-output"].map((workload) => {
+    const own = rows.filter((row) => row.workload === workload && row.engine === "bpfjit" && row.optimize === 2);
+    const one = own.find(({ workers }) => workers === 1);
+    const two = own.find(({ workers }) => workers === 2);
+    return {
+      what: `\`${workload}\`, two workers to one thread`,
+      wanted: TOGETHER,
+      isRate: true,
+      measured: one === undefined || two === undefined ? undefined : one.nsPerEvent / two.nsPerEvent,
+      limit: "workers",
+    };
+  });
+}
+
+function tableAsks(figures: Figures): Ask[] {
+  const value = (table: string, key: string, isRow: (row: TableRow) => boolean): number | undefined => {
+    const found = figures.tables[table]?.rows.find(isRow)?.[key];
+    return typeof found === "number" ? found : undefined;
+  };
+  const rate = { isRate: true, digits: 0, unit: " events/s" } as const;
+  const speed = { wanted: 5, isRate: true, digits: 1, unit: " times" } as const;
+  const of =
+    (job: string) =>
+    (row: TableRow): boolean =>
+      row.job === job && String(row.way).startsWith("bpfjit");
+  const load = (least: number) => (row: TableRow) => Number(row.instructions) > least;
+  const what = (text: string) => (row: TableRow) => row.what === text;
+  const ms = { unit: " ms", digits: 0 } as const;
+  const megabytes = { unit: " MB", digits: 1 } as const;
+  return [
+    { what: "capture to a counter", wanted: 10e6, ...rate, measured: value("tracepoints", "perSecond", of("counter")) },
+    { what: "the same, to `perf script`", ...speed, measured: value("tracepoints", "speed", of("counter")) },
+    {
+      what: "capture to a record read",
+      wanted: 4e6,
+      ...rate,
+      measured: value("tracepoints", "perSecond", of("record")),
+    },
+    { what: "the same, to `perf script`", ...speed, measured: value("tracepoints", "speed", of("record")) },
+    { what: "load of 2,000 instructions", wanted: 100, ...ms, measured: value("compile", "load", load(1_900)) },
+    { what: "load of 20,000 instructions", wanted: 1000, ...ms, measured: value("compile", "load", load(19_900)) },
+    {
+      what: "start with a prebuilt program, over bare Node",
+      wanted: 20,
+      ...ms,
+      measured: value("startup", "overNode", what("the same, and a prebuilt program loaded and attached")),
+    },
+    {
+      what: "memory of a prebuilt program, over bare Node",
+      wanted: 30,
+      ...megabytes,
+      measured: value("memory", "overNode", what("bpfjit/runtime, one prebuilt program")),
+    },
+    {
+      what: "memory of each further program that is compiled",
+      wanted: 2,
+      ...megabytes,
+      measured: figures.tables.memory?.rows.at(-1)?.perProgram as number | undefined,
+    },
+  ];
+}
