@@ -1,3 +1,4 @@
+/** Definitions of maps for tests. */
 import type { MapSpec } from "../../spec/map-types.ts";
 
 /** A definition with everything that does not matter left out. */
