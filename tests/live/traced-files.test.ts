@@ -6,9 +6,10 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { AttachError } from "../../base/index.ts";
 import { systemCallSites } from "../../runtime/sources/live/probes/code.ts";
-import { fileOffset, functionsOf, memoryElf, readElf, withElfFile } from "../../runtime/sources/live/probes/elf.ts";
+import { fileOffset, memoryElf, readElf, withElfFile } from "../../runtime/sources/live/probes/elf.ts";
 import { findFunction, matchFunctions } from "../../runtime/sources/live/probes/functions.ts";
 import { readUsdtProbes, usdtVariants } from "../../runtime/sources/live/probes/notes.ts";
+import { functionsOf } from "../../runtime/sources/live/probes/symbols.ts";
 import {
   functionTargetName,
   parseFunctionTarget,
@@ -18,7 +19,7 @@ import {
 import { damage, makeRandom } from "../sources/damage.ts";
 import { fixture } from "./tracing.ts";
 
-const FILES = ["libparts.so", "orders", "caller", "calls"];
+const FILES = ["libparts.so", "libversions.so", "orders", "caller", "calls"];
 const image = (name: string) => readElf(memoryElf(new Uint8Array(readFileSync(fixture(name))), name));
 const codeOf = (action: () => unknown): string | null => {
   try {
@@ -45,6 +46,33 @@ describe("functions", () => {
     // used by the program, defined elsewhere
     expect(codeOf(() => findFunction(image("caller"), "combine"))).toBe("ATTACH_TARGET");
     expect(withElfFile(fixture("libparts.so"), (file) => findFunction(file, "same"))).toEqual(same);
+  });
+});
+
+describe("functions that a name alone does not tell", () => {
+  const library = image("libversions.so");
+  const offsetOf = (wanted: string) => findFunction(library, wanted).offset;
+
+  it("are of the default version, or of the one that is asked for", () => {
+    expect(offsetOf("measure")).toBe(offsetOf("measure@TWO"));
+    expect(offsetOf("measure@@TWO")).toBe(offsetOf("second_measure"));
+    expect(offsetOf("measure@ONE")).toBe(offsetOf("first_measure"));
+    expect(() => findFunction(library, "measure@THREE")).toThrow(
+      /no function measure@THREE, but measure@ONE, measure@TWO/,
+    );
+    expect(
+      matchFunctions(library, "meas*")
+        .map(({ offset }) => offset)
+        .sort(),
+    ).toEqual([offsetOf("first_measure"), offsetOf("second_measure")].sort());
+  });
+
+  it("are refused where there are two, or where it is chosen at run time; a pattern leaves those out", () => {
+    expect(() => offsetOf("twin")).toThrow(/has 2 functions twin/);
+    expect(() => offsetOf("fast")).toThrow(/fast .* is an IFUNC/);
+    expect(codeOf(() => matchFunctions(library, "fas*"))).toBe("ATTACH_TARGET");
+    expect(matchFunctions(library, "twi*").length).toBe(2);
+    expect(offsetOf("soft")).toBeGreaterThan(0);
   });
 });
 

@@ -9,9 +9,10 @@ strip="${STRIP:-llvm-strip-19}"
 flags="-O2 -Wall -Wextra -Werror -ffile-prefix-map=$PWD=."
 "$clang" $flags orders.c -o "$folder/orders"
 "$clang" $flags -fPIC -shared parts.c -o "$folder/libparts.so"
+"$clang" $flags -fPIC -shared versions.c versions-more.c -Wl,--version-script=versions.map -o "$folder/libversions.so"
 "$clang" $flags caller.c -o "$folder/caller" -L"$folder" -lparts -Wl,-rpath,'$ORIGIN'
 "$clang" $flags -nostdlib -static -fno-stack-protector calls.c -o "$folder/calls"
-for file in orders libparts.so caller calls; do "$strip" -g "$folder/$file"; done
+for file in orders libparts.so libversions.so caller calls; do "$strip" -g "$folder/$file"; done
 for source in *.bpf.c; do
   object="$folder/${source%.c}.o"
   "$clang" -g -O2 --target=bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused -Wno-unused-parameter \

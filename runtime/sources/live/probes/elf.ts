@@ -1,5 +1,5 @@
 /**
- * An ELF file of x86-64 as whoever probes it needs it: segments, sections, symbols, and where in the file an address lies.
+ * An ELF file of x86-64 as whoever probes it needs it: segments, sections, and where in the file an address lies.
  * Files may be large, so only what is asked for is read; everything is checked against the file's size, and what breaks the
  * format is an AttachError TRACED_FILE. Source: System V ABI, chapters 4 and 5.
  */
@@ -32,16 +32,6 @@ export interface ElfSection {
   readonly entryBytes: number;
 }
 
-/** A function that the file defines. */
-export interface ElfFunction {
-  /** without its version */
-  readonly name: string;
-  /** `GLIBC_2.2.5` where the name carries one, as in a symbol table that is not the dynamic one */
-  readonly version: string | null;
-  readonly address: number;
-  readonly weak: boolean;
-}
-
 export interface ElfImage {
   readonly bytes: ElfBytes;
   readonly segments: readonly ElfSegment[];
@@ -51,16 +41,20 @@ export interface ElfImage {
 const HEADER_BYTES = 64;
 const SEGMENT_BYTES = 56;
 const SECTION_BYTES = 64;
-const SYMBOL_BYTES = 24;
 const MACHINE_X86_64 = 62;
 const TYPE = { EXEC: 2, DYN: 3 } as const;
 const SEGMENT_LOAD = 1;
 const SEGMENT_EXECUTABLE = 1;
-const SECTION = { SYMTAB: 2, STRTAB: 3, NOTE: 7, NOBITS: 8, DYNSYM: 11 } as const;
+export const SECTION = {
+  SYMTAB: 2,
+  STRTAB: 3,
+  NOTE: 7,
+  NOBITS: 8,
+  DYNSYM: 11,
+  VERSION_NAMES: 0x6fff_fffd,
+  VERSIONS: 0x6fff_ffff,
+} as const;
 const EXTENDED_INDEX = 0xffff;
-const SYMBOL_FUNC = 2;
-const SYMBOL_IFUNC = 10;
-const BIND_WEAK = 2;
 /** Longer names are cut: a table whose names run into each other would otherwise be read over and over. */
 const NAME_BYTES_MAX = 1024;
 /** What a section may hold at most to be read into memory. */
@@ -158,53 +152,6 @@ function readSections(bytes: ElfBytes, header: ByteReader): ElfSection[] {
   return sections;
 }
 
-/** The functions of a symbol table, in its order; none where the file has no such table. */
-export function functionsOf(image: ElfImage, table: "dynamic" | "static"): ElfFunction[] {
-  const type = table === "dynamic" ? SECTION.DYNSYM : SECTION.SYMTAB;
-  return image.sections.filter((section) => section.type === type).flatMap((section) => readFunctions(image, section));
-}
-
-function readFunctions(image: ElfImage, section: ElfSection): ElfFunction[] {
-  const { names, symbols } = symbolTable(image, section);
-  const functions: ElfFunction[] = [];
-  for (let at = 0; at + SYMBOL_BYTES <= symbols.length; at += SYMBOL_BYTES) {
-    const info = symbols.u8(at + 4);
-    const kind = info & 15;
-    const address = symbols.u64Number(at + 8);
-    if ((kind !== SYMBOL_FUNC && kind !== SYMBOL_IFUNC) || symbols.u16(at + 6) === 0 || address === 0) continue;
-    const [name = "", version = null] = nameAt(names, symbols.u32(at)).split(/@@?/);
-    functions.push({ name, version, address, weak: info >> 4 === BIND_WEAK });
-  }
-  return functions;
-}
-
-/** Address of what the file defines under that name, data or code; null: nothing, or several things. */
-export function symbolAddress(image: ElfImage, wanted: string): number | null {
-  const addresses = new Set<number>();
-  for (const section of image.sections) {
-    if (section.type !== SECTION.DYNSYM && section.type !== SECTION.SYMTAB) continue;
-    const { names, symbols } = symbolTable(image, section);
-    for (let at = 0; at + SYMBOL_BYTES <= symbols.length; at += SYMBOL_BYTES) {
-      const kind = symbols.u8(at + 4) & 15;
-      if (kind > SYMBOL_FUNC || symbols.u16(at + 6) === 0) continue;
-      if (nameAt(names, symbols.u32(at)) === wanted) addresses.add(symbols.u64Number(at + 8));
-    }
-  }
-  const [address = null] = addresses;
-  return addresses.size === 1 ? address : null;
-}
-
-function symbolTable(
-  image: ElfImage,
-  section: ElfSection,
-): { readonly names: ByteReader; readonly symbols: ByteReader } {
-  const strings = image.sections[section.link];
-  if (section.entryBytes !== SYMBOL_BYTES || strings?.type !== SECTION.STRTAB) {
-    throw broken(image.bytes.name, `its symbol table ${section.name} cannot be read`);
-  }
-  return { names: sectionBytes(image, strings), symbols: sectionBytes(image, section) };
-}
-
 /** Section of notes by that name; null: none. */
 export function noteSection(image: ElfImage, name: string): ByteReader | null {
   const section = image.sections.find((candidate) => candidate.name === name && candidate.type === SECTION.NOTE);
@@ -217,14 +164,14 @@ export function fileOffset({ segments }: ElfImage, address: number): number | nu
   return segment === undefined ? null : address - segment.address + segment.offset;
 }
 
-function sectionBytes({ bytes }: ElfImage, section: ElfSection): ByteReader {
+export function sectionBytes({ bytes }: ElfImage, section: ElfSection): ByteReader {
   if (section.type === SECTION.NOBITS) return part(bytes, 0, 0);
   if (section.size > SECTION_BYTES_MAX) throw broken(bytes.name, `its section ${section.name} is too large`);
   return part(bytes, section.offset, section.size);
 }
 
 /** Text of a string table. */
-function nameAt(names: ByteReader, offset: number): string {
+export function nameAt(names: ByteReader, offset: number): string {
   if (offset >= names.length) return "";
   const bytes = names.bytes.subarray(offset, offset + NAME_BYTES_MAX);
   const end = bytes.indexOf(0);

@@ -2,7 +2,8 @@
  * USDT probes of an ELF file: its notes `.note.stapsdt`, each a place with operands, and the semaphore that tells the program
  * whether anybody listens. Source: SystemTap's wiki (UserSpaceProbeImplementation).
  */
-import { broken, type ElfImage, fileOffset, noteSection, symbolAddress } from "./elf.ts";
+import { broken, type ElfImage, fileOffset, noteSection } from "./elf.ts";
+import { symbolAddress } from "./symbols.ts";
 
 export interface UsdtProbe {
   readonly provider: string;
