@@ -128,6 +128,7 @@ class Run {
       if (batch instanceof CaptureError) return batch;
       if (batch === null) break;
       await this.#runBatch(batch);
+      if (this.#source.isLive === true) await this.#relieve();
       this.#options.onProgress?.({ ...this.#source.progress, events: this.events });
       await this.#turn();
     }

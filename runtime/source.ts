@@ -85,6 +85,8 @@ export interface EventSource {
   readonly name: string;
   /** virtual CPUs that it needs at least: highest recorded CPU number + 1 */
   readonly cpus: number;
+  /** Its events happen now: what programs write is handed on after every batch, not only when buffers fill. Absent: they do not. */
+  readonly isLive?: boolean;
   /** what the input carries; null: not known beforehand (an embedder's source that feeds any hook) */
   readonly events: readonly SourceEvent[] | null;
   /** Of a source that has too many events to list them, and `events` null: one of them, null where it is not known. */

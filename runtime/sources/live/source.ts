@@ -39,6 +39,7 @@ const WORD = 2 ** 32;
 
 export class LiveSource implements EventSource {
   readonly cpus = possibleCpus();
+  readonly isLive = true;
   /** far too many to list: describe() knows them */
   readonly events = null;
   readonly describeTask = (tid: number): TaskInfo | null => describeThread(this.#tracking, tid);
