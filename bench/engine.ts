@@ -12,6 +12,8 @@ export interface EngineOptions {
   readonly optimize?: OptimizeLevel;
   /** how often the program is attached to the hook; default: the workload's own number */
   readonly links?: number;
+  /** compiled so that it can be profiled */
+  readonly profile?: boolean;
 }
 
 export class BpfjitEngine {
@@ -26,11 +28,12 @@ export class BpfjitEngine {
   }
 
   static async start(workload: Workload, payload: Uint8Array, options: EngineOptions = {}): Promise<BpfjitEngine> {
-    const { workers = 0, optimize = 2, links = workload.links ?? 1 } = options;
+    const { workers = 0, optimize = 2, links = workload.links ?? 1, profile = false } = options;
     const cpus = Math.max(1, workers);
     const object = await load(workloadObject(workload.object), {
       programs: [workload.program, ...(workload.others ?? [])],
       optimize,
+      profile,
       runtimeOptions: { cpus, workers },
     });
     const rig = new EventRig(object.runtime, payload, cpus);

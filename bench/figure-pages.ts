@@ -1,6 +1,6 @@
 /**
- * The pages that show figures, from the rows that were measured: docs/performance.json → sections of docs/performance.md and README.md
- * between `<!-- figures: NAME -->` and `<!-- end -->`, and the chart. tests/bench/pages.test.ts holds them to it.
+ * The pages that show figures, from the rows that were measured: docs/performance.json → sections of docs/performance.md, docs/profiling.md
+ * and README.md between `<!-- figures: NAME -->` and `<!-- end -->`, and the chart. tests/bench/pages.test.ts holds them to it.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { asset } from "./assets.ts";
@@ -21,7 +21,7 @@ export interface Figures {
 
 const ROWS = "docs/performance.json";
 const CHART = "docs/performance.svg";
-const PAGES = ["docs/performance.md", "README.md"] as const;
+const PAGES = ["docs/performance.md", "docs/profiling.md", "README.md"] as const;
 
 export function readFigures(): Figures {
   if (!existsSync(asset(ROWS))) return { workloads: null, tables: {} };

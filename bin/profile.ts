@@ -90,14 +90,15 @@ function profileText({ programs, samples, seconds, intervalUs, outside, ns }: Pr
   const rows = programs.map((row) => [
     row.program,
     row.runs.toLocaleString("en"),
-    milliseconds(row.ns),
+    row.samples === 0 ? "" : milliseconds(row.ns),
     row.nsPerRun === null ? "" : row.nsPerRun.toFixed(1),
-    percent(row.share),
+    row.samples === 0 ? "" : percent(row.share),
     row.samples.toLocaleString("en"),
   ]);
   const head = ["program", "runs", "ms", "ns/run", "share", "samples"];
-  const around = outside.ns / Math.max(1, ns + outside.ns);
-  const note = `profile: ${samples.toLocaleString("en")} samples in ${seconds.toFixed(2)} s, one in ${intervalUs} µs; ${percent(around)} of the time around programs`;
+  const all = ns + outside.ns;
+  const rest = all === 0 ? "it was over too soon" : `${percent(outside.ns / all)} of the time around programs`;
+  const note = `profile: ${samples.toLocaleString("en")} samples in ${seconds.toFixed(2)} s, one in ${intervalUs} µs; ${rest}`;
   return [note, ...textTable([head, ...rows]), ...programs.flatMap(programText)].join("\n");
 }
 

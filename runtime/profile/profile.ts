@@ -31,6 +31,7 @@ export interface ProgramProfile extends Share {
   readonly program: string;
   /** times that it was entered, exactly: by events, test runs, tail calls */
   readonly runs: number;
+  /** null: it was not entered meanwhile, or never met */
   readonly nsPerRun: number | null;
   /** helpers and kernel functions; what their callbacks take is their callbacks' */
   readonly helpers: readonly HelperProfile[];
@@ -171,7 +172,7 @@ function programProfile(
     program,
     runs,
     ...total,
-    nsPerRun: runs === 0 ? null : total.ns / runs,
+    nsPerRun: runs === 0 || total.samples === 0 ? null : total.ns / runs,
     share: allNs === 0 ? 0 : total.ns / allNs,
     helpers: [...helpers].map(([helper, sum]) => ({ helper, ...sum, share: share(sum.ns) })).sort(byTime),
     lines: [...lines.values()]

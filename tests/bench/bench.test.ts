@@ -90,6 +90,7 @@ describe("tables", () => {
     programs: ["programs", "nsPerEvent", "nsPerProgram"],
     startup: ["ms"],
     memory: ["megabytes"],
+    profile: ["without", "marked", "sampled", "more", "places"],
   } as const;
 
   test.each(Object.entries(TABLES))("%s", TIMEOUT, async (name, columns) => {
