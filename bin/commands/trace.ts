@@ -91,7 +91,7 @@ export async function trace(path: string, command: readonly string[], options: T
     runtimeOptions: {
       ...strictOf(options),
       cpus: source.cpus,
-      trace: (line) => screen.above(() => printTrace(line, options)),
+      trace: (line) => printTrace(line, options),
     },
     ...(options.prog && { programs: options.prog }),
     ...cacheOf(options),
@@ -109,11 +109,8 @@ export async function trace(path: string, command: readonly string[], options: T
     const summary = await object.run(source, {
       types,
       // what goes to a file is not printed
-      ...(output !== null
-        ? { output }
-        : { onRecord: (record: MapRecord) => screen.above(() => printRecord(record, options)) }),
-      onLost: (map, count) => screen.above(() => printLoss(map, count, options)),
-      onProgress: () => screen.refresh(),
+      ...(output !== null ? { output } : { onRecord: (record: MapRecord) => printRecord(record, options) }),
+      onLost: (map, count) => printLoss(map, count, options),
     });
     screen.close();
     const profiled = await profiler?.stop();
