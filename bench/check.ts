@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { asset } from "./assets.ts";
 import { calibrate } from "./calibration.ts";
+import { startKernel } from "./kernel.ts";
 import { machineText } from "./machine.ts";
 import {
   better,
@@ -13,7 +14,6 @@ import {
   type Ratios,
   type StoredBaseline,
   type Subject,
-  startKernel,
   TOLERANCE,
   type Verdict,
 } from "./regression.ts";

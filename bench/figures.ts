@@ -8,9 +8,8 @@ import { writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { asset } from "./assets.ts";
 import { type Figures, figurePages, readFigures } from "./figure-pages.ts";
-import { runBench, workloadNames } from "./harness.ts";
+import { availableBaselines, runBench, workloadNames } from "./harness.ts";
 import { machineText } from "./machine.ts";
-import { startKernel } from "./regression.ts";
 import { BASELINES, type BenchRow } from "./row.ts";
 import { TABLES } from "./tables/index.ts";
 import type { TableRow } from "./tables/table.ts";
@@ -59,16 +58,14 @@ function write(figures: Figures): void {
 
 async function withWorkloads(figures: Figures, names: readonly string[]): Promise<Figures> {
   const machine = conditions();
-  const { kernel, reason } = await startKernel();
-  kernel?.close();
-  if (kernel === null) note(`skipped: the kernel: ${reason}`);
+  const baselines = await availableBaselines(BASELINES, (text) => note(`skipped: ${text}`));
   const found = new Map<string, readonly BenchRow[]>();
   let done = 0;
   const measure = async (workloads: readonly string[], detail: Pick<BenchDetail, "levels" | "workers">) => {
     if (workloads.length === 0) return;
     await runBench({
       workloads,
-      baselines: BASELINES.filter((name) => kernel !== null || !name.startsWith("kernel-")),
+      baselines,
       ...detail,
       samples: SAMPLES,
       onProgress: (name) => note(`${++done} of ${names.length} workloads: ${name}`),

@@ -6,7 +6,7 @@ import { UsageError } from "../base/index.ts";
 import type { OptimizeLevel } from "../compiler/index.ts";
 import { asset, CAPTURE, workloadObject } from "./assets.ts";
 import { contestants, kernelProgram } from "./contestants.ts";
-import { KernelEngine } from "./kernel.ts";
+import { KernelEngine, startKernel } from "./kernel.ts";
 import { PACKETS, PacketEngine, type PacketWorkload, packetBytes } from "./packets.ts";
 import { type Baseline, type BenchRow, benchRow } from "./row.ts";
 import { THROUGHPUT, ThroughputEngine } from "./throughput.ts";
@@ -36,6 +36,21 @@ const PACKET_REPEAT = 2;
 
 export const workloadNames = (): string[] => [...WORKLOADS, ...PACKETS, ...THROUGHPUT].map(({ name }) => name);
 
+/** Those that this machine has; the kernel's need Linux, rights and a C compiler. */
+export async function availableBaselines(
+  wanted: readonly Baseline[],
+  onSkip: (text: string) => void,
+): Promise<Baseline[]> {
+  const isKernels = (name: Baseline): boolean => name.startsWith("kernel-");
+  if (!wanted.some(isKernels)) return [...wanted];
+  const { kernel, reason } = await startKernel();
+  kernel?.close();
+  if (kernel !== null) return [...wanted];
+  onSkip(`${wanted.filter(isKernels).join(", ")}: ${reason}`);
+  return wanted.filter((name) => !isKernels(name));
+}
+
+/** `baselines` are available. */
 export async function runBench(options: BenchOptions): Promise<void> {
   const unknown = options.workloads.find((name) => !workloadNames().includes(name));
   if (unknown !== undefined)

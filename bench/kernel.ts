@@ -111,3 +111,17 @@ export class KernelEngine {
     });
   }
 }
+
+/** Null, with the reason, where the kernel does not run programs for us. */
+export async function startKernel(): Promise<{ readonly kernel: KernelEngine | null; readonly reason: string }> {
+  let kernel: KernelEngine | null = null;
+  try {
+    kernel = KernelEngine.start();
+    await kernel.probe();
+    return { kernel, reason: "" };
+  } catch (error) {
+    kernel?.close();
+    // what is missing is said by the hint where there is one
+    return { kernel: null, reason: (error as BpfError).hint ?? (error as Error).message };
+  }
+}

@@ -2,8 +2,6 @@
  * Whether bpfjit has become slower than it was: times as multiples of a yardstick that was measured in turn with them, so that
  * another machine, or the same under load, gives nearly the same numbers; compared with stored ones.
  */
-import { KernelEngine } from "./kernel.ts";
-
 export const YARDSTICKS = ["kernel-loop", "calibration"] as const;
 export type Yardstick = (typeof YARDSTICKS)[number];
 
@@ -71,17 +69,4 @@ export function better(one: Ratios, other: Ratios): Ratios {
     if (values.length > 0) least[yardstick] = Math.min(...values);
   }
   return least;
-}
-
-/** Null, with the reason, where the kernel does not run programs for us. */
-export async function startKernel(): Promise<{ readonly kernel: KernelEngine | null; readonly reason: string }> {
-  let kernel: KernelEngine | null = null;
-  try {
-    kernel = KernelEngine.start();
-    await kernel.probe();
-    return { kernel, reason: "" };
-  } catch (error) {
-    kernel?.close();
-    return { kernel: null, reason: (error as Error).message };
-  }
 }

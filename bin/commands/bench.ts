@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { UsageError } from "../../base/index.ts";
 import { chartPage, chartSvg } from "../../bench/chart/index.ts";
-import { runBench, workloadNames } from "../../bench/harness.ts";
+import { availableBaselines, runBench, workloadNames } from "../../bench/harness.ts";
 import { machineText } from "../../bench/machine.ts";
 import { BASELINES, type Baseline, type BenchRow } from "../../bench/row.ts";
 import { geometricMean } from "../../bench/statistics.ts";
@@ -50,7 +50,10 @@ async function benchWorkloads(workloads: readonly string[], options: BenchOption
   const workers = parseCount(options.workers, "--workers", 0, 256);
   const levels = oneOf(options.opt, "level", ["0", "1", "2", "3"]).map((level) => Number(level) as Level);
   const wanted: readonly string[] = oneOf(options.baseline ?? "", "baseline", BASELINES);
-  const baselines = BASELINES.filter((name) => wanted.includes(name));
+  const baselines = await availableBaselines(
+    BASELINES.filter((name) => wanted.includes(name)),
+    (text) => note(`skipped: ${text}`),
+  );
   const columns: Columns = { workers, baselines, levels };
   const ratios = new Map<Baseline, number[]>(baselines.map((name) => [name, []]));
   const all: BenchRow[] = [];

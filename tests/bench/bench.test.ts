@@ -66,6 +66,16 @@ describe("workloads", () => {
     }
   });
 
+  test("what the machine has not is skipped, and said so", TIMEOUT, async () => {
+    const args = ["bench", "counter", "--quick", "--samples", "1", "--baseline", "kernel-loop,js"];
+    const { code, stdout, stderr } = await bpfjit([...args, "--json"], "", { CC: "/nonexistent/cc" });
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^skipped: kernel-loop: .* C compiler\n$/);
+    expect(jsonLines(stdout).map(({ engine }) => engine)).toEqual(["bpfjit", "js"]);
+    const text = await bpfjit(args, "", { CC: "/nonexistent/cc" });
+    expect(text.stdout).not.toContain("kernel-loop");
+  });
+
   test.each([
     [["bench", "nonsense"], "there is no workload nonsense"],
     [["bench", "--baseline", "nonsense"], "there is no baseline nonsense"],
