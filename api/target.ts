@@ -13,7 +13,7 @@ import {
   type SymbolAddresses,
   tracepointBtf,
 } from "../compiler/front.ts";
-import type { ErrorCodeOf, TracepointDefinition } from "../spec/index.ts";
+import type { Architecture, ErrorCodeOf, TracepointDefinition } from "../spec/index.ts";
 
 /** What CO-RE relocations, externs and attach targets are resolved against. */
 export interface TargetOptions {
@@ -21,6 +21,8 @@ export interface TargetOptions {
   readonly targetBtf?: Btf;
   /** BTF of its modules, split on `targetBtf` */
   readonly modules?: readonly ModuleBtf[];
+  /** machine that the programs are prepared for: registers of probes. Unless given: that of `targetBtf`, else x86_64 */
+  readonly architecture?: Architecture;
   /** LINUX_VERSION_CODE: major << 16 | minor << 8 | patch. Unless given: that of `kconfig`, else 6.18 */
   readonly kernelVersion?: number;
   /** text of the kernel's configuration file: values of `__kconfig` variables; a whole one also tells which helpers it has */

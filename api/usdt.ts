@@ -3,7 +3,7 @@
  * cookie is the number of the record in it. libbpf: bpf_program__attach_usdt().
  */
 import { AttachError } from "../base/index.ts";
-import { type Hook, type Link, type LinkedProgram, parseUsdtArguments, usdtSpec } from "../runtime/index.ts";
+import { type Hook, type Link, type LinkedProgram, parseUsdtOperands, usdtSpec } from "../runtime/index.ts";
 import type { TypedMap } from "./map.ts";
 
 export interface UsdtOptions {
@@ -37,7 +37,8 @@ export function attachUsdt(
       hint: "usdt programs include libbpf's usdt.bpf.h",
     });
   }
-  const record = usdtSpec(parseUsdtArguments(args), cookie);
+  const { architecture } = program.manifest;
+  const record = usdtSpec(parseUsdtOperands(args, architecture), cookie, architecture);
   let used = USED.get(map);
   if (used === undefined) {
     used = new Map();

@@ -2,7 +2,7 @@
  * What flows through the compiler: a program as the object layer leaves it (relocated, subprograms appended, as libbpf
  * would hand it to the kernel), and the same program verified, with what the verifier learned.
  */
-import type { AttachTypeName, BufferBytes, CType, MapSpec, ProgramTypeName } from "../spec/index.ts";
+import type { Architecture, AttachTypeName, BufferBytes, CType, MapSpec, ProgramTypeName } from "../spec/index.ts";
 import type { Insn } from "./asm/instruction.ts";
 import type { Btf } from "./object/btf/btf.ts";
 
@@ -39,6 +39,8 @@ export interface Program {
   readonly modules?: readonly { readonly name: string; readonly btf: Btf }[];
   /** BTF of the kernel that the program was prepared for; absent or null where there was none */
   readonly targetBtf?: Btf | null;
+  /** of the machine that it was prepared for; absent: x86_64 */
+  readonly architecture?: Architecture;
   /** names of helpers that it calls and that this kernel's configuration takes away; absent: none */
   readonly withheldHelpers?: readonly string[];
   /** symbols that this kernel lists; absent: not known, so that all its variables count as listed */

@@ -3,7 +3,7 @@
  * hook's own, whose EVENT records are made once, and run in portions, a call into Wasm each.
  */
 import { UsageError } from "../base/index.ts";
-import { CTX_HEAD, EVENT, type HookSpec, REGISTERS } from "../spec/index.ts";
+import { type Architecture, CTX_HEAD, EVENT, type HookSpec, registerFile } from "../spec/index.ts";
 import { writeEvent } from "./event.ts";
 import type { World } from "./world.ts";
 
@@ -17,6 +17,13 @@ export interface BatchEvent {
   readonly cpu: number;
   readonly task: number;
   readonly timeNs: bigint | undefined;
+}
+
+/** What its contexts are. */
+export interface BatchKind {
+  readonly spec: HookSpec;
+  /** undefined: x86_64 */
+  readonly architecture: Architecture | undefined;
 }
 
 /** Events that are copied and run at once: their records stay in the cache. */
@@ -38,11 +45,11 @@ export class HookBatch {
   /** what the EVENT records say */
   #event: BatchEvent | null = null;
 
-  constructor(world: World, hook: number, spec: HookSpec, recordBytes: number) {
+  constructor(world: World, hook: number, kind: BatchKind, recordBytes: number) {
     this.#world = world;
     this.#hook = hook;
     this.recordBytes = recordBytes;
-    this.#head = headOf(spec, recordBytes);
+    this.#head = headOf(kind, recordBytes);
     const headBytes = this.#head === null ? 0 : CTX_HEAD.bytes;
     // without a head records lie as they come, so that one copy is enough
     this.#stride = this.#head === null ? recordBytes : headBytes + Math.ceil(recordBytes / WORD_BYTES) * WORD_BYTES;
@@ -108,7 +115,8 @@ export class HookBatch {
 type ContextHead = (view: DataView, ctx: number) => void;
 
 /** Throws UsageError for hooks whose events are not their bytes, and for bytes that no event of the hook has. */
-function headOf({ kind, context, result }: HookSpec, bytes: number): ContextHead | null {
+function headOf({ spec, architecture }: BatchKind, bytes: number): ContextHead | null {
+  const { kind, context, result } = spec;
   const whole = (unit: number): void => {
     if (bytes % unit !== 0) throw new UsageError("USAGE", `an event of ${bytes} bytes is not made of words`);
   };
@@ -122,15 +130,18 @@ function headOf({ kind, context, result }: HookSpec, bytes: number): ContextHead
       return (view, ctx) => view.setUint32(ctx - CTX_HEAD.bytes + CTX_HEAD.arguments, count, true);
     }
     case "registers":
-    case "perfEvent":
+    case "perfEvent": {
       whole(WORD_BYTES);
-      if (bytes < REGISTERS.ip + WORD_BYTES) return () => {};
+      const { registers, address } = registerFile(architecture);
+      const at = registers[address]!;
+      if (bytes < at + WORD_BYTES) return () => {};
       return (view, ctx) => {
         for (const half of [0, WORD_BYTES / 2]) {
-          const part = view.getUint32(ctx + REGISTERS.ip + half, true);
+          const part = view.getUint32(ctx + at + half, true);
           view.setUint32(ctx - CTX_HEAD.bytes + CTX_HEAD.address + half, part, true);
         }
       };
+    }
     default:
       throw new UsageError("USAGE", `hooks of kind ${kind} are fired one by one`);
   }

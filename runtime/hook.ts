@@ -5,6 +5,7 @@
  */
 import { AttachError, UsageError } from "../base/index.ts";
 import {
+  type Architecture,
   type AttachTypeName,
   EVENT,
   HOOK,
@@ -174,14 +175,15 @@ export class Hook {
     if (hookSpec(this.kind).context === "iterator") {
       throw new UsageError("USAGE", "iterators are not fired: read their links");
     }
-    const payload = payloadBytes(this.kind, given, this.#widths());
+    const architecture = this.#architecture;
+    const payload = payloadBytes(this.kind, given, { widths: this.#widths(), architecture });
     this.#requireBuffer(payload);
     const room = new Room(world, this.#devices);
     try {
       const { type, attachType, hasData } = this.#firing;
       const context = contextPreparation(type)(
         room,
-        { type, attachType, ctxBytes: this.#ctxBytesRead() },
+        { type, attachType, ctxBytes: this.#ctxBytesRead(), ...(architecture !== undefined && { architecture }) },
         hasData ? { dataIn: payload } : { ctxIn: payload },
       );
       const event = room.allocate(EVENT.bytes);
@@ -226,7 +228,12 @@ export class Hook {
     this.#batch = null;
     if (batch?.recordBytes !== bytes) {
       batch?.free();
-      batch = new HookBatch(world, this.address, hookSpec(this.kind), bytes);
+      batch = new HookBatch(
+        world,
+        this.address,
+        { spec: hookSpec(this.kind), architecture: this.#architecture },
+        bytes,
+      );
     }
     const { task: given, cpu = 0, timeNs } = options;
     const task = given === undefined ? world.idleTask : world.makeTask(given);
@@ -276,6 +283,11 @@ export class Hook {
     throw new UsageError("USAGE", `programs change ${bytes} bytes of the first argument: a kernel object is needed`);
   }
 
+  /** What the attached programs were prepared for; undefined: the default, or nothing is attached. */
+  get #architecture(): Architecture | undefined {
+    return this.#links[0]?.program.manifest.architecture;
+  }
+
   /** What the attached programs read of the ctx at most. */
   #ctxBytesRead(): number {
     return Math.max(0, ...this.#links.map(({ program }) => program.manifest.ctxBytes ?? 0));
@@ -291,6 +303,11 @@ export class Hook {
         `program ${manifest.name} of type ${manifest.type} does not fit ${this.kind} ${this.name}`,
         { where },
       );
+    }
+    const [first] = this.#links;
+    if (first !== undefined && first.program.manifest.architecture !== manifest.architecture) {
+      const message = `program ${manifest.name} was prepared for another machine than those that ${this.name} has`;
+      throw new AttachError("ATTACH_TYPE", message, { where });
     }
     // Kernel: bpf_iter_link_replace()
     if (this.kind === "iter" && manifest.attachTarget !== this.name) {

@@ -27,7 +27,7 @@ export type { EventStack } from "./stack.ts";
 export type { TaskInfo } from "./task.ts";
 export type { TestRunInput, TestRunResult } from "./test-run/context.ts";
 export type { ArgumentValue, ArgumentValues, Tracepoint } from "./tracepoints.ts";
-export { parseUsdtArguments, usdtSpec } from "./usdt.ts";
+export { parseUsdtOperands, usdtSpec } from "./usdt.ts";
 export {
   formatEntries,
   formatValue,

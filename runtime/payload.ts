@@ -4,21 +4,20 @@
  */
 import { UsageError } from "../base/index.ts";
 import {
+  type AnyRegisterName,
+  type Architecture,
   type HookKind,
   hookSpec,
-  PARAMETER_REGISTERS,
-  REGISTERS,
-  REGISTERS_BYTES,
-  RESULT_REGISTER,
-  type RegisterName,
+  type RegisterFile,
+  registerFile,
 } from "../spec/index.ts";
 import { KernelObject } from "./kernel/index.ts";
 
 /** Numbers are taken modulo 2^64; a kernel object stands for its pointer; null and undefined are 0. */
 export type HookArgument = number | bigint | boolean | KernelObject | null | undefined;
 
-/** Registers of x86-64 by name, or a function's parameters in order and its result. */
-export interface RegisterValues extends Partial<Readonly<Record<RegisterName, HookArgument>>> {
+/** Registers of the target's machine by name (x86-64, arm64), or a function's parameters in order and its result. */
+export interface RegisterValues extends Partial<Readonly<Record<AnyRegisterName, HookArgument>>> {
   readonly args?: readonly HookArgument[];
   readonly result?: HookArgument;
   /** perf events only */
@@ -30,18 +29,28 @@ export type Payload = Uint8Array | readonly HookArgument[] | RegisterValues;
 
 const WORD_BYTES = 8;
 
+export interface PayloadOptions {
+  readonly widths?: readonly number[] | undefined;
+  readonly architecture?: Architecture | undefined;
+}
+
 /**
  * `widths`: bytes of each argument, where they are known: integers are cut to them and zero-extended, signed ones too.
  * Throws UsageError for what hooks of this kind are not fired with.
  */
-export function payloadBytes(kind: HookKind, payload: Payload, widths: readonly number[] = []): Uint8Array {
+export function payloadBytes(
+  kind: HookKind,
+  payload: Payload,
+  { widths, architecture }: PayloadOptions = {},
+): Uint8Array {
   if (payload instanceof Uint8Array) return payload;
   const { context } = hookSpec(kind);
   if (context === "arguments" && isArguments(payload)) return words(payload, widths);
-  if (context === "registers") return registers(isArguments(payload) ? { args: payload } : payload);
+  const file = registerFile(architecture);
+  if (context === "registers") return registers(file, isArguments(payload) ? { args: payload } : payload);
   if (context === "perfEvent" && !isArguments(payload)) {
     const { samplePeriod = 0n, addr = 0, ...rest } = payload;
-    return Uint8Array.from([...registers(rest), ...words([samplePeriod, addr])]);
+    return Uint8Array.from([...registers(file, rest).subarray(0, file.sampledBytes), ...words([samplePeriod, addr])]);
   }
   throw new UsageError("USAGE", `hooks of kind ${kind} are fired with ${WANTED[context]}`);
 }
@@ -78,18 +87,21 @@ export function word(value: HookArgument): bigint {
   return BigInt.asUintN(64, BigInt(value ?? 0));
 }
 
-function registers({ args = [], result, ...named }: RegisterValues): Uint8Array {
-  const bytes = new Uint8Array(REGISTERS_BYTES);
+function registers(
+  { registers, bytes: size, parameters, result: resultRegister }: RegisterFile,
+  { args = [], result, ...named }: RegisterValues,
+): Uint8Array {
+  const bytes = new Uint8Array(size);
   const view = new DataView(bytes.buffer);
-  const set = (name: RegisterName, value: HookArgument): void => view.setBigUint64(REGISTERS[name], word(value), true);
-  if (args.length > PARAMETER_REGISTERS.length) {
-    throw new UsageError("USAGE", `${args.length} arguments: ${PARAMETER_REGISTERS.length} fit into registers`);
+  const set = (name: string, value: HookArgument): void => view.setBigUint64(registers[name]!, word(value), true);
+  if (args.length > parameters.length) {
+    throw new UsageError("USAGE", `${args.length} arguments: ${parameters.length} fit into registers`);
   }
-  for (const [index, value] of args.entries()) set(PARAMETER_REGISTERS[index]!, value);
-  if (result !== undefined) set(RESULT_REGISTER, result);
+  for (const [index, value] of args.entries()) set(parameters[index]!, value);
+  if (result !== undefined) set(resultRegister, result);
   for (const [name, value] of Object.entries(named)) {
-    if (!Object.hasOwn(REGISTERS, name)) throw new UsageError("USAGE", `there is no register ${name}`);
-    set(name as RegisterName, value as HookArgument);
+    if (!Object.hasOwn(registers, name)) throw new UsageError("USAGE", `there is no register ${name}`);
+    set(name, value as HookArgument);
   }
   return bytes;
 }

@@ -155,7 +155,7 @@ export class LinkedProgram implements Attachable {
   }
 
   #ownHook(): Hook {
-    const { type, attachTarget, section, name } = this.manifest;
+    const { type, attachTarget, section, name, architecture } = this.manifest;
     const spec = hookOfProgram(this.manifest);
     const where = { program: name, section };
     if (spec === null) throw new AttachError("ATTACH_TYPE", `programs of type ${type} have no hook`, { where });
@@ -165,7 +165,7 @@ export class LinkedProgram implements Attachable {
         hint: "give the hook: program.attach({ hook: runtime.hooks.get(kind, name) })",
       });
     }
-    return this.#home.hooks.get(spec.kind, hookName(section, attachTarget));
+    return this.#home.hooks.get(spec.kind, hookName(section, attachTarget, architecture));
   }
 
   #requireOpen(): void {

@@ -4,6 +4,7 @@ import type { KernelLayouts } from "./kernel-objects.ts";
 import type { MapSpec } from "./map-types.ts";
 import type { ProfileTable } from "./profile.ts";
 import type { ProgramTypeName } from "./program-types.ts";
+import type { Architecture } from "./registers.ts";
 import type { AttachTypeName } from "./sections.ts";
 import type { CType } from "./types.ts";
 
@@ -59,6 +60,8 @@ export interface ProgramManifest {
   readonly argumentBytes?: readonly number[];
   /** Iterators and writable raw tracepoints: bytes of the buffers among their arguments that they use. What is attached must bring them. */
   readonly bufferBytes?: BufferBytes;
+  /** of the machine that it was prepared for; absent: x86_64 */
+  readonly architecture?: Architecture;
   /** raw only: bytes that r1 points to */
   readonly memoryBytes?: number;
   /** names of helpers that are called */

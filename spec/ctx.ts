@@ -16,7 +16,7 @@ import {
   SOCK_ADDR,
   SOCK_OPS,
 } from "./ctx/sockets.ts";
-import { REGISTERS_BYTES } from "./registers.ts";
+import { type Architecture, DEFAULT_ARCHITECTURE, REGISTERS_BYTES, registerFile } from "./registers.ts";
 
 export type { CtxField, CtxFieldKind, CtxSpec } from "./ctx/field.ts";
 
@@ -36,18 +36,9 @@ export const CTX = {
     // Bytes of the pointer are read as numbers.
     open: { from: 1, to: 96, write: false },
   },
-  pt_regs: {
-    name: "pt_regs",
-    size: REGISTERS_BYTES,
-    fields: [],
-    open: { from: 0, to: REGISTERS_BYTES, write: false },
-  },
-  bpf_perf_event_data: {
-    name: "bpf_perf_event_data",
-    size: REGISTERS_BYTES + 16,
-    fields: [scalar("sample_period", REGISTERS_BYTES, 8), scalar("addr", REGISTERS_BYTES + 8, 8)],
-    open: { from: 0, to: REGISTERS_BYTES, write: false, size: 8 },
-  },
+  /** of x86-64 */
+  pt_regs: probeContext(REGISTERS_BYTES),
+  bpf_perf_event_data: sampleContext(REGISTERS_BYTES),
   xdp_md: {
     name: "xdp_md",
     size: 24,
@@ -93,3 +84,27 @@ export const CTX = {
 } as const satisfies Record<string, CtxSpec>;
 
 export type CtxName = keyof typeof CTX;
+
+/** The layout on that machine. `registersBytes`: of the target's struct pt_regs, at most what every ctx has (RegisterFile.bytes). */
+export function ctxSpec(
+  name: CtxName,
+  architecture: Architecture = DEFAULT_ARCHITECTURE,
+  registersBytes: number = registerFile(architecture).bytes,
+): CtxSpec {
+  if (architecture === DEFAULT_ARCHITECTURE) return CTX[name];
+  if (name === "pt_regs") return probeContext(Math.min(registersBytes, registerFile(architecture).bytes));
+  return name === "bpf_perf_event_data" ? sampleContext(registerFile(architecture).sampledBytes) : CTX[name];
+}
+
+function probeContext(bytes: number) {
+  return { name: "pt_regs", size: bytes, fields: [], open: { from: 0, to: bytes, write: false } } as const;
+}
+/** Registers, and behind them what the event was. */
+function sampleContext(registersBytes: number) {
+  return {
+    name: "bpf_perf_event_data",
+    size: registersBytes + 16,
+    fields: [scalar("sample_period", registersBytes, 8), scalar("addr", registersBytes + 8, 8)],
+    open: { from: 0, to: registersBytes, write: false, size: 8 },
+  } as const;
+}

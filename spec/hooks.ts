@@ -4,6 +4,7 @@
  * Source: libbpf's section_defs[]; kernel/trace/bpf_trace.c, kernel/bpf/trampoline.c (what r1 points to).
  */
 import type { AudienceMember } from "./helpers/row.ts";
+import { type Architecture, registerFile } from "./registers.ts";
 
 /**
  * payload: the bytes of a tracepoint's record. arguments: a u64 each, behind CTX_HEAD (abi.ts); `result` tells whether the
@@ -19,15 +20,13 @@ export interface HookSpec {
   readonly programs: readonly AudienceMember[];
   /** prefixes of SEC names */
   readonly sections: readonly string[];
-  /** what stands before the name in the section to make the hook's name: `ksyscall/kill` is a probe of `__x64_sys_kill` */
-  readonly namePrefix?: Readonly<Record<string, string>>;
+  /** those of them that name a system call: `ksyscall/kill` is a probe of its function, `__x64_sys_kill` */
+  readonly systemCalls?: readonly string[];
   /** arguments: the result of the function stands behind them */
   readonly result?: true;
   /** another program may take the place of one that is attached. Kernel: bpf_link_ops.update_prog */
   readonly updatable?: true;
 }
-
-const SYSCALL_WRAPPER = "__x64_sys_";
 
 export const HOOKS = [
   { kind: "tracepoint", context: "payload", programs: ["tracepoint"], sections: ["tracepoint", "tp"] },
@@ -42,14 +41,14 @@ export const HOOKS = [
     context: "registers",
     programs: ["kprobe"],
     sections: ["kprobe", "kprobe.multi", "kprobe.session", "ksyscall"],
-    namePrefix: { ksyscall: SYSCALL_WRAPPER },
+    systemCalls: ["ksyscall"],
   },
   {
     kind: "kretprobe",
     context: "registers",
     programs: ["kprobe"],
     sections: ["kretprobe", "kretprobe.multi", "kretsyscall"],
-    namePrefix: { kretsyscall: SYSCALL_WRAPPER },
+    systemCalls: ["kretsyscall"],
   },
   {
     kind: "uprobe",
@@ -129,8 +128,11 @@ export function hookOfProgram({ section, type, attachType }: HookSeeker): NamedH
 }
 
 /** Name of the hook for what the section, or whoever changed it, names. */
-export const hookName = (section: string, target: string): string =>
-  (BY_SECTION.get(prefixOf(section))?.namePrefix?.[prefixOf(section)] ?? "") + target;
+export function hookName(section: string, target: string, architecture?: Architecture): string {
+  const prefix = prefixOf(section);
+  const isCall = BY_SECTION.get(prefix)?.systemCalls?.includes(prefix) === true;
+  return isCall ? registerFile(architecture).syscallPrefix + target : target;
+}
 
 /** Sections that are not loaded by default begin with a question mark. */
 const prefixOf = (section: string): string => section.split("/", 1)[0]!.replace(/^\?/, "");

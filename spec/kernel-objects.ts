@@ -41,7 +41,11 @@ export const KERNEL_OBJECTS = {
   cgroup: ["kn", "level"],
   kernfs_node: ["id", "name", "parent", "__parent"],
   linux_binprm: ["filename", "interp"],
-  pt_regs: ["di", "si", "dx", "r10", "r8", "r9", "ax", "orig_ax", "cx", "ip", "sp", "flags", "bx", "bp"],
+  // of x86-64, of arm64
+  pt_regs: [
+    ...["di", "si", "dx", "r10", "r8", "r9", "ax", "orig_ax", "cx", "ip", "sp", "flags", "bx", "bp"],
+    ...["regs.0", "regs.1", "regs.2", "regs.3", "regs.4", "regs.5", "regs.8", "orig_x0", "syscallno", "pc", "pstate"],
+  ],
   request: ["__sector", "__data_len", "cmd_flags", "q", "part", "rq_disk"],
   request_queue: ["disk"],
   gendisk: ["major", "first_minor", "disk_name", "part0"],

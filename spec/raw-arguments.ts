@@ -151,12 +151,25 @@ const ROWS: readonly RawArguments[] = [
         r8: { field: "args", index: 4 },
         r9: { field: "args", index: 5 },
         orig_ax: field("id"),
+        "regs.0": { field: "args", index: 0 },
+        "regs.1": { field: "args", index: 1 },
+        "regs.2": { field: "args", index: 2 },
+        "regs.3": { field: "args", index: 3 },
+        "regs.4": { field: "args", index: 4 },
+        "regs.5": { field: "args", index: 5 },
+        "regs.8": field("id"),
+        orig_x0: { field: "args", index: 0 },
+        syscallno: field("id"),
       },
     },
     field("id"),
   ]),
   row("sys_exit", "raw_syscalls", [
-    { object: "pt_regs", key: [], members: { ax: field("ret"), orig_ax: field("id") } },
+    {
+      object: "pt_regs",
+      key: [],
+      members: { ax: field("ret"), orig_ax: field("id"), "regs.0": field("ret"), syscallno: field("id") },
+    },
     field("ret"),
   ]),
   row("block_rq_insert", "block", [requestOf(field("bytes"))]),
@@ -223,7 +236,7 @@ const ROWS: readonly RawArguments[] = [
 ];
 
 function faultRegisters(): ArgumentSource {
-  return { object: "pt_regs", key: [], members: { ip: field("ip") } };
+  return { object: "pt_regs", key: [], members: { ip: field("ip"), pc: field("ip") } };
 }
 
 const BY_EVENT = new Map(ROWS.map((entry) => [entry.event, entry]));

@@ -37,6 +37,7 @@ export function describeProgram(program: LowerableProgram): ProgramManifest {
     attachTarget: program.attachTarget,
     autoload: program.autoload,
     insns: program.insns.length,
+    ...(program.architecture !== undefined && { architecture: program.architecture }),
     ...(program.type === "raw" ? { memoryBytes: program.memoryBytes } : {}),
     ...(isOfOpenLength(program) ? { ctxBytes: ctxBytesRead(program, facts) } : {}),
     ...(isTracepoint(program) && program.ctxType !== undefined ? { ctxType: program.ctxType } : {}),

@@ -4,9 +4,10 @@
  * wrong with a program is that program's outcome and hides no other.
  */
 import { BpfError, ObjectError, UnsupportedError } from "../../base/index.ts";
-import type { CType, MapSpec, ProgramTypeName, SectionSpec } from "../../spec/index.ts";
-import { findSection } from "../../spec/index.ts";
+import type { Architecture, CType, MapSpec, ProgramTypeName, SectionSpec } from "../../spec/index.ts";
+import { DEFAULT_ARCHITECTURE, findSection } from "../../spec/index.ts";
 import type { MissingRelocation, Program, ProgramFunction } from "../program.ts";
+import { architectureOf } from "./architecture.ts";
 import { findAttachBtf, findAttachMember } from "./attach.ts";
 import { Btf } from "./btf/btf.ts";
 import { type BtfExt, readBtfExt } from "./btf/ext.ts";
@@ -49,6 +50,8 @@ export interface ReadOptions {
   readonly types?: Readonly<Record<string, ProgramTypeName>>;
   /** BTF of that kernel's modules, split on `targetBtf` */
   readonly modules?: readonly ModuleBtf[];
+  /** machine that the programs are prepared for; unless given: that of `targetBtf`, else x86_64 */
+  readonly architecture?: Architecture;
   /** LINUX_KERNEL_VERSION; unless given: that of `kconfig`, else 6.18 */
   readonly kernelVersion?: number;
   /** text of a kernel configuration file, for `__kconfig` variables; a whole one also tells which helpers the kernel has */
@@ -152,6 +155,7 @@ export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObj
     isJudged,
     refusal: isJudged ? (externs.problem() ?? missingStructOps(maps.all, target)) : null,
     target,
+    architecture: options.architecture ?? (target.btf === null ? DEFAULT_ARCHITECTURE : architectureOf(target.btf)),
     btf,
     withheld: withheldHelpers(options.kconfig ?? "", target.config),
     ctxTypeOf: (program) => ctxType(btf, ext, target.btf, program),
@@ -240,6 +244,7 @@ interface ProgramContext {
   /** libbpf loads no program of the object */
   readonly refusal: BpfError | null;
   readonly target: Target;
+  readonly architecture: Architecture;
   readonly btf: Btf | null;
   /** the kernel has the BTF */
   readonly isTyped: boolean;
@@ -294,6 +299,7 @@ function readProgram(fn: ObjectFunction, context: ProgramContext): ProgramOutcom
       ...(target.listed !== null && { targetSymbols: target.listed }),
       ...(modules.length > 0 && { modules }),
       ...(withheld.length > 0 && { withheldHelpers: withheld }),
+      ...(context.architecture !== DEFAULT_ARCHITECTURE && { architecture: context.architecture }),
     };
     if (type === "struct_ops") return { ok: true, program: withMember(program, target) };
     if (!ATTACHES_TO_BTF.has(type)) return { ok: true, program };

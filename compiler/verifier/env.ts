@@ -1,11 +1,12 @@
 /** Everything one verification shares: the program, its tables, what is known per instruction, counters, pending paths. */
 
-import { CTX, type CtxSpec } from "../../spec/ctx.ts";
+import { type CtxSpec, ctxSpec } from "../../spec/ctx.ts";
 import type { MapSpec } from "../../spec/map-types.ts";
 import { type ProgramTypeSpec, programType } from "../../spec/program-types.ts";
 import { ATTACH_TYPES, type AttachTypeName } from "../../spec/sections.ts";
 import type { SpecialField } from "../../spec/special-fields.ts";
 import type { Insn } from "../asm/instruction.ts";
+import { registersBytesOf } from "../object/architecture.ts";
 import type { Program } from "../program.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { FactsBuilder } from "./facts.ts";
@@ -134,7 +135,7 @@ export class Env {
     this.program = program;
     this.insns = program.insns;
     this.type = programType(program.type);
-    this.ctx = CTX[this.type.ctx ?? "raw"];
+    this.ctx = ctxOf(program, this.type);
     const isAbsent = program.attachType === null || program.attachType === ATTACH_TYPES[0];
     this.attachType = (isAbsent ? this.type.attachDefault : undefined) ?? program.attachType;
     this.maps = program.maps;
@@ -185,4 +186,9 @@ export class Env {
     }
     return this.subprograms[low]!;
   }
+}
+
+function ctxOf({ architecture, targetBtf }: Program, type: ProgramTypeSpec): CtxSpec {
+  const registersBytes = architecture === undefined || !targetBtf ? undefined : registersBytesOf(targetBtf);
+  return ctxSpec(type.ctx ?? "raw", architecture, registersBytes);
 }

@@ -65,7 +65,7 @@ export interface PreparedContext {
 }
 
 /** What of a program decides how its context looks. */
-export type ContextProgram = Pick<ProgramManifest, "type" | "attachType" | "ctxBytes" | "memoryBytes">;
+export type ContextProgram = Pick<ProgramManifest, "type" | "attachType" | "ctxBytes" | "memoryBytes" | "architecture">;
 
 export type PrepareContext = (room: ContextRoom, program: ContextProgram, input: TestRunInput) => PreparedContext;
 

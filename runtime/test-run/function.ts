@@ -2,7 +2,7 @@
  * Contexts of programs that run at a function: its arguments, 8 bytes each, or the registers. Before them lies what the
  * bpf_get_func_*() helpers read (CTX_HEAD). The kernel test-runs none of these; here their context can be given.
  */
-import { CTX, CTX_HEAD, HOOKS, LIMITS, REGISTERS, REGISTERS_BYTES, takesProgram } from "../../spec/index.ts";
+import { CTX_HEAD, ctxSpec, HOOKS, LIMITS, type RegisterFile, registerFile, takesProgram } from "../../spec/index.ts";
 import {
   type ContextProgram,
   type ContextRoom,
@@ -17,7 +17,6 @@ const WORD_BYTES = 8;
 const ALIGNMENT = 16;
 /** Of a function, and its result. */
 const LARGEST_ARGUMENTS_BYTES = (LIMITS.functionArguments + 1) * WORD_BYTES;
-const PERF_EVENT_BYTES = CTX.bpf_perf_event_data.size;
 
 /** Typed raw tracepoints, entries and exits of functions. */
 export function prepareArguments(room: ContextRoom, program: ContextProgram, input: TestRunInput): PreparedContext {
@@ -30,23 +29,26 @@ export function prepareArguments(room: ContextRoom, program: ContextProgram, inp
 
 /** Probes of functions, of the kernel or of user programs. */
 export function prepareRegisters(room: ContextRoom, program: ContextProgram, input: TestRunInput): PreparedContext {
-  const given = requireContext(program, input, REGISTERS_BYTES);
-  return place(room, input, given, REGISTERS_BYTES, instructionPointer(given), 0);
+  const file = registerFile(program.architecture);
+  const given = requireContext(program, input, file.bytes);
+  return place(room, input, given, file.bytes, instructionPointer(file, given), 0);
 }
 
 export function preparePerfEvent(room: ContextRoom, program: ContextProgram, input: TestRunInput): PreparedContext {
-  const given = requireContext(program, input, PERF_EVENT_BYTES);
-  return place(room, input, given, PERF_EVENT_BYTES, instructionPointer(given), 0);
+  const bytes = ctxSpec("bpf_perf_event_data", program.architecture).size!;
+  const given = requireContext(program, input, bytes);
+  return place(room, input, given, bytes, instructionPointer(registerFile(program.architecture), given), 0);
 }
 
 /** Whether what the function returned stands behind its arguments. */
 const seesResult = ({ type, attachType }: ContextProgram): boolean =>
   HOOKS.some((spec) => "result" in spec && takesProgram(spec, type, attachType));
 
-const instructionPointer = (registers: Uint8Array): bigint =>
-  registers.length < REGISTERS.ip + WORD_BYTES
-    ? 0n
-    : new DataView(registers.buffer, registers.byteOffset).getBigUint64(REGISTERS.ip, true);
+function instructionPointer({ registers, address }: RegisterFile, given: Uint8Array): bigint {
+  const at = registers[address]!;
+  if (given.length < at + WORD_BYTES) return 0n;
+  return new DataView(given.buffer, given.byteOffset).getBigUint64(at, true);
+}
 
 function requireContext(program: ContextProgram, input: TestRunInput, most: number): Uint8Array {
   if (input.dataIn !== undefined) refuse("EINVAL", "a program that runs at a function takes a context, no data");
