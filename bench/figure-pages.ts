@@ -73,6 +73,8 @@ function sectionText(name: string, figures: Figures): string | null {
       return comparison(workloads.rows.filter(({ workload }) => workload.startsWith("capture-")));
     case "means":
       return means(quoted(workloads.rows));
+    case "js":
+      return againstJs(workloads.rows);
     case "levels":
       return levels(charted(workloads.rows));
     case "workers":
@@ -147,6 +149,19 @@ function bodies(rows: readonly BenchRow[]): string {
   });
   const mean = geometricMean(ratios).toFixed(2);
   return `An empty round of the kernel's loop takes ${figure(round)} ns here. With that taken off the kernel's times alone, where as much is left: ${mean}.\n`;
+}
+
+/** Below this, two times are taken for the same. */
+const NOISE = 1.05;
+
+function againstJs(rows: readonly BenchRow[]): string {
+  const compared = ratiosOf(rows).flatMap(({ workload, ratios: { js } }) =>
+    js === undefined ? [] : [{ workload, ratio: js }],
+  );
+  const slower = compared.filter(({ ratio }) => ratio > NOISE).sort((one, other) => other.ratio - one.ratio);
+  const list = slower.map(({ workload, ratio }) => `\`${workload}\` ${ratio.toFixed(2)}`).join(", ");
+  const all = `bpfjit is as fast or faster in ${compared.length - slower.length} of ${compared.length} workloads`;
+  return slower.length === 0 ? `${all}.\n` : `${all}; it takes more time than JavaScript in ${list}.\n`;
 }
 
 function targets(figures: Figures): string {

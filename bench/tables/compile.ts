@@ -24,7 +24,7 @@ export const compile: Table = {
     { key: "verify", title: "verify", digits: 1 },
     { key: "first", title: "level 0", digits: 1 },
     { key: "best", title: "level 2", digits: 1 },
-    { key: "engine", title: "V8", digits: 1 },
+    { key: "engine", title: "V8 of level 0", digits: 1 },
     { key: "load", title: "load, first tier", digits: 1 },
     { key: "firstKilobytes", title: "KB of level 0", digits: 1 },
     { key: "bestKilobytes", title: "KB of level 2", digits: 1 },
