@@ -11,6 +11,7 @@ import {
   better,
   judge,
   measureRatios,
+  middle,
   type Ratios,
   type StoredBaseline,
   type Subject,
@@ -43,7 +44,7 @@ async function main(args: readonly string[]): Promise<number> {
       if (names.length > 0 && !names.includes(name)) continue;
       const subject = await make();
       try {
-        found[name] = await measured(subject, isUpdate ? undefined : stored.ratios[name]);
+        found[name] = isUpdate ? await usual(subject) : await measured(subject, stored.ratios[name]);
       } finally {
         subject.close();
       }
@@ -66,6 +67,14 @@ async function measured(subject: Subject, stored: Ratios | undefined): Promise<R
   for (let attempt = 1; attempt < ATTEMPTS && judge(subject.name, ratios, stored).isSlower; attempt++)
     ratios = better(ratios, await measureRatios(subject, { samples: SAMPLES, calibrate }));
   return ratios;
+}
+
+/** What is stored: neither a lucky measurement, which others would look slow beside, nor one that was disturbed. */
+async function usual(subject: Subject): Promise<Ratios> {
+  const all: Ratios[] = [];
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++)
+    all.push(await measureRatios(subject, { samples: SAMPLES, calibrate }));
+  return middle(all);
 }
 
 function verdictLine({ name, yardstick, ratio, stored, isSlower }: Verdict): string {

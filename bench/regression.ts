@@ -1,7 +1,8 @@
 /**
  * Whether bpfjit has become slower than it was: times as multiples of a yardstick that was measured in turn with them, so that
  * another machine, or the same under load, gives nearly the same numbers; compared with stored ones.
- */
+ */ import { median } from "./statistics.ts";
+
 export const YARDSTICKS = ["kernel-loop", "calibration"] as const;
 export type Yardstick = (typeof YARDSTICKS)[number];
 
@@ -69,4 +70,14 @@ export function better(one: Ratios, other: Ratios): Ratios {
     if (values.length > 0) least[yardstick] = Math.min(...values);
   }
   return least;
+}
+
+/** A yardstick each: the median of all measurements. */
+export function middle(all: readonly Ratios[]): Ratios {
+  const found: Partial<Record<Yardstick, number>> = {};
+  for (const yardstick of YARDSTICKS) {
+    const values = all.flatMap((ratios) => ratios[yardstick] ?? []);
+    if (values.length > 0) found[yardstick] = median(values);
+  }
+  return found;
 }

@@ -1,7 +1,7 @@
 /** A slow-down is seen: judged on numbers, and on an engine that does everything twice. */
 import { describe, expect, test } from "vitest";
 import { calibrate } from "../../bench/calibration.ts";
-import { better, judge, measureRatios, type Ratios } from "../../bench/regression.ts";
+import { better, judge, measureRatios, middle, type Ratios } from "../../bench/regression.ts";
 import { workloadSubject } from "../../bench/subjects.ts";
 import { WORKLOADS } from "../../bench/workloads.ts";
 
@@ -18,6 +18,14 @@ describe("judge", () => {
   });
   test("what is not stored cannot be slower", () => {
     expect(judge("x", { calibration: 6 }, undefined)).toMatchObject({ isSlower: false, stored: null });
+  });
+  test("what is stored is the median, yardstick by yardstick", () => {
+    expect(
+      middle([{ "kernel-loop": 3, calibration: 1 }, { "kernel-loop": 2, calibration: 9 }, { calibration: 5 }]),
+    ).toEqual({
+      "kernel-loop": 2.5,
+      calibration: 5,
+    });
   });
   test("of two measurements the better one counts, yardstick by yardstick", () => {
     expect(better({ "kernel-loop": 0.5, calibration: 2 }, { calibration: 3 })).toEqual({
