@@ -1,7 +1,8 @@
 /**
  * Whether bpfjit has become slower than it was: times as multiples of a yardstick that was measured in turn with them, so that
  * another machine, or the same under load, gives nearly the same numbers; compared with stored ones.
- */ import { median } from "./statistics.ts";
+ */
+import { median } from "./statistics.ts";
 
 export const YARDSTICKS = ["kernel-loop", "calibration"] as const;
 export type Yardstick = (typeof YARDSTICKS)[number];
