@@ -48,7 +48,11 @@ async function main(args: readonly string[]): Promise<number> {
       } finally {
         subject.close();
       }
-      const verdict = judge(name, found[name]!, isUpdate ? undefined : stored.ratios[name]);
+      if (isUpdate) {
+        process.stdout.write(`stored ${name.padEnd(20)} ${JSON.stringify(rounded({ ratios: found[name]! }).ratios)}\n`);
+        continue;
+      }
+      const verdict = judge(name, found[name]!, stored.ratios[name]);
       if (verdict.isSlower) slower.push(verdict);
       process.stdout.write(`${verdictLine(verdict)}\n`);
     }
