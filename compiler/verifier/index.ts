@@ -17,6 +17,7 @@ import { requireHook } from "./hook.ts";
 import { findLiveRegisters } from "./liveness.ts";
 import { checkAttachType, checkSleepable } from "./load-check.ts";
 import { LOG_LEVEL } from "./log.ts";
+import type { Recorder } from "./recorder.ts";
 import { checkStackDepth } from "./stack-depth.ts";
 import { StackLiveness } from "./stack-liveness.ts";
 
@@ -25,8 +26,8 @@ export interface VerifyOptions {
   readonly logLevel?: number;
   /** how many CPUs there are, which bounds bpf_get_smp_processor_id; absent: any number */
   readonly cpus?: number;
-  /** is shown what the verification found out at its end, whatever the verdict; for tests of the verifier */
-  readonly inspect?: (found: Env) => void;
+  /** is told of every step; for tests of the verifier */
+  readonly recorder?: Recorder;
 }
 
 interface Outcome {
@@ -40,11 +41,10 @@ export type VerifierResult =
 
 export function verify(program: Program, options: VerifyOptions = {}): VerifierResult {
   const env = new Env(program, options.logLevel ?? 0, options.cpus ?? null);
+  env.recorder = options.recorder ?? null;
   try {
     run(env);
-    options.inspect?.(env);
   } catch (error) {
-    options.inspect?.(env);
     if (error instanceof Rejection) return rejected(env, error);
     if (error instanceof Unsupported) return unsupported(env, error);
     throw error;

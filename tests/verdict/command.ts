@@ -14,7 +14,7 @@ import type { Program } from "../../compiler/program.ts";
 import { targetBtf } from "../filetests/runner/target.ts";
 import { changedProgram } from "./changed.ts";
 import { askKernel, type Comparison, compare, judge, OUTCOMES, type Outcome } from "./compare.ts";
-import { Coverage } from "./coverage.ts";
+import { Coverage, Watch } from "./coverage.ts";
 import { FORMS, randomProgram } from "./generate.ts";
 import { minimise } from "./minimise.ts";
 
@@ -54,7 +54,9 @@ function compareAll(programs: readonly Program[], coverage = new Coverage()): Co
   if (kernel === null) throw new Error("no kernel to ask: bpf() needs root, and a C compiler");
   return programs.map((program, index) => {
     const theirs = kernel[index]!;
-    const ours = judge(program, cpus().length, (found) => coverage.add(found, theirs.errno === null));
+    const watch = new Watch();
+    const ours = judge(program, cpus().length, watch);
+    coverage.add(watch, theirs.errno === null);
     return compare(ours, theirs);
   });
 }

@@ -63,9 +63,9 @@ function judgementOf({ errno, message, log }: KernelVerdict): Judgement {
 }
 
 /** `cpus`: as many as the kernel that is compared with has. */
-export function judge(program: Program, cpus: number, inspect?: VerifyOptions["inspect"]): OurJudgement {
+export function judge(program: Program, cpus: number, recorder?: VerifyOptions["recorder"]): OurJudgement {
   try {
-    const result = verify(program, { cpus, ...(inspect && { inspect }) });
+    const result = verify(program, { cpus, ...(recorder && { recorder }) });
     const processed = result.processedInsns;
     if (result.verdict === "accepted") return { errno: null, message: null, processed, unsupported: null, bug: null };
     const { message, errno } = result.error;

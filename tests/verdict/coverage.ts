@@ -2,30 +2,49 @@
  * What the compared programs exercise: kinds of helper arguments and types of pointers, each in programs that the kernel
  * accepts (all that some path did) and in programs that it refuses (what was at hand where it stopped).
  */
-
 import type { Insn } from "../../compiler/asm/index.ts";
 import type { VerifyOptions } from "../../compiler/verifier/index.ts";
 import { typeName } from "../../compiler/verifier/register.ts";
 import { helperById } from "../../spec/helpers.ts";
 import { CLASS, JMP, PSEUDO_CALL } from "../../spec/isa.ts";
 
-type Found = Parameters<NonNullable<VerifyOptions["inspect"]>>[0];
+type Recorder = NonNullable<VerifyOptions["recorder"]>;
+type Env = Parameters<Recorder["visit"]>[0];
 type Tally = Map<string, { accepted: number; refused: number }>;
+
+/** Of one program: what its instructions were given, on any path. */
+export class Watch implements Recorder {
+  readonly #kinds = new Set<string>();
+  readonly #types = new Set<number>();
+  #last: Env | null = null;
+
+  visit(env: Env): void {
+    this.#last = env;
+    for (const { type } of env.state.registers) this.#types.add(type);
+    for (const kind of argumentKinds(env.insns[env.insnIndex]!)) this.#kinds.add(kind);
+  }
+  parted(): void {}
+  resumed(): void {}
+
+  ofAll(): { readonly kinds: Iterable<string>; readonly types: Iterable<number> } {
+    return { kinds: this.#kinds, types: this.#types };
+  }
+  /** Of the instruction that the program was refused at. */
+  ofLast(): { readonly kinds: Iterable<string>; readonly types: Iterable<number> } {
+    const insn = this.#last?.insns[this.#last.insnIndex];
+    return {
+      kinds: new Set(insn === undefined ? [] : argumentKinds(insn)),
+      types: this.#last?.state?.registers.map(({ type }) => type) ?? [],
+    };
+  }
+}
 
 export class Coverage {
   readonly #arguments: Tally = new Map();
   readonly #pointers: Tally = new Map();
 
-  add(found: Found, isAccepted: boolean): void {
-    const slots = isAccepted ? found.insns.keys() : [found.insnIndex].values();
-    const kinds = new Set<string>();
-    for (const slot of slots) {
-      const insn = found.insns[slot];
-      if (insn && (!isAccepted || found.facts.seen[slot])) for (const kind of argumentKinds(insn)) kinds.add(kind);
-    }
-    const types = new Set<number>();
-    if (isAccepted) collectTypes(found, types);
-    else if (found.state) for (const { type } of found.state.registers) types.add(type);
+  add(watch: Watch, isAccepted: boolean): void {
+    const { kinds, types } = isAccepted ? watch.ofAll() : watch.ofLast();
     for (const kind of kinds) count(this.#arguments, kind, isAccepted);
     for (const name of new Set([...types].map(typeName))) if (name !== "?") count(this.#pointers, name, isAccepted);
   }
@@ -39,16 +58,6 @@ export class Coverage {
 function argumentKinds(insn: Insn): string[] {
   if (insn.opcode !== (CLASS.JMP | JMP.CALL) || insn.src !== PSEUDO_CALL.HELPER) return [];
   return (helperById(insn.imm)?.args ?? []).map((arg) => (arg.is === "dynptr" ? `dynptr ${arg.dynptr}` : arg.is));
-}
-
-/** Types that registers have at the points where states are compared, and that memory is accessed through. */
-function collectTypes(found: Found, types: Set<number>): void {
-  for (const type of found.pointerTypes) types.add(type);
-  for (const checkpoints of found.explored.values()) {
-    for (const { state } of checkpoints) {
-      for (const frame of state.frames) for (const { type } of frame.registers) types.add(type);
-    }
-  }
 }
 
 function count(tally: Tally, name: string, isAccepted: boolean): void {
