@@ -18,6 +18,7 @@ export const KERNEL_OBJECTS = {
     "cred",
     "prio",
     "exit_code",
+    "exit_state",
     "__state",
     "state",
     "thread_pid",

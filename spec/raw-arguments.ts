@@ -26,7 +26,10 @@ export type ArgumentSource =
   /** the object whose own address the record has; 0: null */
   | { readonly object: KernelStruct; readonly address: string; readonly members: Members };
 
-/** A number of the record: `((field & mask) >> shift) * times`, zero-extended from the field's own width. */
+/**
+ * A number of the record: `((field & mask) >> shift) * times`, zero-extended from the field's own width; where `values` has the
+ * result, what stands there.
+ */
 export interface NumberSource {
   readonly field: string;
   /** element of an array */
@@ -34,6 +37,7 @@ export interface NumberSource {
   readonly mask?: number;
   readonly shift?: number;
   readonly times?: number;
+  readonly values?: Readonly<Record<number, number>>;
   /** 16 bits in the network's order */
   readonly swapped?: true;
 }
@@ -55,9 +59,20 @@ const row = (name: string, system: string, args: readonly ArgumentSource[], even
   args,
 });
 
-/** prev_state of a record: 0x100 says that the task was preempted, the rest is its state. */
+/**
+ * prev_state of a record: 0x100 says that the task was preempted, the rest is its state as it is reported. Kernel:
+ * __task_state_index(), which folds the state of ending together with the dead task's, and has a bit of its own for idling.
+ */
 const PREEMPTED = 0x100;
 const STATE = 0xff;
+const EXITED = 0x30;
+const TASK_DEAD = 0x80;
+const TASK_IDLE = 0x402;
+const leftState: NumberSource = {
+  field: "prev_state",
+  mask: STATE,
+  values: { 16: TASK_DEAD, 32: TASK_DEAD, 128: TASK_IDLE },
+};
 
 /** of the kernel's dev_t */
 const MINOR_BITS = 20;
@@ -108,8 +123,9 @@ const ROWS: readonly RawArguments[] = [
       members: {
         comm: { bytes: "prev_comm" },
         prio: field("prev_prio"),
-        __state: { field: "prev_state", mask: STATE },
-        state: { field: "prev_state", mask: STATE },
+        __state: leftState,
+        state: leftState,
+        exit_state: { field: "prev_state", mask: EXITED },
       },
     },
     {
@@ -121,7 +137,7 @@ const ROWS: readonly RawArguments[] = [
         state: { constant: 0 },
       },
     },
-    { field: "prev_state", mask: STATE },
+    leftState,
   ]),
   row("sched_wakeup", "sched", woken),
   row("sched_wakeup_new", "sched", woken),
@@ -217,7 +233,8 @@ const ROWS: readonly RawArguments[] = [
       address: "skaddr",
       members: {
         "__sk_common.skc_family": field("family"),
-        "__sk_common.skc_state": field("newstate"),
+        // it is told before the state changes
+        "__sk_common.skc_state": field("oldstate"),
         "__sk_common.skc_num": field("sport"),
         "__sk_common.skc_dport": { field: "dport", swapped: true },
         "__sk_common.skc_rcv_saddr": { bytes: "saddr" },
@@ -232,7 +249,7 @@ const ROWS: readonly RawArguments[] = [
   ]),
   row("page_fault_user", "exceptions", [field("address"), faultRegisters(), field("error_code")]),
   row("page_fault_kernel", "exceptions", [field("address"), faultRegisters(), field("error_code")]),
-  row("task_rename", "task", [{ task: "pid" }, { text: "newcomm" }]),
+  row("task_rename", "task", [{ task: "pid", members: { comm: { bytes: "oldcomm" } } }, { text: "newcomm" }]),
 ];
 
 function faultRegisters(): ArgumentSource {

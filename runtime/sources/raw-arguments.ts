@@ -143,9 +143,12 @@ class Compiler {
     const shift = BigInt(source.shift ?? 0);
     const times = BigInt(source.times ?? 1);
     const swapped = source.swapped === true;
+    const { values = {} } = source;
+    const replaced = new Map(Object.entries(values).map(([value, other]) => [BigInt(value), BigInt(other)]));
     return ({ payload }) => {
       const value = readUnsigned(world.view, payload + offset, bytes);
-      const number = ((value & mask) >> shift) * times;
+      const shown = BigInt.asUintN(8 * bytes, ((value & mask) >> shift) * times);
+      const number = replaced.size === 0 ? shown : (replaced.get(shown) ?? shown);
       return swapped ? ((number & 0xffn) << 8n) | (number >> 8n) : number;
     };
   }

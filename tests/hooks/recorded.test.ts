@@ -15,8 +15,8 @@ interface Seen {
   readonly text: string;
 }
 
-/** As the kernel shows it: preempted tasks have no letter of their own state. */
-const STATES: Readonly<Record<string, bigint>> = { R: 0n, "R+": 0n, S: 1n, D: 2n, Z: 32n, X: 16n, I: 128n };
+/** As the kernel shows it: preempted tasks have no letter of their own state; TASK_DEAD is shown as what its parent sees. */
+const STATES: Readonly<Record<string, bigint>> = { R: 0n, "R+": 0n, S: 1n, D: 2n, Z: 0x80n, X: 0x80n, I: 0x402n };
 
 async function replay(programs: readonly string[]): Promise<Seen[]> {
   const source = await openPerfData(await fileInput(fileURLToPath(CAPTURE)));
