@@ -27,7 +27,7 @@ export interface StoredBaseline {
 
 /**
  * More than this times the stored ratio is a slow-down. On two CPUs with fifteen processes waiting, single measurements of what had not
- * changed came to 0.7 to 1.46 times what was stored, one in fifteen to more than 1.3, never one subject's twice in turn.
+ * changed came to 0.7 to 1.46 times what was stored, one in fifteen to more than 1.3, and no subject's all times.
  */
 export const TOLERANCE = 1.35;
 
