@@ -48,6 +48,13 @@ function findRoot(): string {
       errno: "EACCES",
     });
   }
+  const readable = places.find((place) => canUse(place, constants.R_OK));
+  if (readable !== undefined) {
+    throw new AttachError("TRACING_UNAVAILABLE", `the kernel's tracing files in ${readable} can only be read`, {
+      hint: `mount -o remount,rw ${readable}; a container needs the rights to do so from its host`,
+      errno: "EACCES",
+    });
+  }
   throw new AttachError("TRACING_UNAVAILABLE", "tracefs is not mounted", {
     hint: "mount -t tracefs tracefs /sys/kernel/tracing; a container needs it from its host",
     errno: "ENOENT",
@@ -131,9 +138,14 @@ export function tracefsAt(root: string): Tracefs {
 /** A failed operation on the tracing files, as what it means to who asked for it. */
 export function tracingError(message: string, cause: unknown): AttachError {
   const { code = "EIO" } = cause as NodeJS.ErrnoException;
-  const hint =
-    code === "EACCES" || code === "EPERM"
-      ? "it needs root and a kernel that is not locked down (lockdown=integrity or none)"
-      : undefined;
+  const hint = HINTS[code];
   return new AttachError("TRACING_FAILED", `${message}: ${code}`, { cause, hint });
 }
+
+const RIGHTS = "it needs root and a kernel that is not locked down (lockdown=integrity or none)";
+const HINTS: Readonly<Record<string, string>> = {
+  EACCES: RIGHTS,
+  EPERM: RIGHTS,
+  ENOMEM:
+    "the kernel has no memory for rings of that size: a smaller --buffer-size (library: bufferKilobytes) needs less",
+};

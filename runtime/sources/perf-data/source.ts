@@ -87,6 +87,8 @@ class PerfDataSource implements EventSource {
   readonly name: string;
   readonly cpus: number;
   readonly events: readonly SourceEvent[];
+  /** a recording that comes as it is made */
+  readonly isLive: boolean;
   readonly #input: CaptureInput;
   readonly #header: PerfHeader;
   readonly #ids: IdTable;
@@ -116,6 +118,7 @@ class PerfDataSource implements EventSource {
     this.name = input.name;
     this.cpus = cpus;
     this.events = listEvents(header);
+    this.isLive = input.size === null;
     this.#input = input;
     this.#header = header;
     this.#ids = new IdTable(header.attrs);
