@@ -105,6 +105,28 @@ describe("the packed package", () => {
     expect([run.stdout, run.stderr, run.status]).toEqual(["optimized,true", "", 0]);
   });
 
+  it("measures itself, and says what the machine lacks", { timeout: 240_000 }, () => {
+    const command = join(project, "node_modules/bpfjit/lib/bin/bpfjit.js");
+    const bench = (...args: readonly string[]) => {
+      const run = spawnSync(process.execPath, [command, "bench", ...args, "--quick", "--json"], {
+        cwd: project,
+        encoding: "utf8",
+        // no compiler, no perf
+        env: { PATH: project, HOME: project },
+      });
+      const rows = run.stdout.trimEnd().split("\n");
+      return { ...run, rows: rows.map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>) };
+    };
+    const workloads = bench("--samples", "1", "--baseline", "kernel-loop,js");
+    expect([workloads.status, workloads.stderr]).toEqual([0, expect.stringMatching(/^skipped: kernel-loop: .*\n$/)]);
+    expect(new Set(workloads.rows.map(({ engine }) => engine))).toEqual(new Set(["bpfjit", "js"]));
+    const tables = bench("--table", "all");
+    expect(tables.status).toBe(0);
+    for (const line of tables.stderr.trimEnd().split("\n"))
+      expect(line).toMatch(/^skipped: (perf script|the kernel's maps): /);
+    expect(new Set(tables.rows.map(({ table }) => table)).size).toBe(9);
+  });
+
   it("counts the requests of an HTTP service from inside", async () => {
     const service: ChildProcess = spawn(process.execPath, ["service.js", "0"], {
       cwd: project,
