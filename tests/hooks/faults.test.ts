@@ -9,9 +9,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { kernelObjects, load } from "../../api/index.ts";
-import { AttachError, toHex } from "../../base/index.ts";
+import { AttachError, toHex, UnsupportedError } from "../../base/index.ts";
+import { parseAssembly } from "../../compiler/asm/index.ts";
 import { encodeInsns, readObject } from "../../compiler/front.ts";
-import { errnoName, programType } from "../../spec/index.ts";
+import { createRuntime, parseFormat } from "../../runtime/index.ts";
+import { ERRNO, errnoName, programType } from "../../spec/index.ts";
+import { compile } from "../runtime/compile.ts";
 import { loadProbes, TARGET } from "./probes.ts";
 
 const OBJECT = fileURLToPath(new URL("fixtures/faults.bpf.o", import.meta.url));
@@ -138,6 +141,14 @@ describe("other hooks", () => {
     `);
   });
 
+  it("of perf events know no branch records: the program is refused, by the helper's name", async () => {
+    const text =
+      "; prog: perf_event name=branches\nr2 = 0\nr3 = 0\nr4 = 1\ncall bpf_read_branch_records\nr0 = 0\nexit\n";
+    const refused = compile(text);
+    await expect(refused).rejects.toThrow(UnsupportedError);
+    await expect(refused).rejects.toThrow("bpf_read_branch_records");
+  });
+
   it("refuse tracepoint programs that read past the record", async () => {
     const object = await loadFaults("");
     const hook = object.runtime.hooks.get("tracepoint", "sched/sched_switch");
@@ -167,6 +178,67 @@ describe.skipIf(opener === null)("the running kernel", () => {
       .split("\n")
       .map((line) => errnoName(Number(line)));
     expect(answers).toEqual([...OPENS.map(([, , expected]) => expected.split(/[ :]/)[1]), "EBADF"]);
+  });
+});
+
+/** Reads of one record, by where they end. */
+const READS = [
+  "r0 = *(u64 *)(r1 + 24)",
+  "r0 = *(u8 *)(r1 + 32)",
+  "r0 = *(u8 *)(r1 + 33)",
+  "r0 = *(u64 *)(r1 + 32)",
+  "r0 = *(u64 *)(r1 + 4096)",
+];
+const RECORD = "/sys/kernel/tracing/events/sched/sched_process_exit/format";
+
+describe.skipIf(opener === null || !existsSync(RECORD))("links to perf events of the running kernel", () => {
+  const ask = (lines: readonly string[]): string[] =>
+    execFileSync(opener!.path, { input: lines.map((line) => `${line}\n`).join(""), encoding: "utf8" })
+      .trim()
+      .split("\n");
+  const line = (type: "tracepoint" | "perf_event", text: string, event: string): string =>
+    `${programType(type).id} ${toHex(encodeInsns(parseAssembly(text).insns))} @${event}`;
+
+  it("refuse programs that read past the record, as here", async () => {
+    const format = parseFormat(readFileSync(RECORD, "latin1"), "sched");
+    const texts = READS.map((read) => `${read}\nr0 = 0\nexit`);
+    const answers = ask(texts.map((text) => line("tracepoint", text, String(format.id))));
+    const outcomes = await Promise.all(
+      texts.map(async (text) => {
+        await using runtime = createRuntime();
+        const object = await runtime.link(await compile(`; prog: tracepoint name=reads\n${text}\n`));
+        const hook = runtime.hooks.get("tracepoint", "sched/sched_process_exit");
+        hook.ctxBytes = format.sizeBytes;
+        return told(() => hook.attach(object.programs.reads!)).split(/[ :]/)[1] ?? "0";
+      }),
+    );
+    expect(answers.map((answer) => (answer.startsWith("0") ? "0" : errnoName(Number(answer))))).toEqual(outcomes);
+    expect(outcomes).toContain("EACCES");
+  });
+
+  it("refuse programs of another type, and another program in their place, as here", async () => {
+    const text = "r0 = 0\nexit";
+    const id = /^ID: (\d+)$/m.exec(readFileSync(RECORD, "latin1"))![1]!;
+    const answers = ask([
+      line("perf_event", text, "clock"),
+      line("tracepoint", text, id),
+      line("tracepoint", text, "clock"),
+      line("perf_event", text, id),
+    ]);
+    const BPF_LINK_TYPE_PERF_EVENT = 7;
+    const link = new RegExp(`^0 ${ERRNO.EINVAL} \\d+ ${BPF_LINK_TYPE_PERF_EVENT}$`);
+    expect(answers.slice(0, 2)).toEqual([expect.stringMatching(link), expect.stringMatching(link)]);
+    expect(answers.slice(2)).toEqual([`${ERRNO.EINVAL}`, `${ERRNO.EINVAL}`]);
+    await using runtime = createRuntime();
+    const both = ["perf_event", "tracepoint"].map((type) => `; prog: ${type} name=${type}\n${text}\n`);
+    const { programs } = await runtime.link(await compile(...both));
+    for (const kind of ["perf_event", "tracepoint"] as const) {
+      const hook = runtime.hooks.get(kind, "any");
+      const made = hook.attach(programs[kind]!);
+      expect(told(() => made.update(programs[kind]!))).toContain("EINVAL");
+      const other = kind === "tracepoint" ? "perf_event" : "tracepoint";
+      expect(told(() => hook.attach(programs[other]!))).toContain("EINVAL");
+    }
   });
 });
 

@@ -3,7 +3,10 @@ import { channel } from "node:diagnostics_channel";
 import { lookup } from "node:dns/promises";
 import { createServer, get } from "node:http";
 import type { AddressInfo } from "node:net";
+import { constants } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { defineTracepoint, type LoadedObject, load } from "../../api/index.ts";
 import { NODE_TRACEPOINTS, observeChannel, observeNode } from "../../api/node.ts";
@@ -78,6 +81,20 @@ describe("observeNode", () => {
     expect(http.find(({ flag }) => flag === 0)!.second).toBe("/pot?full");
     expect(seen).toContainEqual(expect.objectContaining({ first: "lookup", second: "localhost" }));
     expect(seen.every(({ duration_ns }) => duration_ns > 0n)).toBe(true);
+  });
+
+  it("tells of garbage collections: which kind, and how long", async () => {
+    const { object, told } = await observe(["on_gc"]);
+    using _ = observeNode(object.runtime);
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const before = BigInt(Math.floor(performance.now() * 1e6));
+    collect();
+    await turn();
+    const major = told().filter(({ number }) => number === constants.NODE_PERFORMANCE_GC_MAJOR);
+    expect(major.length).toBeGreaterThan(0);
+    expect(major.every(({ duration_ns }) => duration_ns > 0n)).toBe(true);
+    expect(major.at(-1)!.start_ns).toBeGreaterThan(before - 1_000_000_000n);
   });
 
   it("observes nothing that no program wants", async () => {
