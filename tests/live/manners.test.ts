@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { load, openLive } from "../../api/index.ts";
 import { jsonLines, ROOT } from "../command/command.ts";
 import { COMMAND, canTrace } from "./tracing.ts";
@@ -21,6 +21,20 @@ const ownedBy = ({ pid }: ChildProcess): string[] =>
     ...readdirSync(`${TRACING}/instances`),
     ...(readFileSync(`${TRACING}/uprobe_events`, "utf8").match(/\w+/g) ?? []),
   ].filter((name) => name.startsWith(`bpfjit_${pid}_`));
+
+/** Of the rings of its instance. */
+function eventsReadBy({ pid }: ChildProcess): number {
+  const instances = `${TRACING}/instances`;
+  try {
+    const name = readdirSync(instances).find((each) => each.startsWith(`bpfjit_${pid}_`));
+    const cpus = `${instances}/${name}/per_cpu`;
+    const texts = readdirSync(cpus).map((cpu) => readFileSync(`${cpus}/${cpu}/stats`, "utf8"));
+    return texts.reduce((sum, text) => sum + Number(/^read events: (\d+)$/m.exec(text)?.[1]), 0);
+  } catch {
+    // it is made, or goes
+    return 0;
+  }
+}
 
 /** `bpfjit trace`, as it runs. */
 class Tracer {
@@ -43,10 +57,9 @@ class Tracer {
     this.#closed = once(this.process, "close");
   }
 
-  /** Until events reach its programs. */
+  /** Until it has read hundreds of events. */
   async recording(): Promise<void> {
-    while (ownedBy(this.process).length === 0 && this.process.exitCode === null) await pause(20);
-    await pause(500);
+    while (eventsReadBy(this.process) < 300 && this.process.exitCode === null) await pause(50);
   }
 
   /** Its exit code; nothing of it is left then. */
@@ -68,6 +81,8 @@ async function besideRate(use: (victim: ChildProcess) => Promise<void>): Promise
     victim.kill("SIGKILL");
   }
 }
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 describe.skipIf(!canTrace)("tracing", () => {
   it.for(["SIGINT", "SIGTERM", "SIGHUP"] as const)("a process ends with %s: reported, and it runs on", (signal) =>

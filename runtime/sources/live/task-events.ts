@@ -70,7 +70,7 @@ function rename(tracefs: Tracefs, { memory, tasks }: TaskTracking): LiveEvent {
  * The thread that executes a file takes the number of its process; what had that number has ended. Cgroups that others moved it
  * to, and users where no records tell, are in /proc, if it is there still.
  */
-function execute(tracefs: Tracefs, { memory, tasks, passing, followsOwners }: TaskTracking): LiveEvent {
+function execute(tracefs: Tracefs, { memory, tasks, passing, children, followsOwners }: TaskTracking): LiveEvent {
   const event = requireEvent(tracefs, "sched/sched_process_exec");
   const oldPid = requireField(event, "old_pid");
   return noted(event, ({ payload, tid }) => {
@@ -78,9 +78,9 @@ function execute(tracefs: Tracefs, { memory, tasks, passing, followsOwners }: Ta
     passing.delete(tid);
     if (old !== tid && tasks.known(old) !== 0) {
       const { view } = memory.world;
-      const uid = view.getUint32(tasks.known(old) + TASK.uid, true);
-      const gid = view.getUint32(tasks.known(old) + TASK.gid, true);
-      tasks.update(tid, { uid, gid });
+      const block = tasks.known(old);
+      children.get(view.getUint32(block + TASK.ppid, true))?.delete(old);
+      tasks.update(tid, { uid: view.getUint32(block + TASK.uid, true), gid: view.getUint32(block + TASK.gid, true) });
       tasks.forget(old);
     }
     const now = readTask(tid);
