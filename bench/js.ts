@@ -128,6 +128,7 @@ const HANDLERS: Readonly<Record<string, (input: Input) => Handler>> = {
     };
   },
   compute: ({ words }) => mix(words),
+  compute_percpu: ({ words }) => mix(words),
   ...TOOL_HANDLERS,
 };
 

@@ -11,6 +11,7 @@ interface Answer {
   readonly firstMs: number;
   readonly bestMs: number;
   readonly engineMs: number;
+  readonly againMs: number;
   readonly firstBytes: number;
   readonly bestBytes: number;
   readonly memoryMegabytes: number;
@@ -26,6 +27,7 @@ export const compile: Table = {
     { key: "best", title: "level 2", digits: 1 },
     { key: "engine", title: "V8 of level 0", digits: 1 },
     { key: "load", title: "load, first tier", digits: 1 },
+    { key: "again", title: "again", digits: 1 },
     { key: "firstKilobytes", title: "KB of level 0", digits: 1 },
     { key: "bestKilobytes", title: "KB of level 2", digits: 1 },
     { key: "memory", title: "MB at most" },
@@ -43,6 +45,7 @@ export const compile: Table = {
         best: least("bestMs"),
         engine: least("engineMs"),
         load: Math.min(...answers.map(({ verifyMs, firstMs, engineMs }) => verifyMs + firstMs + engineMs)),
+        again: least("againMs"),
         firstKilobytes: least("firstBytes") / 1024,
         bestKilobytes: least("bestBytes") / 1024,
         memory: least("memoryMegabytes"),

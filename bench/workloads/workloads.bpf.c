@@ -339,11 +339,9 @@ static __always_inline long histogram_body(void *ctx, struct event *e)
 }
 
 /* Mixes 256 bytes: four rounds over the event. */
-static __always_inline long compute_body(void *ctx, struct event *e)
+static __always_inline u64 mixed(struct event *e)
 {
 	u64 hash = 0xcbf29ce484222325ULL, *words = (u64 *)e;
-	u32 key = 2;
-	u64 *count;
 
 	for (int round = 0; round < 4; round++)
 		for (int i = 1; i < 8; i++) {
@@ -351,7 +349,26 @@ static __always_inline long compute_body(void *ctx, struct event *e)
 			hash *= 0x100000001b3ULL;
 			hash ^= hash >> 29;
 		}
+	return hash;
+}
+
+static __always_inline long compute_body(void *ctx, struct event *e)
+{
+	u64 hash = mixed(e), *count;
+	u32 key = 2;
+
 	count = bpf_map_lookup_elem(&counters, &key);
+	if (count)
+		*count ^= hash;
+	return 0;
+}
+
+static __always_inline long compute_percpu_body(void *ctx, struct event *e)
+{
+	u64 hash = mixed(e), *count;
+	u32 key = 2;
+
+	count = bpf_map_lookup_elem(&percpu_counters, &key);
 	if (count)
 		*count ^= hash;
 	return 0;
@@ -372,6 +389,7 @@ WORKLOAD(ring)
 WORKLOAD(perf_output)
 WORKLOAD(histogram)
 WORKLOAD(compute)
+WORKLOAD(compute_percpu)
 WORKLOAD(copy_16)
 WORKLOAD(copy_64)
 COMPARED(copy_256, copy_256, 4096)
