@@ -3,7 +3,16 @@
  * hook's own, whose EVENT records are made once, and run in portions, a call into Wasm each.
  */
 import { UsageError } from "../base/index.ts";
-import { type Architecture, CTX_HEAD, EVENT, type HookSpec, registerFile } from "../spec/index.ts";
+import {
+  type Architecture,
+  CTX,
+  CTX_HEAD,
+  ctxSpec,
+  EVENT,
+  type HookSpec,
+  LIMITS,
+  registerFile,
+} from "../spec/index.ts";
 import { writeEvent } from "./event.ts";
 import type { World } from "./world.ts";
 
@@ -26,13 +35,13 @@ export interface BatchKind {
   readonly architecture: Architecture | undefined;
 }
 
-/** Events that are copied and run at once: their records stay in the cache. */
-const PORTION = 1024;
 const ALIGNMENT = 16;
 const WORD_BYTES = 8;
 
 export class HookBatch {
   readonly recordBytes: number;
+  readonly #architecture: Architecture | undefined;
+  readonly #portion: number;
   readonly #world: World;
   readonly #hook: number;
   /** null: nothing lies before a ctx */
@@ -45,20 +54,29 @@ export class HookBatch {
   /** what the EVENT records say */
   #event: BatchEvent | null = null;
 
-  constructor(world: World, hook: number, kind: BatchKind, recordBytes: number) {
+  /** `portion`: events that there is room for. */
+  constructor(world: World, hook: number, kind: BatchKind, recordBytes: number, portion: number) {
     this.#world = world;
     this.#hook = hook;
     this.recordBytes = recordBytes;
+    this.#architecture = kind.architecture;
+    this.#portion = portion;
     this.#head = headOf(kind, recordBytes);
     const headBytes = this.#head === null ? 0 : CTX_HEAD.bytes;
-    // without a head records lie as they come, so that one copy is enough
-    this.#stride = this.#head === null ? recordBytes : headBytes + Math.ceil(recordBytes / WORD_BYTES) * WORD_BYTES;
-    const contexts = PORTION * this.#stride;
-    const staged = this.#head === null ? 0 : PORTION * recordBytes;
-    const block = world.arena.allocate(PORTION * EVENT.bytes + contexts + headBytes + staged, ALIGNMENT);
+    // without a head records lie as they come, so that one copy is enough; registers that are not given are zeros
+    const contextBytes = Math.max(Math.ceil(recordBytes / WORD_BYTES) * WORD_BYTES, registersBytes(kind));
+    this.#stride = this.#head === null ? recordBytes : headBytes + contextBytes;
+    const contexts = portion * this.#stride;
+    const staged = this.#head === null ? 0 : portion * recordBytes;
+    const block = world.arena.allocate(portion * EVENT.bytes + contexts + headBytes + staged, ALIGNMENT);
     this.#events = block;
-    this.#contexts = block + PORTION * EVENT.bytes + headBytes;
+    this.#contexts = block + portion * EVENT.bytes + headBytes;
     this.#staged = this.#contexts + contexts;
+  }
+
+  /** Whether events of that length can be run by programs of that machine. */
+  fits(recordBytes: number, architecture: Architecture | undefined): boolean {
+    return this.recordBytes === recordBytes && this.#architecture === architecture;
   }
 
   free(): void {
@@ -68,7 +86,7 @@ export class HookBatch {
   /** Runs all of `records`. */
   run(records: Uint8Array, event: BatchEvent, { drain }: BatchOptions): void {
     this.#prepare(event);
-    const portionBytes = PORTION * this.recordBytes;
+    const portionBytes = this.#portion * this.recordBytes;
     for (let from = 0; from < records.length; from += portionBytes) {
       const portion = records.subarray(from, from + portionBytes);
       this.#copy(portion);
@@ -84,7 +102,7 @@ export class HookBatch {
     const known = this.#event;
     if (known !== null && known.cpu === event.cpu && known.task === event.task && known.timeNs === event.timeNs) return;
     this.#event = event;
-    for (let index = 0; index < PORTION; index++) {
+    for (let index = 0; index < this.#portion; index++) {
       writeEvent(this.#world.view, this.#events + index * EVENT.bytes, {
         ...event,
         ctx: this.#contexts + index * this.#stride,
@@ -108,6 +126,26 @@ export class HookBatch {
       bytes.copyWithin(ctx, from, from + recordBytes);
       head(view, ctx);
     }
+  }
+}
+
+/** Bytes that programs may read of the registers whether they are given or not; 0: the ctx has none. */
+function registersBytes({ spec, architecture }: BatchKind): number {
+  if (spec.context === "registers") return registerFile(architecture).bytes;
+  return spec.context === "perfEvent" ? ctxSpec("bpf_perf_event_data", architecture).size! : 0;
+}
+
+/** The longest event that a test run of its programs takes, too; 0: it is no plain bytes. */
+export function mostBytes(kind: BatchKind): number {
+  switch (kind.spec.context) {
+    case "payload":
+      return CTX.tracepoint.open.to;
+    case "arguments":
+      return kind.spec.kind === "raw_tracepoint"
+        ? CTX.bpf_raw_tracepoint_args.open.to
+        : (LIMITS.functionArguments + 1) * WORD_BYTES;
+    default:
+      return registersBytes(kind);
   }
 }
 

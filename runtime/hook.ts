@@ -21,7 +21,7 @@ import {
 } from "../spec/index.ts";
 import type { Device } from "./device.ts";
 import { writeEvent } from "./event.ts";
-import { type BatchOptions, HookBatch } from "./hook-batch.ts";
+import { type BatchOptions, HookBatch, mostBytes } from "./hook-batch.ts";
 import { Iteration, type IterationOptions, type IteratorTarget, iteratorTarget } from "./iter/index.ts";
 import { type Attachable, type AttachOptions, Link, type LinkPins } from "./link.ts";
 import { GivenMemory, type MemoryAt } from "./memory.ts";
@@ -44,6 +44,10 @@ export interface FireOptions {
   /** what bpf_get_stack() and its kin find; default: no stack is known */
   readonly stack?: EventStack | undefined;
 }
+
+const WORD_BYTES = 8;
+/** Events that are copied and run at once: of many, so many that their records stay in the cache. */
+const PORTIONS = { one: 1, many: 1024 } as const;
 
 /** What the hooks of a runtime share. */
 export interface HookHome {
@@ -79,7 +83,11 @@ export class Hook {
     readonly hasData: boolean;
   };
   /** for events of the length that was fired last; null: none yet, or it is in use */
-  #batch: HookBatch | null = null;
+  readonly #batches: Record<keyof typeof PORTIONS, HookBatch | null> = { one: null, many: null };
+  /** bytes of ctx that programs read at most */
+  #least = 0;
+  /** bytes of the first argument that programs change at most */
+  #changed = 0;
 
   /** of the runtime's links */
   readonly pins: LinkPins;
@@ -178,12 +186,16 @@ export class Hook {
     const architecture = this.#architecture;
     const payload = payloadBytes(this.kind, given, { widths: this.#widths(), architecture });
     this.#requireBuffer(payload);
+    if (options.stack === undefined && this.#isPlain(payload.length)) {
+      this.#runBatch("one", payload, payload.length, options);
+      return;
+    }
     const room = new Room(world, this.#devices);
     try {
       const { type, attachType, hasData } = this.#firing;
       const context = contextPreparation(type)(
         room,
-        { type, attachType, ctxBytes: this.#ctxBytesRead(), ...(architecture !== undefined && { architecture }) },
+        { type, attachType, ctxBytes: this.#least, ...(architecture !== undefined && { architecture }) },
         hasData ? { dataIn: payload } : { ctxIn: payload },
       );
       const event = room.allocate(EVENT.bytes);
@@ -218,33 +230,51 @@ export class Hook {
     }
     if (count === 0) return;
     const bytes = records.length / count;
-    const least = this.#ctxBytesRead();
-    if (bytes < least) {
-      throw new UsageError("USAGE", `programs read ${least} bytes of an event and are given ${bytes}`);
+    if (bytes < this.#least) {
+      throw new UsageError("USAGE", `programs read ${this.#least} bytes of an event and are given ${bytes}`);
     }
     this.#requireBuffer(records, count);
+    this.#runBatch("many", records, bytes, options);
+  }
+
+  /** Runs records of `bytes` each in a block that is kept; a run inside this run takes one of its own. */
+  #runBatch(
+    size: keyof typeof PORTIONS,
+    records: Uint8Array,
+    bytes: number,
+    options: FireOptions & BatchOptions,
+  ): void {
     const world = this.#world;
-    let batch = this.#batch;
-    this.#batch = null;
-    if (batch?.recordBytes !== bytes) {
+    const architecture = this.#architecture;
+    let batch = this.#batches[size];
+    this.#batches[size] = null;
+    if (batch?.fits(bytes, architecture) !== true) {
       batch?.free();
-      batch = new HookBatch(
-        world,
-        this.address,
-        { spec: hookSpec(this.kind), architecture: this.#architecture },
-        bytes,
-      );
+      const kind = { spec: hookSpec(this.kind), architecture };
+      batch = new HookBatch(world, this.address, kind, bytes, PORTIONS[size]);
     }
-    const { task: given, cpu = 0, timeNs } = options;
-    const task = given === undefined ? world.idleTask : world.makeTask(given);
+    const { task: given, timeNs, memory } = options;
+    const outer = world.foreign;
+    let task = world.idleTask;
     try {
-      const event = { cpu: world.arena.cpu(cpu), task, timeNs };
-      this.#within(options.memory, () => batch.run(records, event, options));
+      const cpu = world.arena.cpu(options.cpu ?? 0);
+      if (given !== undefined) task = world.makeTask(given);
+      if (memory !== undefined) world.foreign = new GivenMemory(world, memory);
+      batch.run(records, { cpu, task, timeNs }, options);
     } finally {
+      world.foreign = outer;
       if (task !== world.idleTask) world.arena.free(task);
-      if (this.#batch === null) this.#batch = batch;
+      if (this.#batches[size] === null) this.#batches[size] = batch;
       else batch.free();
     }
+  }
+
+  /** Whether an event of that length is laid out as fireBatch() does it. What is wrong with another one is told where it is made. */
+  #isPlain(bytes: number): boolean {
+    const { context } = hookSpec(this.kind);
+    const isWhole = context === "payload" || bytes % WORD_BYTES === 0;
+    const most = mostBytes({ spec: hookSpec(this.kind), architecture: this.#architecture });
+    return bytes > 0 && isWhole && bytes >= this.#least && bytes <= most;
   }
 
   #within(memory: readonly MemoryAt[] | undefined, run: () => void): void {
@@ -269,7 +299,7 @@ export class Hook {
 
   /** Programs of writable raw tracepoints use what their first argument points to without another check. */
   #requireBuffer(ctx: Uint8Array, count = 1): void {
-    const bytes = Math.max(0, ...this.#links.map(({ program }) => bufferBytes(program.manifest)));
+    const bytes = this.#changed;
     if (bytes === 0) return;
     const length = ctx.length / count;
     for (let at = 0; at < ctx.length; at += length) this.#requireObject(ctx.subarray(at, at + length), bytes);
@@ -286,11 +316,6 @@ export class Hook {
   /** What the attached programs were prepared for; undefined: the default, or nothing is attached. */
   get #architecture(): Architecture | undefined {
     return this.#links[0]?.program.manifest.architecture;
-  }
-
-  /** What the attached programs read of the ctx at most. */
-  #ctxBytesRead(): number {
-    return Math.max(0, ...this.#links.map(({ program }) => program.manifest.ctxBytes ?? 0));
   }
 
   /** Throws AttachError where a program cannot be attached here. */
@@ -360,6 +385,8 @@ export class Hook {
     const old = this.#records;
     this.#records = records;
     this.#links = links;
+    this.#least = Math.max(0, ...links.map(({ program }) => program.manifest.ctxBytes ?? 0));
+    this.#changed = Math.max(0, ...links.map(({ program }) => bufferBytes(program.manifest)));
     for (let lane = 0; lane < lanes; lane++) {
       const hook = this.address + lane * HOOK.bytes;
       view.setUint32(hook + HOOK.links, records === 0 ? 0 : records + lane * bytes, true);

@@ -28,6 +28,15 @@ export interface RegisterValues extends Partial<Readonly<Record<AnyRegisterName,
 export type Payload = Uint8Array | readonly HookArgument[] | RegisterValues;
 
 const WORD_BYTES = 8;
+/** An event's bytes are copied before anything runs, so that all can be made in the same place. */
+const SCRATCH = new ArrayBuffer(1024);
+const SCRATCH_VIEW = new DataView(SCRATCH);
+
+function scratch(bytes: number): { readonly bytes: Uint8Array; readonly view: DataView } {
+  if (bytes <= SCRATCH.byteLength) return { bytes: new Uint8Array(SCRATCH, 0, bytes), view: SCRATCH_VIEW };
+  const made = new Uint8Array(bytes);
+  return { bytes: made, view: new DataView(made.buffer) };
+}
 
 export interface PayloadOptions {
   readonly widths?: readonly number[] | undefined;
@@ -35,7 +44,7 @@ export interface PayloadOptions {
 }
 
 /**
- * `widths`: bytes of each argument, where they are known: integers are cut to them and zero-extended, signed ones too.
+ * What it returns holds until it is called again. `widths`: bytes of each argument, where they are known: integers are cut to them and zero-extended, signed ones too.
  * Throws UsageError for what hooks of this kind are not fired with.
  */
 export function payloadBytes(
@@ -69,13 +78,22 @@ const isArguments = (payload: readonly HookArgument[] | RegisterValues): payload
   Array.isArray(payload);
 
 function words(values: readonly HookArgument[], widths: readonly number[] = []): Uint8Array {
-  const bytes = new Uint8Array(values.length * WORD_BYTES);
-  const view = new DataView(bytes.buffer);
-  for (const [index, value] of values.entries()) {
-    const bits = Math.min(WORD_BYTES, widths[index] ?? WORD_BYTES) * 8;
-    view.setBigUint64(index * WORD_BYTES, BigInt.asUintN(bits, word(value)), true);
+  const { bytes, view } = scratch(values.length * WORD_BYTES);
+  for (let index = 0; index < values.length; index++) {
+    writeWord(view, index * WORD_BYTES, values[index], Math.min(WORD_BYTES, widths[index] ?? WORD_BYTES));
   }
   return bytes;
+}
+
+/** `bytes` of the value, zeros above. Numbers, which most are, become no bigint on the way. */
+function writeWord(view: DataView, at: number, value: HookArgument, bytes: number = WORD_BYTES): void {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || bytes === 3 || (bytes > 4 && bytes < WORD_BYTES)) {
+    view.setBigUint64(at, BigInt.asUintN(8 * bytes, word(value)), true);
+    return;
+  }
+  const low = value >>> 0;
+  view.setUint32(at, bytes >= 4 ? low : low & (bytes === 2 ? 0xffff : 0xff), true);
+  view.setUint32(at + 4, bytes === WORD_BYTES ? Math.floor(value / 2 ** 32) : 0, true);
 }
 
 /** As 64 bits, unsigned. Throws UsageError for what is no whole number. */
@@ -91,9 +109,9 @@ function registers(
   { registers, bytes: size, parameters, result: resultRegister }: RegisterFile,
   { args = [], result, ...named }: RegisterValues,
 ): Uint8Array {
-  const bytes = new Uint8Array(size);
-  const view = new DataView(bytes.buffer);
-  const set = (name: string, value: HookArgument): void => view.setBigUint64(registers[name]!, word(value), true);
+  const { bytes, view } = scratch(size);
+  bytes.fill(0);
+  const set = (name: string, value: HookArgument): void => writeWord(view, registers[name]!, value);
   if (args.length > parameters.length) {
     throw new UsageError("USAGE", `${args.length} arguments: ${parameters.length} fit into registers`);
   }
