@@ -2,9 +2,10 @@
  * Probes of functions in user code: what programs see equals what the probed library itself writes down.
  * CALLS sets the number of calls (default 2000).
  */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { load, type MapRecord, openLive } from "../../api/index.ts";
 import { canProbe, fixture } from "./tracing.ts";
@@ -56,6 +57,18 @@ async function traceCalls(
     object.close();
   }
 }
+
+const hasChroot = spawnSync("chroot", ["--version"]).status === 0;
+
+/** Files that this process has mapped. */
+const mappedHere = (wanted: RegExp): string[] =>
+  [
+    ...new Set(
+      readFileSync("/proc/self/maps", "utf8")
+        .split("\n")
+        .flatMap((line) => /\/.*$/.exec(line)?.[0] ?? []),
+    ),
+  ].filter((path) => wanted.test(path));
 
 const signed = (value: bigint, bits: number): string => BigInt.asIntN(bits, value).toString();
 const unsigned = (value: bigint, bits: number): string => BigInt.asUintN(bits, value).toString();
@@ -127,6 +140,41 @@ describe.skipIf(!canProbe)("a probed function", () => {
     expect(records.map(({ text_result }) => text_result)).toEqual([-14n, -14n, -14n]);
     expect(reads).toEqual({ captured: 0, late: 0, unknown: 3 });
   }, 60_000);
+
+  it.skipIf(!hasChroot)(
+    "is the one of the process's own files, where it has a root of its own",
+    async () => {
+      const root = join(folder, "root");
+      const place = (path: string, inside: string): void => {
+        mkdirSync(join(root, dirname(inside)), { recursive: true });
+        copyFileSync(path, join(root, inside));
+      };
+      for (const path of [fixture("caller"), LIBRARY, ...mappedHere(/\/libc\.so\.6$/)]) place(path, path);
+      for (const path of mappedHere(/\/ld-linux-x86-64\.so\.2$/)) place(path, "/lib64/ld-linux-x86-64.so.2");
+      const child = spawn("chroot", [root, fixture("caller"), "/log", "100000000"], {
+        stdio: "ignore",
+        // there is no /proc, by which the loader knows where the program lies
+        env: { ...process.env, LD_LIBRARY_PATH: dirname(LIBRARY) },
+      });
+      const object = await load(fixture("probes.bpf.o"), { runtimeOptions: { cpus: 64 } });
+      try {
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        object.attachUprobe(object.program("on_enter"), "parts", { funcName: "combine", cookie: 1n });
+        object.attachUprobe(object.program("on_same"), LIBRARY, { funcName: "same", cookie: 2n });
+        const source = openLive({ pid: child.pid!, maxEvents: 200 });
+        const seen: Call[] = [];
+        await object.run(source, {
+          onRecord: ({ fields }: MapRecord) => seen.push(fields as unknown as Call),
+          types: { calls: "call" },
+        });
+        expect(seen.map(({ cookie }) => cookie)).toEqual(seen.map((_, index) => 1n + BigInt(index % 2)));
+      } finally {
+        object.close();
+        child.kill("SIGKILL");
+      }
+    },
+    60_000,
+  );
 
   it("that is not there is an error that says so, and leaves nothing behind", async () => {
     const attempt = (path: string, funcName: string) =>

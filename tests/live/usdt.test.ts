@@ -1,14 +1,17 @@
 /**
  * USDT probes of a running program: operands in registers and memory, semaphores, and what is left when bpfjit is killed.
+ * KILLS sets how often that is at a random moment (default 4); FUZZ_SEED repeats a run.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { afterEach, describe, expect, it } from "vitest";
 import { load, type MapRecord, openLive } from "../../api/index.ts";
+import { makeRandom } from "../sources/damage.ts";
 import { COMMAND, canProbe, fixture } from "./tracing.ts";
 
 const PROGRAM = fixture("orders");
+const KILLS = Number(process.env.KILLS ?? 4);
 const TRACING = "/sys/kernel/tracing";
 
 /** The program under test: commands in, lines out. */
@@ -82,6 +85,8 @@ async function trace(pid: number, probes: Readonly<Record<string, string>>, duri
     object.close();
   }
 }
+
+const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 async function until(condition: () => boolean): Promise<void> {
   for (let turn = 0; !condition(); turn++) {
@@ -187,6 +192,33 @@ describe.skipIf(!canProbe)("a USDT probe", () => {
     expect((await orders.fire(1)).length).toBe(1);
   }, 60_000);
 
+  it(
+    `whose tracers are killed at random moments, ${KILLS} times, is lowered by the next start`,
+    async () => {
+      const orders = startOrders();
+      const pid = await orders.pid();
+      const seed = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
+      const random = makeRandom(seed);
+      for (let run = 0; run < KILLS; run++) {
+        // before it has probes, while it makes or has them, and while it takes them away
+        const child = spawnTracer(pid);
+        const traces = random(3) > 0;
+        if (traces) await until(() => child.exitCode !== null || groups(`bpfjit_${child.pid}_`).length > 0);
+        await pause(random(traces ? 300 : 3000));
+        if (random(4) === 0) child.kill("SIGTERM");
+        await pause(random(2) * random(100));
+        child.kill("SIGKILL");
+        await until(() => child.signalCode !== null || child.exitCode !== null);
+        expect([0, 1], `FUZZ_SEED=${seed} run ${run}`).toContain(await orders.semaphore());
+      }
+      openLive({ command: ["true"] });
+      expect(await orders.semaphore(), `FUZZ_SEED=${seed}`).toBe(0);
+      for (const child of started) expect(groups(`bpfjit_${child.pid}_`)).toEqual([]);
+      expect((await orders.fire(1)).length).toBe(1);
+    },
+    20_000 + KILLS * 20_000,
+  );
+
   it("that the file does not have is an error that lists those it has", async () => {
     const { pid } = startOrders().process;
     const source = openLive({ pid: pid! });
@@ -200,9 +232,14 @@ describe.skipIf(!canProbe)("a USDT probe", () => {
 
 /** A bpfjit of its own that traces the probe `order` until it is told to end. */
 async function startTracer(pid: number): Promise<ChildProcess> {
+  const child = spawnTracer(pid);
+  await until(() => child.exitCode !== null || groups(`bpfjit_${child.pid}_`).some(isEnabled));
+  return child;
+}
+
+function spawnTracer(pid: number): ChildProcess {
   const args = [COMMAND, "trace", "sections.bpf.o", "--prog", "on_order", "-p", String(pid)];
   const child = spawn(process.execPath, args, { cwd: fixture(""), stdio: ["ignore", "ignore", "inherit"] });
   started.push(child);
-  await until(() => child.exitCode !== null || groups(`bpfjit_${child.pid}_`).some(isEnabled));
   return child;
 }

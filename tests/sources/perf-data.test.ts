@@ -110,6 +110,22 @@ describe("perf.data", () => {
     await source.close();
   });
 
+  it("says that nothing came, and that events are not described before they come", async () => {
+    await expect(openPerfData(streamInput(pieces(new Uint8Array(), 1)))).rejects.toMatchObject({
+      code: "CAPTURE_TRUNCATED",
+      message: expect.stringContaining("is empty"),
+      hint: expect.stringContaining("perf"),
+    });
+    const pipe = read(new URL("sched.pipe.perf.data", CAPTURES)).slice(0, 24);
+    // a sample follows the pipe's own header
+    new DataView(pipe.buffer).setUint32(16, 9, true);
+    new DataView(pipe.buffer).setUint16(22, 8, true);
+    await expect(openPerfData(streamInput(pieces(pipe, 24)))).rejects.toMatchObject({
+      code: "CAPTURE_MALFORMED",
+      hint: expect.stringContaining("--overwrite"),
+    });
+  });
+
   it("names a file that cannot be read", async () => {
     expect(() => fileInput("/nonexistent/perf.data")).toThrow(expect.objectContaining({ code: "INPUT_UNREADABLE" }));
     await expect(openPerfData(fileInput("/"))).rejects.toMatchObject({ code: "INPUT_UNREADABLE" });

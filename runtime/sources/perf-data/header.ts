@@ -49,6 +49,12 @@ export function malformedReader(bytes: Uint8Array, baseOffset: number, what: str
 
 /** Which of the two forms the first 16 bytes begin. Throws where they begin neither. */
 export function perfForm(head: Uint8Array): "file" | "pipe" {
+  if (head.length === 0) {
+    throw new CaptureError("CAPTURE_TRUNCATED", "the recording is empty", {
+      where: { offsetBytes: 0 },
+      hint: "what records it says on its own standard error why: perf refuses some options where it writes to a pipe",
+    });
+  }
   if (head.length < PIPE_HEADER_BYTES) throw truncated("the recording ends inside its header", head.length);
   const magic = String.fromCharCode(...head.subarray(0, 8));
   if (magic === MAGIC_SWAPPED) throw unsupported("data of a big-endian machine");

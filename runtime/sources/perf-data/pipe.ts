@@ -3,6 +3,7 @@
  * (HEADER_ATTR, HEADER_FEATURE, HEADER_TRACING_DATA and some that do not matter here); the first record that the kernel
  * wrote ends them.
  */
+import { CaptureError } from "../../../base/index.ts";
 import type { CaptureInput } from "../input.ts";
 import { readTracingData } from "../tracing-data.ts";
 import { type PerfAttr, readAttr } from "./attr.ts";
@@ -49,7 +50,12 @@ export async function readPipeHeader(input: CaptureInput): Promise<PipeHeader> {
       if (number === FEATURE.COMPRESSED) throw unsupported("compressed records (perf record -z)");
     }
   }
-  if (attrs.length === 0) throw malformed("the recording describes no events", buffer.position);
+  if (attrs.length === 0) {
+    throw new CaptureError("CAPTURE_MALFORMED", "the recording describes no events before it holds some", {
+      where: { offsetBytes: buffer.position },
+      hint: "perf record --overwrite describes them at the end of a pipe; record without it, or into a file",
+    });
+  }
   return {
     attrs,
     formats,
