@@ -59,7 +59,11 @@ export function payloadBytes(
   if (context === "registers") return registers(file, isArguments(payload) ? { args: payload } : payload);
   if (context === "perfEvent" && !isArguments(payload)) {
     const { samplePeriod = 0n, addr = 0, ...rest } = payload;
-    return Uint8Array.from([...registers(file, rest).subarray(0, file.sampledBytes), ...words([samplePeriod, addr])]);
+    registers(file, rest);
+    const { bytes, view } = scratch(file.sampledBytes + 2 * WORD_BYTES);
+    writeWord(view, file.sampledBytes, samplePeriod);
+    writeWord(view, file.sampledBytes + WORD_BYTES, addr);
+    return bytes;
   }
   throw new UsageError("USAGE", `hooks of kind ${kind} are fired with ${WANTED[context]}`);
 }
