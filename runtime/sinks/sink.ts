@@ -50,6 +50,7 @@ export interface RecordSink extends AsyncDisposable {
   round(): void;
   /** wait for relieved() before the next record, so that memory stays bounded */
   readonly isFull: boolean;
+  /** Hands on to a stream what there is; a file may get it later. Resolves when `isFull` is over. */
   relieved(): Promise<void>;
   /** Completes the output and waits until it is written. A second time does nothing. Throws what stopped the output. */
   close(): Promise<void>;

@@ -116,11 +116,17 @@ describe.skipIf(!canTrace)("tracing", () => {
       expect(jsonLines(tracer.stdout).at(-1)!.events).toBeGreaterThan(100);
     }));
 
-  it("ends where nobody reads what it prints", async () => {
-    const tracer = new Tracer("examples/execlog.bpf.o", "--", "sh", "-c", "for i in $(seq 50); do sleep 0.1; done");
+  it.for([
+    { what: "text", options: [] },
+    { what: "JSON", options: ["--json"] },
+    { what: "a capture", options: ["-o", "-"] },
+  ])("ends where nobody reads $what any more", async ({ options }) => {
+    const script = "for i in $(seq 100); do sleep 0.1; done";
+    const tracer = new Tracer("examples/execlog.bpf.o", ...options, "--", "sh", "-c", script);
     await once(tracer.process.stdout!, "data");
     tracer.process.stdout!.destroy();
     expect(await tracer.end()).toBe(0);
+    // it did not come to the end
     expect(tracer.stderr).toBe("");
   });
 

@@ -83,8 +83,9 @@ export class PcapngSink implements RecordSink {
   get isFull(): boolean {
     return this.#target.isFull;
   }
-  relieved(): Promise<void> {
-    return this.#target.relieved();
+  async relieved(): Promise<void> {
+    if (!this.#target.seekable) this.#blocks.flush();
+    await this.#target.relieved();
   }
 
   begin({ origins, types }: SinkStart): void {

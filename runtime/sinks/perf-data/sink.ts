@@ -66,8 +66,12 @@ export class PerfDataSink implements RecordSink {
   get isFull(): boolean {
     return this.#target.isFull;
   }
-  relieved(): Promise<void> {
-    return this.#target.relieved();
+  async relieved(): Promise<void> {
+    if (!this.#target.seekable && this.#roundRecords > 0) {
+      this.#endRound();
+      this.#blocks.flush();
+    }
+    await this.#target.relieved();
   }
 
   begin({ origins, cpus }: SinkStart): void {
@@ -115,7 +119,10 @@ export class PerfDataSink implements RecordSink {
   }
 
   round(): void {
-    if (this.#roundRecords < RECORDS_PER_ROUND) return;
+    if (this.#roundRecords >= RECORDS_PER_ROUND) this.#endRound();
+  }
+
+  #endRound(): void {
     beginRecord(this.#blocks, RECORD.FINISHED_ROUND, HEAD_BYTES);
     this.#roundRecords = 0;
   }
