@@ -81,7 +81,7 @@ describe.skipIf(!canProbe)("bpfjit trace", () => {
       expect(theirs.map(({ length }) => length > 1)).toEqual([false, true]);
       for (let run = 0; run < KILLS; run++) {
         const signal = SIGNALS[random(3)]!;
-        const target = random(2) === 0 ? ["-p", String(victim.pid)] : ["--", RATE, "300", "600"];
+        const target = random(2) === 0 ? ["-p", String(victim.pid)] : ["--", RATE, "300", "60"];
         const child = start([OBJECTS[random(2)]!, ...target]);
         started.add(child.pid!);
         let errors = "";
