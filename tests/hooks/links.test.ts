@@ -219,4 +219,24 @@ describe("many links", () => {
     for (const link of links) link.detach();
     expect(arena.usedBytes).toBe(used);
   });
+
+  it("live by the thousand, each on its hook, and leave nothing", async () => {
+    const { object } = await loadProbes(["on_kretprobe"]);
+    const program = object.program("on_kretprobe");
+    const { hooks, world } = object.runtime;
+    const names = Array.from({ length: 1000 }, (_, index) => `function_${index}`);
+    for (const name of names) hooks.get("kretprobe", name);
+    const used: number[] = [];
+    const live: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      const links = object.attachMulti(program, "kretprobe", names);
+      live.push(world.arena.usedBytes);
+      expect(hooks.links).toEqual(links);
+      expect(program.links.length).toBe(1000);
+      for (const link of links) link.detach();
+      used.push(world.arena.usedBytes);
+    }
+    expect(used[2]).toBe(used[0]);
+    expect(live[2]).toBe(live[0]);
+  });
 });

@@ -1,6 +1,6 @@
 /** USDT probes: operands as their notes have them, and programs that find them by libbpf's records. */
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { load } from "../../api/index.ts";
 import { AttachError, UsageError } from "../../base/index.ts";
 import { parseUsdtArguments } from "../../runtime/usdt.ts";
@@ -64,6 +64,28 @@ describe("attachUsdt", () => {
       }
     };
     expect(errno(() => attach("./shop:shop:third", "1@%dil"))).toBe("ENOSPC");
-    expect(object.runtime.hooks.links).toEqual([order, cancel]);
+    // an attach that fails takes no record
+    const { arena } = object.runtime.world;
+    cancel.detach();
+    for (let step = 0, isFailing = true; isFailing; step++) {
+      let calls = 0;
+      const real = arena.allocate.bind(arena);
+      const spy = vi.spyOn(arena, "allocate").mockImplementation((bytes, alignment) => {
+        if (calls++ === step) throw new Error("no room");
+        return real(bytes, alignment);
+      });
+      const used = arena.usedBytes;
+      try {
+        attach("./shop:shop:cancel", "1@%sil").detach();
+        isFailing = false;
+      } catch (error) {
+        expect((error as Error).message).toBe("no room");
+        expect([object.runtime.hooks.links, arena.usedBytes]).toEqual([[order], used]);
+      } finally {
+        spy.mockRestore();
+      }
+    }
+    const again = attach("./shop:shop:cancel", "1@%sil");
+    expect(object.runtime.hooks.links).toEqual([order, again]);
   });
 });
