@@ -16,15 +16,20 @@ export interface EngineOptions {
   readonly profile?: boolean;
 }
 
+/** By a workload's output: the type of the map that it goes to. */
+const RECORD_MAPS = { none: null, records: "ringbuf", perf: "perf_event_array" } as const;
+
 export class BpfjitEngine {
   readonly object: LoadedObject;
   readonly #rig: EventRig;
   readonly #drain: () => number;
+  readonly #hasOutput: boolean;
 
-  private constructor(object: LoadedObject, rig: EventRig, drain: () => number) {
+  private constructor(object: LoadedObject, rig: EventRig, drain: (() => number) | null) {
     this.object = object;
     this.#rig = rig;
-    this.#drain = drain;
+    this.#drain = drain ?? (() => 0);
+    this.#hasOutput = drain !== null;
   }
 
   static async start(workload: Workload, payload: Uint8Array, options: EngineOptions = {}): Promise<BpfjitEngine> {
@@ -38,8 +43,12 @@ export class BpfjitEngine {
     });
     const rig = new EventRig(object.runtime, payload, cpus);
     for (let link = 0; link < links; link++) rig.hook.attach(object.program(workload.program));
-    const reading = workload.output === null ? null : object.openRecords(() => {});
-    return new BpfjitEngine(object, rig, () => reading?.drain() ?? 0);
+    // in place and lane by lane: in order of time, workers would have to note the time of every record
+    const readers = Object.values(object.maps)
+      .filter(({ type }) => type === RECORD_MAPS[workload.output ?? "none"])
+      .map(({ name }) => object.reader(name));
+    const drain = (): number => readers.reduce((sum, reader) => sum + reader.drain(() => {}), 0);
+    return new BpfjitEngine(object, rig, readers.length === 0 ? null : drain);
   }
 
   /** See EventRig.run(). */
@@ -48,7 +57,7 @@ export class BpfjitEngine {
   }
 
   runTogether(batches: number): Promise<number> {
-    return this.#rig.runTogether(batches, this.#drain);
+    return this.#rig.runTogether(batches, this.#hasOutput ? this.#drain : null);
   }
 
   close(): void {
