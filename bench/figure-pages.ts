@@ -30,7 +30,7 @@ export function readFigures(): Figures {
 
 /** Path in the repository → text, which is made of what docs/performance.json keeps of the figures. */
 export function figurePages(measured: Figures): Record<string, string> {
-  const rows = JSON.stringify(measured, rounded, 1);
+  const rows = JSON.stringify(measured, rounded, 2);
   const figures = JSON.parse(rows) as Figures;
   const pages: Record<string, string> = { [ROWS]: `${rows}\n` };
   if (figures.workloads !== null) pages[CHART] = chartSvg(charted(quoted(figures.workloads.rows)));
