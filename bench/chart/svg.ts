@@ -185,7 +185,7 @@ function legendOf(
   const means = meansOf(workloads);
   const entries = shown.map((engine) => {
     const mean = means.find((each) => each.engine === engine.engine)!.mean.toFixed(2);
-    return { words: `${engine.title}, mean ${mean}`, mark: (x: number, y: number) => markOf(engine, x, y) };
+    return { words: `${engine.title}, mean of these ${mean}`, mark: (x: number, y: number) => markOf(engine, x, y) };
   });
   if (isBar && workloads.some(({ target }) => target !== null)) {
     const mark = (x: number, y: number): string =>
