@@ -28,7 +28,7 @@ export interface StrayRead {
 }
 
 /** Path of the member at an offset of a struct; null: none that is known. */
-export type MemberNames = (struct: string, offsetBytes: number) => string | null;
+type MemberNames = (struct: string, offsetBytes: number) => string | null;
 
 interface Block {
   readonly address: number;
