@@ -219,7 +219,7 @@ static void orphans(int scene)
 	usleep(5000);
 	mark(scene ? "orphan with a subreaper" : "orphan");
 	/* which process took it over is told by /proc alone */
-	usleep(scene ? 500000 : 0);
+	usleep(scene ? 3000000 : 0);
 }
 
 static void join_cgroup(void)
