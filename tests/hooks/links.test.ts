@@ -2,6 +2,8 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Link, LoadedObject } from "../../api/index.ts";
 import { AttachError } from "../../base/index.ts";
+import { createRuntime } from "../../runtime/index.ts";
+import { compile } from "../runtime/compile.ts";
 import { loadProbes } from "./probes.ts";
 
 const errorOf = (action: () => unknown): { code: string; errno: string | null } => {
@@ -82,6 +84,54 @@ describe("a link", () => {
       using link = program.attach();
       expect(errorOf(() => link.update(program))).toEqual({ code: "ATTACH_FAILED", errno: "EINVAL" });
     }
+  });
+});
+
+describe("a link of a packet hook", () => {
+  const counts = (name: string, section: string, at: number): string => `
+; prog: ${section} name=${name}
+; map: out array key=4 value=16 max=1
+  r7 = map[out][0] ll
+  r0 = *(u64 *)(r7 + ${at})
+  r0 += 1
+  *(u64 *)(r7 + ${at}) = r0
+  r0 = 2
+  exit
+`;
+
+  it("is given another program between two events, and keeps id, cookie and counts", async () => {
+    await using runtime = createRuntime();
+    const object = await runtime.link(
+      await compile(counts("a", "xdp", 0), counts("b", "xdp", 8), counts("c", "sched_cls", 0)),
+    );
+    const { a, b, c } = object.programs;
+    const counted = (): bigint[] => [
+      ...new BigUint64Array(Uint8Array.from(object.maps.out!.lookup(new Uint8Array(4)) as Uint8Array).buffer),
+    ];
+    const packet = new Uint8Array(64);
+    const hook = runtime.hooks.get("xdp", "lo");
+    const link = hook.attach(a!, { cookie: 5n });
+    const { id } = link;
+    hook.fire(packet);
+    link.update(b!);
+    hook.fire(packet);
+    hook.fire(packet);
+    expect([counted(), link.info]).toMatchObject([[1n, 2n], { id, program: "b", cookie: 5n, runs: 3 }]);
+    expect([a!.runs, b!.runs]).toEqual([1, 2]);
+
+    expect(errorOf(() => link.update(a!, a!))).toEqual({ code: "ATTACH_FAILED", errno: "EPERM" });
+    expect(errorOf(() => link.update(c!))).toEqual({ code: "ATTACH_TYPE", errno: "EINVAL" });
+    link.update(a!, b!);
+    // one that fails half way leaves the program that was there
+    const { arena } = runtime.world;
+    const used = arena.usedBytes;
+    vi.spyOn(arena, "allocate").mockImplementation(() => {
+      throw new Error("no room");
+    });
+    expect(() => link.update(b!)).toThrow("no room");
+    vi.restoreAllMocks();
+    hook.fire(packet);
+    expect([counted(), link.info.program, arena.usedBytes]).toEqual([[2n, 2n], "a", used]);
   });
 });
 
