@@ -3,7 +3,8 @@
  * the batch stops, readers get their turn, and it goes on where it stopped: in a replay nothing is lost while somebody reads.
  */
 import { AttachError, CaptureError, UsageError } from "../base/index.ts";
-import { EVENT } from "../spec/index.ts";
+import { DEFAULT_ARCHITECTURE, EVENT, hookSpec } from "../spec/index.ts";
+import type { Hook } from "./hook.ts";
 import type { Hooks } from "./hooks.ts";
 import { monotonicNs, nextTurn } from "./host.ts";
 import { Room } from "./room.ts";
@@ -231,9 +232,23 @@ function requireCpus(source: EventSource, world: World): void {
 const offers = (source: EventSource, hook: WantedHook): boolean =>
   source.events === null || source.events.some(({ kind, name }) => kind === hook.kind && name === hook.name);
 
+/** Registers are those of one machine. */
+function requireMachine({ kind, name, links }: Hook, { architecture, name: source }: EventSource): void {
+  const { context } = hookSpec(kind);
+  if (architecture === undefined || (context !== "registers" && context !== "perfEvent")) return;
+  for (const { program } of links) {
+    const { manifest } = program;
+    const prepared = manifest.architecture ?? DEFAULT_ARCHITECTURE;
+    if (prepared === architecture) continue;
+    const message = `program ${manifest.name} was prepared for ${prepared}, ${kind} ${name} in ${source} has registers of ${architecture}`;
+    throw new AttachError("ATTACH_TYPE", message, { where: { program: manifest.name } });
+  }
+}
+
 /** Programs were compiled for one layout of an event, the input may have another. Kernel: perf_event_attach_bpf_prog(). */
 function requireLayout(hooks: Hooks, source: EventSource): void {
   for (const { kind, name } of hooks.wanted()) {
+    requireMachine(hooks.get(kind, name), source);
     const offered = source.events?.find((event) => event.kind === kind && event.name === name);
     const described = offered ?? source.describe?.(kind, name) ?? null;
     if (described === null) continue;

@@ -2,7 +2,7 @@
  * What an event source is to the runtime: something that decodes its input straight into the arena and yields batches of
  * EVENT records for the hooks that have links. runtime/pump.ts drives it; runtime/sources/ implements it, one file each.
  */
-import type { CType, HookKind } from "../spec/index.ts";
+import type { Architecture, CType, HookKind } from "../spec/index.ts";
 import type { KernelSpace } from "./kernel/index.ts";
 import type { TaskInfo } from "./task.ts";
 
@@ -87,6 +87,8 @@ export interface EventSource {
   readonly cpus: number;
   /** Its events happen now: what programs write is handed on after every batch, not only when buffers fill. Absent: they do not. */
   readonly isLive?: boolean;
+  /** machine whose registers the ctx of its probes has; absent: that of the programs */
+  readonly architecture?: Architecture;
   /** what the input carries; null: not known beforehand (an embedder's source that feeds any hook) */
   readonly events: readonly SourceEvent[] | null;
   /** Of a source that has too many events to list them, and `events` null: one of them, null where it is not known. */

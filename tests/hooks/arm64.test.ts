@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { type KernelTarget, kernelObjects, load, openObject, readKernel } from "../../api/index.ts";
 import { UsageError } from "../../base/index.ts";
 import { parseUsdtOperands, usdtSpec } from "../../runtime/usdt.ts";
+import { FakeSource } from "../runtime/fake-source.ts";
 import { PROBES } from "./probes.ts";
 
 const path = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url));
@@ -79,6 +80,16 @@ describe("probes of arm64", () => {
     const regs = kernel.pt_regs!({ regs: [1, 0x7000n], syscallno: 35 });
     object.program("on_sys_enter").attach().hook.fire([regs, 35]);
     expect(seen()).toMatchObject([{ args: [0n, 0x7000n, 0n, 0n, 0n, 0n, 0n, 0n], result: 35n, address: 35n }]);
+  });
+
+  it("are not run by a source whose probes are another machine's", async () => {
+    const { object } = await loadProbes({ ...ARM64, programs: ["on_kprobe"] });
+    const source = Object.assign(new FakeSource([]), { architecture: "x86_64" as const });
+    await expect(object.run(source)).rejects.toThrow(
+      "prepared for arm64, kprobe do_unlinkat in fake has registers of x86_64",
+    );
+    const own = Object.assign(new FakeSource([], { events: null }), { architecture: "arm64" as const });
+    expect((await object.run(own)).events).toBe(0);
   });
 
   it("are not on one hook with those of x86-64", async () => {

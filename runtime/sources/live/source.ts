@@ -3,7 +3,7 @@
  * of these threads only; their pages are read into the arena (cpu-ring.ts) by a timer, put into order of time, and handed on
  * where they lie. Everything that is made in tracefs goes away with the source, or with this process.
  */
-import { EVENT, type HookKind, TASK } from "../../../spec/index.ts";
+import { DEFAULT_ARCHITECTURE, EVENT, type HookKind, TASK } from "../../../spec/index.ts";
 import type {
   EventBatch,
   EventSource,
@@ -40,6 +40,8 @@ const WORD = 2 ** 32;
 export class LiveSource implements EventSource {
   readonly cpus = possibleCpus();
   readonly isLive = true;
+  /** its probes are events that name registers */
+  readonly architecture = DEFAULT_ARCHITECTURE;
   /** far too many to list: describe() knows them */
   readonly events = null;
   readonly describeTask = (tid: number): TaskInfo | null => describeThread(this.#tracking, tid);
