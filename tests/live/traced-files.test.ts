@@ -153,7 +153,14 @@ describe("system calls in code", () => {
     "not where the number is changed": ["b801010000 89c8 0f05", []],
     "not behind what is not followed": ["b801010000 e800000000 0f05", []],
     "not with a number that no call has": ["b8ffff0000 0f05", []],
-    "not with the number in a register": ["89f8 0f05", []],
+    "with the number in a register": ["4889f8 4889f7 4889d6 4889ca 0f05", ["9: ax di si cx r10 r8 r9"]],
+    "with the number in one that is moved last": ["4889f7 4889d6 4889f8 0f05", ["6: di di si dx r10 r8 r9"]],
+    "with the number in a register, behind loads and stores": [
+      "4c8b4c2410 4c895c2408 0f05 488b7a08 488b7210 488b5218 0f05",
+      ["5: ax di si dx r10 r8 r9", "20: ax di si - r10 r8 r9"],
+    ],
+    "not with the number in memory": ["4889f7 488b442408 0f05", []],
+    "not with the number in a register behind a single move": ["89f8 0f05 c3 4889f7 0f05", []],
     twice: ["b801000000 0f05 b83c000000 0f05", ["0: 1 di si dx r10 r8 r9", "7: 60 di si dx r10 r8 r9"]],
   };
   it.for(Object.entries(cases))("%s", ([, [code, expected]]) => {
@@ -162,7 +169,7 @@ describe("system calls in code", () => {
 
   it("are found in a program without a C library", () => {
     const found = systemCallSites(image("calls"), (number) => number === 257);
-    expect(found.length).toBe(3);
+    expect(found.filter(({ number }) => number === 257).length).toBe(3);
     expect(found.every(({ args }) => args[1] !== null)).toBe(true);
   });
 });

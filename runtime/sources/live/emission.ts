@@ -72,9 +72,12 @@ export class Emission implements RecordSink {
     this.#slots = slots;
   }
 
-  /** Events to be recorded. */
-  get names(): readonly string[] {
-    return this.#slots.map(({ name }) => name);
+  /** Events to be recorded, and which of their records. */
+  get recorded(): readonly { readonly name: string; readonly filter: string | null }[] {
+    return this.#slots.map(({ name, events }) => ({
+      name,
+      filter: (events.length === 1 ? events[0]!.filter : null) ?? null,
+    }));
   }
   /** As many events as are wanted have been handed on. */
   get isFull(): boolean {

@@ -40,6 +40,8 @@ export interface LiveEvent {
   readonly format: TracepointFormat;
   /** EVENT records that one record becomes at most; 0: it is only taken note of */
   readonly fires: number;
+  /** which records the kernel keeps, as its `filter` file has it; absent or null: all */
+  readonly filter?: string | null;
   /**
    * Takes a record, in order of time among all of the source. False: nothing was done, because it would change memory that
    * events of the batch still show; it comes again as the first of the next batch. A bad payload is thrown as CaptureError.

@@ -60,7 +60,8 @@ export class Instance {
   }
 
   /** `name` is `system/event`. */
-  enable(name: string): void {
+  enable(name: string, filter: string | null = null): void {
+    if (filter !== null) this.files.write(`events/${name}/filter`, filter);
     this.files.write(`events/${name}/enable`, "1");
     this.#enabled.push(name);
   }

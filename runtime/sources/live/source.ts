@@ -169,7 +169,7 @@ export class LiveSource implements EventSource {
     this.#base = { low: Number(now & 0xffff_ffffn), high: Number(now >> 32n) };
     this.#emission.base = this.#base;
     followTarget(instance, this.#target, this.#tracking);
-    for (const name of this.#emission.names) instance.enable(name);
+    for (const { name, filter } of this.#emission.recorded) instance.enable(name, filter);
     this.#pace.start(this.#settings.bufferKilobytes * 1024);
   }
 

@@ -1,12 +1,15 @@
 /**
  * Where a file makes system calls: `mov $NUMBER,%eax` and `syscall` behind it, with nothing but simple instructions between,
  * whose registers hold the call's arguments. A probe at the `mov` sees them right before the call, in every function that
- * makes it, exported or not, stripped or not. What is computed otherwise (a number that comes in a register) is not found.
+ * makes it, exported or not, stripped or not.
  *
  *   b8 01 01 00 00   mov $0x101,%eax          the place; the call's second argument is what %rdi holds here
  *   48 89 fe         mov %rdi,%rsi
  *   bf 9c ff ff ff   mov $0xffffff9c,%edi
  *   0f 05            syscall
+ *
+ * Where the number comes in a register (syscall(2), Go, calls that threads can be cancelled in), at least two moves of whole
+ * registers lead to the call, and the last of them is the place.
  */
 import type { RegisterName } from "../../../../spec/index.ts";
 import { type ElfImage, part } from "./elf.ts";
@@ -14,7 +17,8 @@ import { type ElfImage, part } from "./elf.ts";
 export interface SystemCallSite {
   /** of the `mov`, in the file */
   readonly offset: number;
-  readonly number: number;
+  /** or the register that holds it at the place */
+  readonly number: number | RegisterName;
   /** by argument: the register that holds it at the place, null where it is not known yet */
   readonly args: readonly (RegisterName | null)[];
 }
@@ -47,7 +51,7 @@ const MOV_BYTES = 5;
 /** Files with more code than this are not searched. */
 const CODE_BYTES_MAX = 256 << 20;
 
-/** The calls whose numbers `isWanted` takes. */
+/** The calls whose numbers `isWanted` takes, and those that may have any. */
 export function systemCallSites(image: ElfImage, isWanted: (number: number) => boolean): SystemCallSite[] {
   const sites: SystemCallSite[] = [];
   for (const { executable, offset, fileBytes } of image.segments) {
@@ -55,8 +59,9 @@ export function systemCallSites(image: ElfImage, isWanted: (number: number) => b
     const { bytes } = part(image.bytes, offset, fileBytes);
     const code = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     for (let call = code.indexOf(SYSCALL); call >= 0; call = code.indexOf(SYSCALL, call + 1)) {
-      const site = siteBefore(code, call);
-      if (site !== null && isWanted(site.number)) sites.push({ ...site, offset: offset + site.offset });
+      const site = siteBefore(code, call) ?? movesBefore(code, call);
+      if (site === null || (typeof site.number === "number" && !isWanted(site.number))) continue;
+      sites.push({ ...site, offset: offset + site.offset });
     }
   }
   return sites;
@@ -67,8 +72,8 @@ function siteBefore(code: Buffer, call: number): SystemCallSite | null {
   for (let at = call - MOV_BYTES; at >= Math.max(1, call - DISTANCE_MAX); at--) {
     if (code[at] !== 0xb8 || isPrefix(code[at - 1]!)) continue;
     const number = code.readUInt32LE(at + 1);
-    const args = number > NUMBER_MAX ? null : follow(code, at + MOV_BYTES, call);
-    if (args !== null) return { offset: at, number, args };
+    const holds = number > NUMBER_MAX ? null : follow(code, at + MOV_BYTES, call, AX);
+    if (holds !== null) return { offset: at, number, args: argumentsOf(holds) };
   }
   return null;
 }
@@ -77,21 +82,50 @@ const NUMBER_MAX = 1023;
 /** With such a byte before it, what looks like the `mov` may be the rest of another instruction. */
 const isPrefix = (byte: number): boolean => (byte >= 0x40 && byte <= 0x4f) || byte === 0x66 || byte === 0x0f;
 
+const NUMBER_MOVES = 2;
+
+/** A call behind moves between registers and the stack, the number among them or before them. */
+function movesBefore(code: Buffer, call: number): SystemCallSite | null {
+  const last = moveBefore(code, call);
+  for (let at = last, moves = 1; at !== null && moves < NUMBER_MOVES; moves++) {
+    at = moveBefore(code, at);
+    if (at === null) return null;
+  }
+  const holds = last === null ? null : follow(code, last, call, null);
+  const number = holds?.[AX] ?? -1;
+  if (last === null || holds === null || number < 0) return null;
+  return { offset: last, number: NAMES[number]!, args: argumentsOf(holds) };
+}
+
 /**
- * Walks simple instructions from `at` to exactly `end`: for each argument the register that holds it at the start. Null where
- * another instruction, or one that sets %eax, is on the way.
+ * Where the move of a whole register begins that ends at `end`: between registers `48 89 d6`, with the stack `4c 8b 4c 24 08`, with
+ * other memory `48 8b 72 10`.
  */
-function follow(code: Buffer, at: number, end: number): (RegisterName | null)[] | null {
-  // by register: which one's value of the start it holds, -1 a new value
+function moveBefore(code: Buffer, end: number): number | null {
+  const isMove = (at: number): boolean =>
+    at >= 0 && (code[at]! & 0xf8) === 0x48 && (code[at + 1] === 0x89 || code[at + 1] === 0x8b);
+  if (isMove(end - 3) && code[end - 1]! >= 0xc0) return end - 3;
+  const form = (at: number): number => code[at + 2]! & 0xc7;
+  if (isMove(end - 4) && form(end - 4) >= 0x40 && form(end - 4) <= 0x47 && form(end - 4) !== 0x44) return end - 4;
+  return isMove(end - 5) && form(end - 5) === 0x44 && code[end - 2] === 0x24 ? end - 5 : null;
+}
+
+const argumentsOf = (holds: readonly number[]): (RegisterName | null)[] =>
+  ARGUMENTS.map((register) => (holds[register]! < 0 ? null : NAMES[holds[register]!]!));
+
+/**
+ * Walks simple instructions from `at` to exactly `end`: for each register the one whose value of the start it holds in the end, -1
+ * for a new value. Null where another instruction, or one that sets `kept`, is on the way.
+ */
+function follow(code: Buffer, at: number, end: number, kept: number | null): number[] | null {
   const holds = NAMES.map((_, register) => register);
   while (at < end) {
     const step = decode(code, at);
-    if (step === null || step.target === AX) return null;
+    if (step === null || (step.target !== null && step.target === kept)) return null;
     if (step.target !== null) holds[step.target] = step.source === null ? -1 : holds[step.source]!;
     at += step.bytes;
   }
-  if (at !== end) return null;
-  return ARGUMENTS.map((register) => (holds[register]! < 0 ? null : NAMES[holds[register]!]!));
+  return at === end ? holds : null;
 }
 
 interface Instruction {

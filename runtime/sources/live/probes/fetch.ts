@@ -17,8 +17,8 @@ import { dereference } from "./operands.ts";
 export const argumentsStart = ({ fields }: TracepointFormat): number =>
   Math.min(...fields.filter(({ name }) => !/^(common|__probe)_/.test(name)).map(({ offsetBytes }) => offsetBytes));
 
-/** What a record was fetched for: called with null where nothing could be read. */
-export type FetchTarget = (tid: number, captured: Captured | null) => void;
+/** What a record was fetched for: called with null where nothing could be read. `number`: of the system call, where a place has many. */
+export type FetchTarget = (tid: number, captured: Captured | null, number: number) => void;
 
 /** Kernel: MAX_ARRAY_LEN. */
 export const WORDS_MAX = 64;
@@ -50,29 +50,45 @@ export const wordArguments = (target: number, { pointer, offset = 0n, length, wo
   `words=${dereference(pointer, offset)}:x64[${words}]`,
 ];
 
+/** Behind those of words: which system call it is. */
+export const numberArgument = (register: string): FetchArgument => `${NUMBER}=%${register}:u64`;
+const NUMBER = "number";
+
+/** What the kernel keeps of records that tell it: those of these calls. */
+export const numberFilter = (numbers: readonly number[]): string =>
+  numbers.map((number) => `${NUMBER}==${number}`).join("||");
+
+export interface FetchShape {
+  /** of the array that records hold; null: they hold a text */
+  readonly words: number | null;
+  /** absent: they do not tell a number */
+  readonly filter?: string;
+}
+
 export class FetchEvent implements LiveEvent {
   readonly name: string;
   readonly format: TracepointFormat;
   readonly fires = 0;
+  readonly filter: string | null;
   readonly #memory: ArenaMemory;
   readonly #targets: readonly FetchTarget[];
   readonly #words: number | null;
   /** of the arguments in a record */
   readonly #start: number;
 
-  /** `words`: of the array that its records hold; null: they hold a text */
   constructor(
     name: string,
     format: TracepointFormat,
     memory: ArenaMemory,
     targets: readonly FetchTarget[],
-    words: number | null,
+    { words, filter }: FetchShape,
   ) {
     this.name = name;
     this.format = format;
     this.#memory = memory;
     this.#targets = targets;
     this.#words = words;
+    this.filter = filter ?? null;
     this.#start = argumentsStart(format);
   }
 
@@ -84,7 +100,9 @@ export class FetchEvent implements LiveEvent {
     if (target === undefined) return true;
     const address = view.getBigUint64(at + FIELD.address, true);
     const bytes = this.#words === null ? this.#text(view, at, record) : this.#block(view, at, this.#words);
-    target(record.tid, bytes.length === 0 || address === 0n ? null : { address, bytes });
+    const hasNumber = this.filter !== null && this.#words !== null;
+    const number = hasNumber ? view.getUint32(at + FIELD.words + this.#words! * WORD_BYTES, true) : 0;
+    target(record.tid, bytes.length === 0 || address === 0n ? null : { address, bytes }, number);
     return true;
   }
 

@@ -8,7 +8,7 @@ import type { WantedHook } from "../../../source.ts";
 import { parseUsdtArguments, type UsdtOperand } from "../../../usdt.ts";
 import { ArenaMemory } from "../../memory.ts";
 import type { LiveEvent, LivePlace, LiveProbes } from "../events.ts";
-import type { CapturedMemory } from "./captured.ts";
+import type { Captured, CapturedMemory } from "./captured.ts";
 import { ProbeGroup, type ProbeLine, type ProbePlace } from "./definition.ts";
 import { type ElfImage, withElfFile } from "./elf.ts";
 import { FetchEvent, type FetchTarget, mayFetchTexts, textArguments, WORDS_MAX, wordArguments } from "./fetch.ts";
@@ -106,7 +106,7 @@ class Plan {
       }
       for (const [name, { lines, targets, words }] of this.#fetches) {
         group.define(name, lines);
-        events.push(new FetchEvent(group.eventName(name), group.format(name), memory, targets, words));
+        events.push(new FetchEvent(group.eventName(name), group.format(name), memory, targets, { words }));
       }
     } catch (error) {
       group.remove();
@@ -126,9 +126,14 @@ class Plan {
   #fetch({ kind, reads }: WantedHook, place: ProbePlace, operands: readonly UsdtOperand[], key: number): boolean {
     const captured = this.#captured;
     if (captured === null || reads === undefined) return false;
-    const target: FetchTarget = (tid, found) => captured.expect(tid, key, found);
+    const target = (tid: number, found: Captured | null): void => captured.expect(tid, key, found);
     let isFetched = false;
-    const fetch = (name: string, words: number | null, args: (target: number) => ProbeLine["args"], take = target) => {
+    const fetch = (
+      name: string,
+      words: number | null,
+      args: (target: number) => ProbeLine["args"],
+      take: FetchTarget = target,
+    ) => {
       const plan = this.#fetches.get(name) ?? { lines: [], targets: [], words };
       this.#fetches.set(name, plan);
       plan.lines.push({ place, args: args(plan.targets.length) });

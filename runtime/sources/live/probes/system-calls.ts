@@ -4,19 +4,21 @@
  */
 import { statSync } from "node:fs";
 import { BpfError } from "../../../../base/index.ts";
-import { SYSTEM_CALL_MEMORY, type SystemCallMemory } from "../../../../spec/index.ts";
+import { type MemoryArgument, SYSTEM_CALL_MEMORY, type SystemCallMemory } from "../../../../spec/index.ts";
 import type { WantedHook } from "../../../source.ts";
 import type { LiveTarget } from "../events.ts";
 import type { CapturedMemory } from "./captured.ts";
 import { type SystemCallSite, systemCallSites } from "./code.ts";
 import type { ProbeLine, ProbePlace } from "./definition.ts";
 import { withElfFile } from "./elf.ts";
-import { type FetchTarget, mayFetchTexts, textArguments, WORDS_MAX, wordArguments } from "./fetch.ts";
+import { type FetchTarget, mayFetchTexts, numberArgument, textArguments, WORDS_MAX, wordArguments } from "./fetch.ts";
 import { findLibrary, isElf, mappedFiles } from "./files.ts";
 
 /** Texts of a list that are fetched. Kernel: a fetch argument has no loop. */
 const LIST_TEXTS = 32;
 const POINTER_BYTES = 8;
+/** Where many calls go through: for one that has no pointer there, each word is a page fault. */
+export const NUMBERED_WORDS = 32;
 /** What nearly every program on Linux makes its calls through. */
 const LIBRARIES = [/^libc\.so\.6$/, /^ld-linux-x86-64\.so\.2$/, /^ld-musl-x86_64\.so\.1$/] as const;
 
@@ -46,9 +48,16 @@ export function codeFiles(target: LiveTarget): string[] {
   });
 }
 
+interface Fetches {
+  readonly lines: ProbeLine[];
+  readonly targets: FetchTarget[];
+}
+
 export interface CallPlan {
-  readonly texts: { readonly lines: ProbeLine[]; readonly targets: FetchTarget[] };
-  readonly words: { readonly lines: ProbeLine[]; readonly targets: FetchTarget[] };
+  readonly texts: Fetches;
+  readonly words: Fetches;
+  /** words of calls whose number the records tell */
+  readonly numbered: Fetches;
 }
 
 export function planCalls(
@@ -57,12 +66,15 @@ export function planCalls(
   captured: CapturedMemory,
 ): CallPlan {
   const rows = new Map(calls.map((row) => [row.number, row]));
-  const plan: CallPlan = { texts: { lines: [], targets: [] }, words: { lines: [], targets: [] } };
+  const fetches = (): Fetches => ({ lines: [], targets: [] });
+  const plan: CallPlan = { texts: fetches(), words: fetches(), numbered: fetches() };
   const hasTexts = mayFetchTexts();
   for (const path of files) {
     for (const site of sitesOf(path, (number) => rows.has(number))) {
       const place = { path, offset: site.offset, semaphore: null, isReturn: false };
-      planSite(plan, { place, site, row: rows.get(site.number)!, captured, hasTexts });
+      if (typeof site.number === "number")
+        planSite(plan, { place, site, row: rows.get(site.number)!, captured, hasTexts });
+      else planNumbered(plan.numbered, { place, site, numberRegister: site.number, rows, captured });
     }
   }
   return plan;
@@ -77,6 +89,60 @@ function sitesOf(path: string, isWanted: (number: number) => boolean): SystemCal
     throw error;
   }
 }
+
+interface NumberedSite {
+  readonly place: ProbePlace;
+  readonly site: SystemCallSite;
+  readonly numberRegister: string;
+  readonly rows: ReadonlyMap<number, SystemCallMemory>;
+  readonly captured: CapturedMemory;
+}
+
+/**
+ * A place that many calls go through: everything is fetched that one of them may name, as words, since what is a text for one is
+ * a number or a buffer without an end for another. Lists are left out: their many probes would be passed at every call.
+ */
+function planNumbered(numbered: Fetches, { place, site, numberRegister, rows, captured }: NumberedSite): void {
+  const numberOf = numberArgument(numberRegister);
+  let part = 0;
+  const fetch = (
+    argument: number,
+    length: string,
+    names: (row: SystemCallMemory) => boolean,
+    isText: boolean,
+  ): void => {
+    const pointer = site.args[argument] ?? null;
+    if (pointer === null) return;
+    const own = part++;
+    const at = { pointer: `%${pointer}`, length, words: NUMBERED_WORDS };
+    numbered.lines.push({ place, args: [...wordArguments(numbered.targets.length, at), numberOf] });
+    numbered.targets.push((tid, found, number) => {
+      const row = rows.get(number);
+      if (row === undefined || !names(row)) return;
+      // what cannot be read comes as zeros
+      const isKnown = found !== null && (!isText || found.bytes[0] !== 0);
+      captured.beginCall(tid, number, own, isKnown ? found : null);
+    });
+  };
+  const all = [...rows.values()];
+  for (const argument of new Set(all.flatMap(({ texts }) => texts))) {
+    fetch(argument, `\\${NUMBERED_WORDS * POINTER_BYTES}`, (row) => row.texts.includes(argument), true);
+  }
+  const memory = new Map(all.flatMap((row) => row.memory.map((one) => [memoryKey(one), one])));
+  for (const [key, { index, bytes }] of memory) {
+    const length = typeof bytes === "number" ? `\\${bytes}` : (site.args[bytes.argument] ?? null);
+    if (length === null) continue;
+    fetch(
+      index,
+      typeof bytes === "number" ? length : `%${length}`,
+      (row) => row.memory.some((one) => memoryKey(one) === key),
+      false,
+    );
+  }
+}
+
+const memoryKey = ({ index, bytes }: MemoryArgument): string =>
+  `${index} ${typeof bytes === "number" ? bytes : `%${bytes.argument}`}`;
 
 interface SitePlan {
   readonly place: ProbePlace;

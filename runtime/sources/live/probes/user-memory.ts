@@ -7,10 +7,10 @@ import { ArenaMemory } from "../../memory.ts";
 import type { LiveEvent, LivePlace, LiveProber, LiveRecord, UserMemory } from "../events.ts";
 import { CapturedMemory } from "./captured.ts";
 import { ProbeGroup, type ProbeLine } from "./definition.ts";
-import { FetchEvent, type FetchTarget, WORDS_MAX } from "./fetch.ts";
+import { FetchEvent, type FetchShape, type FetchTarget, numberFilter, WORDS_MAX } from "./fetch.ts";
 import { openProbes } from "./prober.ts";
 import { ProcessMemory } from "./process-memory.ts";
-import { codeFiles, planCalls, wantedCalls } from "./system-calls.ts";
+import { codeFiles, NUMBERED_WORDS, planCalls, wantedCalls } from "./system-calls.ts";
 
 /**
  * capture: fetched with the event, else read late. strict: fetched with the event, else EFAULT. proc: read late, nothing is
@@ -101,17 +101,25 @@ function callEvents(
 ): LiveEvent[] {
   const calls = wantedCalls(wanted);
   if (calls.length === 0) return [];
-  const { texts, words } = planCalls(calls, codeFiles(place.target), captured);
+  const { texts, words, numbered } = planCalls(calls, codeFiles(place.target), captured);
   const memory = new ArenaMemory(place.world);
-  const define = (name: string, lines: readonly ProbeLine[], targets: readonly FetchTarget[], count: number | null) => {
+  const define = (
+    name: string,
+    { lines, targets }: { readonly lines: readonly ProbeLine[]; readonly targets: readonly FetchTarget[] },
+    shape: FetchShape,
+  ) => {
     if (lines.length === 0) return [];
     group.define(name, lines);
-    return [new FetchEvent(group.eventName(name), group.format(name), memory, targets, count)];
+    return [new FetchEvent(group.eventName(name), group.format(name), memory, targets, shape)];
   };
   try {
     return [
-      ...define("call_text", texts.lines, texts.targets, null),
-      ...define("call_words", words.lines, words.targets, WORDS_MAX),
+      ...define("call_text", texts, { words: null }),
+      ...define("call_words", words, { words: WORDS_MAX }),
+      ...define("call_any", numbered, {
+        words: NUMBERED_WORDS,
+        filter: numberFilter(calls.map(({ number }) => number)),
+      }),
     ];
   } catch (error) {
     group.remove();
