@@ -4,6 +4,7 @@
  * tables by name) or single workloads. The rows themselves are in docs/performance.json; `--text` measures nothing and writes the pages
  * anew from there.
  */
+import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { asset } from "./assets.ts";
@@ -33,22 +34,24 @@ async function main(args: readonly string[]): Promise<number> {
   const isWanted = (name: string): boolean => !isText && (names.length === 0 || names.includes(name));
   const workloads = workloadNames().filter((name) => isWanted(WORKLOAD_SECTION) || isWanted(name));
   const tables = TABLES.filter(({ name }) => isWanted(name));
-  const steps = [
-    ...(workloads.length === 0 ? [] : [(figures: Figures) => withWorkloads(figures, workloads)]),
-    ...tables.map(
-      ({ name }) =>
-        (figures: Figures) =>
-          withTable(figures, name),
-    ),
-  ];
-  let figures = readFigures();
-  for (const [index, measure] of steps.entries()) {
-    stage = `${index + 1} of ${steps.length}`;
-    figures = await measure(figures);
-    write(figures);
+  const jobs = [...(workloads.length === 0 ? [] : [workloads]), ...tables.map(({ name }) => [name])];
+  if (jobs.length > 1) return apart(jobs);
+  const figures = readFigures();
+  if (workloads.length > 0) write(await withWorkloads(figures, workloads));
+  else if (tables.length > 0) write(await withTable(figures, tables[0]!.name));
+  else write(figures);
+  return 0;
+}
+
+/** Each section in a process of its own: what V8 and the arena hold from one is in nobody's way. */
+async function apart(jobs: readonly (readonly string[])[]): Promise<number> {
+  for (const [index, names] of jobs.entries()) {
+    note(`section ${index + 1} of ${jobs.length}: ${names.length > 1 ? WORKLOAD_SECTION : names[0]}`);
+    const child = spawn(process.execPath, [process.argv[1]!, ...names], { stdio: "inherit" });
+    const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+    if (code !== 0) return code ?? 1;
   }
-  write(figures);
-  note("written");
+  note("done");
   return 0;
 }
 
@@ -111,17 +114,16 @@ function conditions(): string {
   return isBusy ? `${machineText()}, which was busy with other things (load ${load!.toFixed(0)})` : machineText();
 }
 
-let stage = "";
 const begun = performance.now();
 let last = "";
 
-/** How far it is: the time since the start, and which part it is of how many. */
+/** How far it is, and the time since the start. */
 function note(text: string): void {
   if (text === last) return;
   last = text;
   const seconds = Math.floor((performance.now() - begun) / 1000);
   const clock = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-  process.stderr.write(`${clock} [${stage}] ${text}\n`);
+  process.stderr.write(`${clock} ${text}\n`);
 }
 
 process.exitCode = await main(process.argv.slice(2));

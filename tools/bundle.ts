@@ -13,7 +13,7 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** What package.json points to. Threads have entries of their own (base/threads.ts). */
 const ENTRIES = ["api/index", "api/runtime", "api/node", "bin/bpfjit"];
 /** Processes that the benchmark starts. */
-const CHILDREN = ["bench/children/compile", "bench/children/memory"];
+const CHILDREN = ["bench/children/compile", "bench/children/memory", "bench/children/replay"];
 const THREADS = readdirSync(join(ROOT, "dist"), { recursive: true, encoding: "utf8" })
   .filter((file) => basename(file) === "thread.js")
   .map((file) => file.slice(0, -".js".length).replaceAll("\\", "/"));

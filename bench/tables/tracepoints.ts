@@ -6,18 +6,19 @@ import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileInput, load, openPerfData } from "../../api/index.ts";
 import { BugError } from "../../base/index.ts";
-import { CAPTURE, workloadObject } from "../assets.ts";
+import { CAPTURE } from "../assets.ts";
 import { repeatCapture } from "../capture.ts";
+import type { REPLAYS, Replay } from "../replay.ts";
 import { median } from "../statistics.ts";
+import { askChild } from "./child.ts";
 import { inFolder } from "./folder.ts";
 import type { Table, TableRow } from "./table.ts";
 
 interface Way {
   readonly way: string;
   readonly job: "counter" | "record";
-  readonly run: (path: string) => Promise<{ readonly seconds: number; readonly events: number }>;
+  readonly run: (path: string) => Promise<Replay>;
 }
 
 /** A million events, 150 MB: so long that what V8 takes to compile the program and the reader, some 40 ms, is little of it. */
@@ -46,7 +47,6 @@ export const tracepoints: Table = {
       for (let sample = 0; sample < (quick ? 1 : 5); sample++)
         for (const way of ways) {
           onProgress(`tracepoints ${way.job} ${way.way}`);
-          if (sample === 0 && !way.way.startsWith("perf ")) await way.run(path);
           const { seconds, events } = await way.run(path);
           const known = found.get(way) ?? { ns: [], events };
           known.ns.push((seconds * 1e9) / events);
@@ -82,24 +82,10 @@ function rowOf(
 const WANTED = { counter: 10_000_000, record: 4_000_000 } as const;
 
 const WAYS: readonly Way[] = [
-  {
-    job: "counter",
-    way: "bpfjit",
-    run: (path) => ours(path, "counter", null, ({ count }) => Number([...count!.entries()][0]?.[1] ?? 0)),
-  },
+  { job: "counter", way: "bpfjit", run: (path) => ours("counter", path) },
   { job: "counter", way: "perf script, lines counted", run: (path) => script(path, "event", () => {}) },
-  { job: "record", way: "bpfjit, records in place", run: inPlace },
-  {
-    job: "record",
-    way: "bpfjit, a copy each",
-    run: (path) => {
-      let records = 0;
-      const onRecord = (): void => {
-        records += 1;
-      };
-      return ours(path, "record", onRecord, () => records);
-    },
-  },
+  { job: "record", way: "bpfjit, records in place", run: (path) => ours("inPlace", path) },
+  { job: "record", way: "bpfjit, a copy each", run: (path) => ours("copies", path) },
   {
     job: "record",
     way: "perf script, lines split",
@@ -107,40 +93,8 @@ const WAYS: readonly Way[] = [
   },
 ];
 
-type Maps = Awaited<ReturnType<typeof load>>["maps"];
-
-/** `counted`: events that the program says it saw. */
-async function ours(path: string, program: string, onRecord: (() => void) | null, counted: (maps: Maps) => number) {
-  const source = await openPerfData(fileInput(path));
-  const options = { programs: [program], optimize: 2, runtimeOptions: { cpus: source.cpus } } as const;
-  await using object = await load(workloadObject("tracepoints"), options);
-  const summary = await object.run(source, onRecord === null ? {} : { onRecord });
-  return checked(summary, counted(object.maps));
-}
-
-async function inPlace(path: string) {
-  const source = await openPerfData(fileInput(path));
-  const options = { programs: ["record"], optimize: 2, runtimeOptions: { cpus: source.cpus } } as const;
-  await using object = await load(workloadObject("tracepoints"), options);
-  object.attach();
-  const reader = object.reader("switches");
-  let records = 0;
-  let latest = 0n;
-  const take = ({ view }: { readonly view: unknown }): void => {
-    latest = (view as { readonly time: bigint }).time;
-    records += 1;
-  };
-  const started = performance.now();
-  const { events } = await object.runtime.run(source, { drain: () => reader.drain(take) });
-  reader.drain(take);
-  if (latest === 0n) throw new BugError("records without a time");
-  return checked({ events, seconds: (performance.now() - started) / 1000 }, records);
-}
-
-function checked(summary: { readonly events: number; readonly seconds: number }, seen: number) {
-  if (seen !== summary.events) throw new BugError(`${summary.events} events, of which the program saw ${seen}`);
-  return { events: summary.events, seconds: summary.seconds };
-}
+/** In a process of its own, as perf script is, and as a user has it: what V8 learns of one job does not slow down another. */
+const ours = (name: keyof typeof REPLAYS, path: string): Promise<Replay> => askChild<Replay>("replay", [name, path]);
 
 /** What a script does to have the same fields as the record. */
 function keepRecord(): (line: string) => void {
