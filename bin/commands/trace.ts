@@ -122,7 +122,7 @@ export async function trace(path: string, command: readonly string[], options: T
     if (profiled !== undefined) reportProfile(profiled, options, print);
     reportEnd(source, summary, options);
     for (const { name, links, manifest } of Object.values(object.programs))
-      if (links.length === 0 && !options.quiet) warnUnattached(name, manifest.type);
+      if (links.length === 0 && !options.quiet) warnUnattached(name, manifest);
     process.exitCode = isInterrupted ? EXIT.interrupted : EXIT.done;
   } finally {
     screen.close();
@@ -154,10 +154,13 @@ function commandText({ status, hasBegun }: LiveSource): string {
   return status.signal === null ? `the command ended with ${status.exitCode}` : `${status.signal} ended the command`;
 }
 
-/** A program whose section names no event, a packet filter for instance. */
-function warnUnattached(program: string, type: string): void {
+/** A program whose section names no event, a packet filter for instance, or a probe without its place. */
+function warnUnattached(program: string, { type, section }: { readonly type: string; readonly section: string }): void {
   const error = new BpfError("CAPTURE_EVENT_MISSING", `no event of a process runs program ${program} of type ${type}`, {
-    hint: "run it on one input: bpfjit test-run",
+    hint: OF_PLACES.test(section)
+      ? `its section names no place; SEC("${section}/…") does, or attach it from a program: docs/live.md`
+      : "run it on one input: bpfjit test-run",
   });
   process.stderr.write(`${describeError(error)}\n`);
 }
+const OF_PLACES = /^(u(ret)?probe|usdt|tp|tracepoint|raw_tp|raw_tracepoint)\b/;

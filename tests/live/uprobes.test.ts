@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { load, type MapRecord, openLive } from "../../api/index.ts";
+import { bpfjit } from "../command/command.ts";
 import { canProbe, fixture } from "./tracing.ts";
 
 const CALLS = Number(process.env.CALLS ?? 2000);
@@ -186,5 +187,13 @@ describe.skipIf(!canProbe)("a probed function", () => {
     await expect(attempt(fixture("caller.c"), "same")).rejects.toMatchObject({ code: "TRACED_FILE" });
     const left = readFileSync("/sys/kernel/tracing/uprobe_events", "utf8");
     expect(left).not.toContain(`bpfjit_${process.pid}_`);
+  }, 60_000);
+
+  it("whose section names no place is told so by the command", async () => {
+    const { code, stderr } = await bpfjit(["trace", fixture("probes.bpf.o"), "--prog", "on_same", "--", "true"]);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(
+      /no event of a process runs program on_same(.|\n)*its section names no place; SEC\("uprobe\/…"\) does/,
+    );
   }, 60_000);
 });
