@@ -3,6 +3,7 @@
  * is measured instead, of the names given or of all.
  */
 import { readFileSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { asset } from "./assets.ts";
 import { calibrate } from "./calibration.ts";
 import { startKernel } from "./kernel.ts";
@@ -22,14 +23,16 @@ import { subjects } from "./subjects.ts";
 
 const BASELINE = asset("bench/baseline.json");
 const SAMPLES = 7;
-/** What looks slower is measured again before it counts: another process may have been in the way. */
-const ATTEMPTS = 4;
-/** What is stored is the median of so many. */
-const STORED_ATTEMPTS = 3;
+/** What looks slower is measured again after all others: what was in the way, or in the kernel's, may be gone by then. */
+const ROUNDS = 4;
+/** What is stored is the median of so many rounds over all. */
+const STORED_ROUNDS = 3;
+const BETWEEN_MS = 3000;
+
+type Makers = ReadonlyMap<string, () => Promise<Subject>>;
 
 async function main(args: readonly string[]): Promise<number> {
   const names = args.filter((arg) => !arg.startsWith("--"));
-  const isUpdate = args.includes("--update");
   const stored = JSON.parse(readFileSync(BASELINE, "utf8")) as StoredBaseline;
   const { kernel, reason } = await startKernel();
   if (kernel === null) process.stderr.write(`the yardstick is a loop of JavaScript: ${reason}\n`);
@@ -40,56 +43,69 @@ async function main(args: readonly string[]): Promise<number> {
       process.stderr.write(`usage: check [--update] [NAME…], of ${[...known.keys()].join(", ")}\n`);
       return 2;
     }
-    const found: Record<string, Ratios> = isUpdate ? { ...stored.ratios } : {};
-    const slower: Verdict[] = [];
-    for (const [name, make] of known) {
-      if (names.length > 0 && !names.includes(name)) continue;
-      const subject = await make();
-      try {
-        found[name] = isUpdate ? await usual(subject) : await measured(subject, stored.ratios[name]);
-      } finally {
-        subject.close();
-      }
-      if (isUpdate) {
-        process.stdout.write(`stored ${name.padEnd(20)} ${JSON.stringify(rounded({ ratios: found[name]! }).ratios)}\n`);
-        continue;
-      }
-      const verdict = judge(name, found[name]!, stored.ratios[name]);
-      if (verdict.isSlower) slower.push(verdict);
-      process.stdout.write(`${verdictLine(verdict)}\n`);
-    }
-    if (isUpdate)
-      writeFileSync(BASELINE, `${JSON.stringify({ machine: machineText(), ratios: rounded(found) }, null, 2)}\n`);
-    else if (slower.length > 0)
-      process.stdout.write(`slower by more than ${TOLERANCE} times: ${slower.map(({ name }) => name).join(", ")}\n`);
-    return slower.length > 0 ? 1 : 0;
+    const wanted = [...known.keys()].filter((name) => names.length === 0 || names.includes(name));
+    return args.includes("--update") ? await update(known, wanted, stored) : await check(known, wanted, stored);
   } finally {
     kernel?.close();
   }
 }
 
-async function measured(subject: Subject, stored: Ratios | undefined): Promise<Ratios> {
-  let ratios = await measureRatios(subject, { samples: SAMPLES, calibrate });
-  for (let attempt = 1; attempt < ATTEMPTS && judge(subject.name, ratios, stored).isSlower; attempt++)
-    ratios = better(ratios, await measureRatios(subject, { samples: SAMPLES, calibrate }));
-  return ratios;
+async function check(known: Makers, wanted: readonly string[], { ratios }: StoredBaseline): Promise<number> {
+  const best = new Map<string, Ratios>();
+  let slower: readonly string[] = wanted;
+  for (let round = 0; round < ROUNDS && slower.length > 0; round++) {
+    if (round > 0) await sleep(BETWEEN_MS);
+    const left: string[] = [];
+    for (const name of slower) {
+      const measured = await measure(known, name);
+      const before = best.get(name);
+      const found = before === undefined ? measured : better(before, measured);
+      best.set(name, found);
+      const verdict = judge(name, found, ratios[name]);
+      if (verdict.isSlower) left.push(name);
+      process.stdout.write(`${verdictLine(verdict, round + 1 < ROUNDS ? "again" : "SLOWER")}\n`);
+    }
+    slower = left;
+  }
+  if (slower.length === 0) return 0;
+  process.stdout.write(`slower by more than ${TOLERANCE} times: ${slower.join(", ")}\n`);
+  return 1;
 }
 
-/** What is stored: neither a lucky measurement, which others would look slow beside, nor one that was disturbed. */
-async function usual(subject: Subject): Promise<Ratios> {
-  const all: Ratios[] = [];
-  for (let attempt = 0; attempt < STORED_ATTEMPTS; attempt++)
-    all.push(await measureRatios(subject, { samples: SAMPLES, calibrate }));
-  return middle(all);
+/** Stores neither a lucky measurement, which others would look slow beside, nor one that was disturbed. */
+async function update(known: Makers, wanted: readonly string[], stored: StoredBaseline): Promise<number> {
+  const all = new Map<string, Ratios[]>(wanted.map((name) => [name, []]));
+  for (let round = 0; round < STORED_ROUNDS; round++)
+    for (const [name, found] of all) {
+      found.push(await measure(known, name));
+      process.stdout.write(
+        `${round + 1} of ${STORED_ROUNDS} ${name.padEnd(20)} ${JSON.stringify(rounded(found.at(-1)!))}\n`,
+      );
+    }
+  const ratios = {
+    ...stored.ratios,
+    ...Object.fromEntries([...all].map(([name, found]) => [name, rounded(middle(found))])),
+  };
+  writeFileSync(BASELINE, `${JSON.stringify({ machine: machineText(), ratios }, null, 2)}\n`);
+  return 0;
 }
 
-function verdictLine({ name, yardstick, ratio, stored, isSlower }: Verdict): string {
+async function measure(known: Makers, name: string): Promise<Ratios> {
+  const subject = await known.get(name)!();
+  try {
+    return await measureRatios(subject, { samples: SAMPLES, calibrate });
+  } finally {
+    subject.close();
+  }
+}
+
+function verdictLine({ name, yardstick, ratio, stored, isSlower }: Verdict, slower: string): string {
   const change = stored === null ? "nothing stored" : `${(ratio / stored).toFixed(2)} times ${stored.toPrecision(3)}`;
-  const verdict = isSlower ? "SLOWER" : "ok";
+  const verdict = isSlower ? slower : "ok";
   return `${verdict.padEnd(7)}${name.padEnd(20)} ${ratio.toPrecision(3).padStart(8)} of ${yardstick.padEnd(12)} ${change}`;
 }
 
-const rounded = (found: Readonly<Record<string, Ratios>>): Record<string, Ratios> =>
+const rounded = (found: Ratios): Ratios =>
   JSON.parse(
     JSON.stringify(found, (_key, value) => (typeof value === "number" ? Number(value.toPrecision(4)) : value)),
   );
