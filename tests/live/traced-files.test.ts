@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { AttachError } from "../../base/index.ts";
+import type { SourceWorld, WantedHook } from "../../runtime/source.ts";
 import { systemCallSites } from "../../runtime/sources/live/probes/code.ts";
 import { fileOffset, memoryElf, readElf, withElfFile } from "../../runtime/sources/live/probes/elf.ts";
 import { findFunction, matchFunctions } from "../../runtime/sources/live/probes/functions.ts";
@@ -16,6 +17,8 @@ import {
   parseUsdtTarget,
   usdtTargetName,
 } from "../../runtime/sources/live/probes/target.ts";
+import { makeProbing } from "../../runtime/sources/live/probes/user-memory.ts";
+import { tracefsAt } from "../../runtime/sources/live/tracefs.ts";
 import { damage, makeRandom } from "../sources/damage.ts";
 import { fixture } from "./tracing.ts";
 
@@ -171,6 +174,24 @@ describe("system calls in code", () => {
     const found = systemCallSites(image("calls"), (number) => number === 257);
     expect(found.filter(({ number }) => number === 257).length).toBe(3);
     expect(found.every(({ args }) => args[1] !== null)).toBe(true);
+  });
+});
+
+describe("a kernel without probes in user code", () => {
+  const tracefs = { ...tracefsAt("/nonexistent"), exists: () => false };
+  const place = { tracefs, owner: "nobody", target: { pid: 1 }, world: {} as SourceWorld };
+  const reads = { texts: true, memory: true, owner: false };
+
+  it("refuses such programs by name", () => {
+    const wanted: WantedHook[] = [{ kind: "uprobe", name: "libc:malloc", address: 0, reads }];
+    expect(() => makeProbing("capture").prober.open(place, wanted)).toThrow(
+      /uprobe libc:malloc .*CONFIG_UPROBE_EVENTS/,
+    );
+  });
+
+  it("has memory of processes read late", () => {
+    const wanted: WantedHook[] = [{ kind: "tracepoint", name: "syscalls/sys_enter_openat", address: 0, reads }];
+    expect(makeProbing("capture").userMemory(place, wanted).events).toEqual([]);
   });
 });
 

@@ -14,6 +14,9 @@ const FILE = "uprobe_events";
 /** What such a line may not hold: it ends a word, or begins a comment. */
 const UNWRITABLE = /[\s#]/;
 
+/** Whether this kernel has probes in user code. */
+export const hasProbeEvents = (tracefs: Tracefs): boolean => tracefs.exists(FILE);
+
 export interface ProbePlace {
   readonly path: string;
   /** in the file */

@@ -2,14 +2,14 @@
  * Probes in user code for hooks of uprobe, uretprobe and usdt programs: the places that a hook's name means, as events of the
  * kernel whose records are the ctx. A pattern means many places, a USDT probe all that have the same operands.
  */
-import { AttachError } from "../../../../base/index.ts";
+import { AttachError, UnsupportedError } from "../../../../base/index.ts";
 import { PARAMETER_REGISTERS, RESULT_REGISTER } from "../../../../spec/index.ts";
 import type { WantedHook } from "../../../source.ts";
 import { parseUsdtArguments, type UsdtOperand } from "../../../usdt.ts";
 import { ArenaMemory } from "../../memory.ts";
 import type { LiveEvent, LivePlace, LiveProbes } from "../events.ts";
 import type { Captured, CapturedMemory } from "./captured.ts";
-import { ProbeGroup, type ProbeLine, type ProbePlace } from "./definition.ts";
+import { hasProbeEvents, ProbeGroup, type ProbeLine, type ProbePlace } from "./definition.ts";
 import { type ElfImage, withElfFile } from "./elf.ts";
 import { FetchEvent, type FetchTarget, mayFetchTexts, textArguments, WORDS_MAX, wordArguments } from "./fetch.ts";
 import { resolveFile } from "./files.ts";
@@ -46,6 +46,15 @@ export function openProbes(
   wanted: readonly WantedHook[],
   captured: CapturedMemory | null,
 ): LiveProbes {
+  if (!hasProbeEvents(place.tracefs)) {
+    const { kind, name } = wanted[0]!;
+    throw new UnsupportedError(
+      "UNSUPPORTED_FEATURE",
+      kind,
+      `${kind} ${name} cannot be traced: this kernel has no probes in user code (CONFIG_UPROBE_EVENTS)`,
+      { hint: "leave its program out: --prog names the others" },
+    );
+  }
   const plan = new Plan(place, captured);
   for (const hook of wanted) plan.add(hook);
   return plan.define();

@@ -6,7 +6,7 @@ import type { WantedHook } from "../../../source.ts";
 import { ArenaMemory } from "../../memory.ts";
 import type { LiveEvent, LivePlace, LiveProber, LiveRecord, UserMemory } from "../events.ts";
 import { CapturedMemory } from "./captured.ts";
-import { ProbeGroup, type ProbeLine } from "./definition.ts";
+import { hasProbeEvents, ProbeGroup, type ProbeLine } from "./definition.ts";
 import { FetchEvent, type FetchShape, type FetchTarget, numberFilter, WORDS_MAX } from "./fetch.ts";
 import { openProbes } from "./prober.ts";
 import { ProcessMemory } from "./process-memory.ts";
@@ -61,7 +61,8 @@ interface Opening {
 function openUserMemory({ place, wanted, captured, processes, reads }: Opening): UserMemory {
   const { world } = place;
   const group = new ProbeGroup(place.tracefs, place.owner);
-  const events = captured === null ? [] : callEvents(place, wanted, captured, group);
+  const canFetch = captured !== null && hasProbeEvents(place.tracefs);
+  const events = !canFetch ? [] : callEvents(place, wanted, captured, group);
   return {
     events,
     fired: ({ payload, tid, timeLow }: LiveRecord, event, systemCall) => {
