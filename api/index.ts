@@ -55,7 +55,7 @@ export {
   type LinkedProgram,
   type LinkInfo,
   type LiveOptions,
-  LiveSource,
+  type LiveSource,
   type MemoryAt,
   openLive,
   openPerfData,

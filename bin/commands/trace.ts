@@ -66,7 +66,7 @@ export async function trace(path: string, command: readonly string[], options: T
   const interval = options.interval === undefined ? null : parseSeconds(options.interval, "--interval");
   const openOutput = outputOpener(options);
   const profile = profileOf(options);
-  const source = openLive({
+  const source = await openLive({
     ...(options.pid === undefined ? { command } : { pid: parseCount(options.pid, "-p", 1, MOST) }),
     // standard output is for records alone where another program reads it
     ...((options.json || isPiped(options)) && { commandOutput: STANDARD_ERROR }),

@@ -6,7 +6,7 @@ export {
   type ChildStatus,
   functionTargetName,
   type LiveOptions,
-  LiveSource,
+  type LiveSource,
   openLive,
   USER_MEMORY_MODES,
   type UserMemoryMode,

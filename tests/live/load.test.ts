@@ -18,7 +18,7 @@ const LOSSES = /^(?:overrun|commit overrun|dropped events): (\d+)$/gm;
 /** Counts a command's calls, while somebody else looks at what the kernel counts as lost. */
 async function countCalls(command: readonly string[], bufferKilobytes?: number) {
   await using object = await load(path("calls.bpf.o"), { runtimeOptions: { cpus: 64 } });
-  const source = openLive({ command, commandOutput: 2, bufferKilobytes });
+  const source = await openLive({ command, commandOutput: 2, bufferKilobytes });
   let counted = 0;
   const watcher = setInterval(() => {
     counted = kernelsLosses() ?? counted;

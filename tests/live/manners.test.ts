@@ -134,7 +134,7 @@ describe.skipIf(!canTrace)("tracing", () => {
     const folder = mkdtempSync(join(tmpdir(), "bpfjit-manners-"));
     try {
       await using object = await load(CALLS, { runtimeOptions: { cpus: 64 } });
-      const source = openLive({ command: ["touch", join(folder, "made")] });
+      const source = await openLive({ command: ["touch", join(folder, "made")] });
       source.stop();
       expect(await object.run(source)).toMatchObject({ events: 0, lost: [] });
       await pause(500);
@@ -151,7 +151,7 @@ describe.skipIf(!canTrace)("tracing", () => {
     const victim = spawn("sleep", ["100"]);
     await once(victim, "spawn");
     await using object = await load(CALLS, { runtimeOptions: { cpus: 64 } });
-    const source = openLive({ pid: victim.pid! });
+    const source = await openLive({ pid: victim.pid! });
     victim.kill("SIGKILL");
     await once(victim, "exit");
     await expect(object.run(source)).rejects.toMatchObject({ code: "TRACING_TARGET" });

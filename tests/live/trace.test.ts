@@ -140,7 +140,7 @@ describe.skipIf(!canTrace)("a process", () => {
     const child = spawn(path("threads"), ["50", "1000"], { stdio: ["pipe", "ignore", "inherit"] });
     try {
       await using object = await load(CALLS, { runtimeOptions: { cpus: 64 } });
-      const source = openLive({ pid: child.pid! });
+      const source = await openLive({ pid: child.pid! });
       const run = object.run(source);
       await recording(process.pid);
       child.stdin!.write("\n");
@@ -160,7 +160,7 @@ describe.skipIf(!canTrace)("a process", () => {
     const child = spawn(RATE, ["1000", "60"], { stdio: "ignore" });
     try {
       await using object = await load(CALLS, { runtimeOptions: { cpus: 64 } });
-      const source = openLive({ pid: child.pid! });
+      const source = await openLive({ pid: child.pid! });
       const run = object.run(source);
       await recording(process.pid);
       await new Promise((resolve) => setTimeout(resolve, 300));
@@ -233,11 +233,11 @@ describe("what cannot be traced", () => {
     expect(stderr).toMatch(/TRACING_UNAVAILABLE EOPNOTSUPP process numbers are a container's/);
   });
 
-  it("nothing is, on another system", () => {
+  it("nothing is, on another system", async () => {
     const platform = Object.getOwnPropertyDescriptor(process, "platform")!;
     Object.defineProperty(process, "platform", { ...platform, value: "darwin" });
     try {
-      expect(() => openLive({ pid: 1 })).toThrow(expect.objectContaining({ code: "TRACING_UNAVAILABLE" }));
+      await expect(openLive({ pid: 1 })).rejects.toMatchObject({ code: "TRACING_UNAVAILABLE" });
     } finally {
       Object.defineProperty(process, "platform", platform);
     }
@@ -247,7 +247,7 @@ describe("what cannot be traced", () => {
 /** Opens a source, in a process of its own. */
 const OPEN = `
   import { openLive } from "${new URL("../../dist/runtime/sources/live/index.js", import.meta.url).href}";
-  try { openLive({ pid: 1 }); } catch (error) { console.error(error.code, error.errno, error.message); }
+  try { await openLive({ pid: 1 }); } catch (error) { console.error(error.code, error.errno, error.message); }
 `;
 
 const has = (command: string): boolean => spawnSync(command, ["--version"]).status === 0;

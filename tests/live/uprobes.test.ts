@@ -39,7 +39,7 @@ async function traceCalls(
   try {
     attach(object);
     const records: Call[] = [];
-    const source = openLive({
+    const source = await openLive({
       command: [fixture("caller"), log, String(calls)],
       commandOutput: 2,
       bufferKilobytes: 32 * 1024,
@@ -162,7 +162,7 @@ describe.skipIf(!canProbe)("a probed function", () => {
         await new Promise((resolve) => setTimeout(resolve, 300));
         object.attachUprobe(object.program("on_enter"), "parts", { funcName: "combine", cookie: 1n });
         object.attachUprobe(object.program("on_same"), LIBRARY, { funcName: "same", cookie: 2n });
-        const source = openLive({ pid: child.pid!, maxEvents: 200 });
+        const source = await openLive({ pid: child.pid!, maxEvents: 200 });
         const seen: Call[] = [];
         await object.run(source, {
           onRecord: ({ fields }: MapRecord) => seen.push(fields as unknown as Call),

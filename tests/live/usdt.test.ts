@@ -65,7 +65,7 @@ interface Found {
 async function trace(pid: number, probes: Readonly<Record<string, string>>, during: () => Promise<void>) {
   const object = await load(fixture("probes.bpf.o"), { runtimeOptions: { cpus: 64 } });
   try {
-    const source = openLive({ pid, userMemory: "strict" });
+    const source = await openLive({ pid, userMemory: "strict" });
     for (const [program, probe] of Object.entries(probes)) {
       for (const { name, args } of source.usdtHooks(probe)) {
         object.attachUsdt(object.program(program), name, { args, cookie: BigInt(args.length) });
@@ -179,14 +179,14 @@ describe.skipIf(!canProbe)("a USDT probe", () => {
     expect(await orders.semaphore()).toBe(1);
     expect(groups(`bpfjit_${killed.pid}_`).length).toBe(1);
     // any start: of another process, with other programs
-    openLive({ command: ["true"] });
+    await openLive({ command: ["true"] });
     expect(groups(`bpfjit_${killed.pid}_`)).toEqual([]);
     expect(groups(`bpfjit_${living.pid}_`).length).toBe(1);
     expect([await orders.semaphore(), await other.semaphore()]).toEqual([1, 1]);
     living.kill("SIGKILL");
     await until(() => living.signalCode !== null);
     expect([await orders.semaphore(), await other.semaphore()]).toEqual([1, 1]);
-    openLive({ command: ["true"] });
+    await openLive({ command: ["true"] });
     expect([await orders.semaphore(), await other.semaphore()]).toEqual([0, 0]);
     expect(groups(`bpfjit_${living.pid}_`)).toEqual([]);
     expect((await orders.fire(1)).length).toBe(1);
@@ -211,7 +211,7 @@ describe.skipIf(!canProbe)("a USDT probe", () => {
         await until(() => child.signalCode !== null || child.exitCode !== null);
         expect([0, 1], `FUZZ_SEED=${seed} run ${run}`).toContain(await orders.semaphore());
       }
-      openLive({ command: ["true"] });
+      await openLive({ command: ["true"] });
       expect(await orders.semaphore(), `FUZZ_SEED=${seed}`).toBe(0);
       for (const child of started) expect(groups(`bpfjit_${child.pid}_`)).toEqual([]);
       expect((await orders.fire(1)).length).toBe(1);
@@ -221,7 +221,7 @@ describe.skipIf(!canProbe)("a USDT probe", () => {
 
   it("that the file does not have is an error that lists those it has", async () => {
     const { pid } = startOrders().process;
-    const source = openLive({ pid: pid! });
+    const source = await openLive({ pid: pid! });
     expect(() => source.usdtHooks(`${PROGRAM}:shop:absent`)).toThrow(/has no USDT probe shop:absent/);
     await expect(trace(pid!, { on_order: "libc:shop:order" }, async () => {})).rejects.toMatchObject({
       code: "ATTACH_TARGET",

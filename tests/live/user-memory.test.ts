@@ -24,7 +24,7 @@ async function openedBy(
   const object = await load(OPENSNOOP, { runtimeOptions: { cpus: 64 } });
   try {
     const names: string[] = [];
-    const source = openLive({ command, commandOutput: 2, userMemory });
+    const source = await openLive({ command, commandOutput: 2, userMemory });
     const summary = await object.run(source, {
       onRecord: ({ fields }: MapRecord) => names.push((fields as { filename: string }).filename),
     });

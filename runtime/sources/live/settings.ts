@@ -1,7 +1,7 @@
 /** What a live source is told: by whom events are made, how much room they get, when it ends. */
 import type { WantedHook } from "../../source.ts";
 import type { LivePlace, LiveProber, UserMemory } from "./events.ts";
-import type { UserReads } from "./probes/index.ts";
+import type { UserReads } from "./options.ts";
 import type { Tracefs } from "./tracefs.ts";
 
 export interface LiveSettings {

@@ -5,29 +5,13 @@
 import type { WantedHook } from "../../../source.ts";
 import { ArenaMemory } from "../../memory.ts";
 import type { LiveEvent, LivePlace, LiveProber, LiveRecord, UserMemory } from "../events.ts";
+import type { UserMemoryMode, UserReads } from "../options.ts";
 import { CapturedMemory } from "./captured.ts";
 import { hasProbeEvents, ProbeGroup, type ProbeLine } from "./definition.ts";
 import { FetchEvent, type FetchShape, type FetchTarget, numberFilter, WORDS_MAX } from "./fetch.ts";
 import { openProbes } from "./prober.ts";
 import { ProcessMemory } from "./process-memory.ts";
 import { codeFiles, NUMBERED_WORDS, planCalls, wantedCalls } from "./system-calls.ts";
-
-/**
- * capture: fetched with the event, else read late. strict: fetched with the event, else EFAULT. proc: read late, nothing is
- * fetched. none: EFAULT.
- */
-export const USER_MEMORY_MODES = ["capture", "strict", "proc", "none"] as const;
-export type UserMemoryMode = (typeof USER_MEMORY_MODES)[number];
-
-/** Reads of user memory so far, by where their bytes came from. */
-export interface UserReads {
-  /** fetched with the event */
-  readonly captured: number;
-  /** at least partly read from the process afterwards */
-  readonly late: number;
-  /** failed */
-  readonly unknown: number;
-}
 
 /** Probes in user code, and the memory that they and system calls bring. */
 export interface Probing {
