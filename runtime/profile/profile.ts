@@ -133,13 +133,21 @@ function resolve(code: ProfiledCode, { places: numbers, samples, ns }: SampledSt
   // A call that is about to be made or has just returned is the place itself.
   const callers = numbers.slice(numbers[1] === numbers[0] ? 2 : 1).map(placeOf);
   const places = [placeOf(numbers[0]!)!];
-  for (const caller of callers) {
+  for (let depth = 0; !functions[places.at(-1)!.function]!.isMain; depth++) {
     const called = places.at(-1)!.function;
-    // What is further out belongs to another run, or was overtaken while it was read.
-    if (functions[called]!.isMain || caller === undefined || !caller.calls.includes(called)) break;
+    // What was read belongs to another run where it does not fit: the words were overtaken while they were read.
+    const read = callers[depth];
+    const caller = read?.calls.includes(called) ? read : onlyCaller(all, called);
+    if (caller === null || places.includes(caller)) break;
     places.push(caller);
   }
   return { object, program: functions[places[0]!.function]!.program, places, samples, ns };
+}
+
+/** The only place that calls the function, null where there are several. */
+function onlyCaller(places: readonly ProfilePlace[], called: number): ProfilePlace | null {
+  const callers = places.filter(({ calls }) => calls.includes(called));
+  return callers.length === 1 ? callers[0]! : null;
 }
 
 function programProfile(

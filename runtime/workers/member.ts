@@ -2,7 +2,15 @@
 import { BpfError, BugError, FaultError } from "../../base/index.ts";
 import { CPU, EVENT, WORKER } from "../../spec/index.ts";
 import type { Arena } from "../arena.ts";
-import { COMMAND, CONTROL, type MainMessage, type SentError, STATE, type ThreadData } from "./protocol.ts";
+import {
+  betweenRounds,
+  COMMAND,
+  CONTROL,
+  type MainMessage,
+  type SentError,
+  STATE,
+  type ThreadData,
+} from "./protocol.ts";
 import type { DeadWorker } from "./repair.ts";
 import { startThread, type Thread, threadExists } from "./threads.ts";
 
@@ -130,7 +138,8 @@ export class Member implements DeadWorker {
 
   /** Times that are left of the last run, the one under way included. */
   get timesLeft(): number {
-    return this.#get(CONTROL.times);
+    const times = this.#get(CONTROL.times);
+    return times < 0 ? betweenRounds(times) : times;
   }
 
   /** ns that its runs took since the last call. */
@@ -140,6 +149,7 @@ export class Member implements DeadWorker {
 
   /** The first event of the last run that did not begin. */
   get next(): number {
+    if (this.#get(CONTROL.times) < 0) return this.#get(CONTROL.events) >>> 0;
     return this.#host.arena.view.getUint32(this.#worker + WORKER.next, true);
   }
 

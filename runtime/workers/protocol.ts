@@ -15,7 +15,7 @@ export const CONTROL = {
   /** COMMAND.run: EVENT records and how many */
   events: 8,
   count: 12,
-  /** the records are gone through so often; ns that it took in all, u64 */
+  /** the records are gone through so often, the round under way included, or betweenRounds(); ns that it took in all, u64 */
   times: 16,
   elapsed: 24,
   /** not 0: the run stops where readers are wanted */
@@ -28,6 +28,9 @@ export const CONTROL = {
   thread: 64,
   bytes: 128,
 } as const;
+
+/** CONTROL.times while WORKER.next is still of the round before, and what it means: so many rounds are left, the next has not begun. */
+export const betweenRounds = (times: number): number => -1 - times;
 
 /** mail: only read it. */
 export const COMMAND = { none: 0, run: 1, mail: 2 } as const;

@@ -3,12 +3,12 @@
  * own over the shared arena.
  */
 import { BpfError, BugError } from "../../base/index.ts";
-import { EVENT, EXPORT } from "../../spec/index.ts";
+import { EVENT, EXPORT, WORKER } from "../../spec/index.ts";
 import { Arena } from "../arena.ts";
 import { monotonicNs } from "../host.ts";
 import { importsOf } from "../instance.ts";
 import { World } from "../world.ts";
-import { COMMAND, CONTROL, type InstallMessage, REQUEST, type SentError, STATE } from "./protocol.ts";
+import { betweenRounds, COMMAND, CONTROL, type InstallMessage, REQUEST, type SentError, STATE } from "./protocol.ts";
 import { ownThreadNumber, threadStart } from "./threads.ts";
 
 const { data, mail } = threadStart();
@@ -62,7 +62,7 @@ function run(): void {
   const count = word(CONTROL.count);
   const started = monotonicNs();
   try {
-    for (let left = word(CONTROL.times); left > 0 && runRound(events, count); left--) setWord(CONTROL.times, left - 1);
+    for (let left = word(CONTROL.times); left > 0 && runRound(events, count); left--) endRound(events, left - 1);
   } catch (error) {
     mail.send({ kind: "error", error: packError(error) });
   }
@@ -75,6 +75,13 @@ function runRound(events: number, count: number): boolean {
   let done = world.runEvents(events, count);
   while (done < count && !pauses) done += world.runEvents(events + done * EVENT.bytes, count - done);
   return done === count;
+}
+
+/** In an order that says at every moment how far it came, whenever the thread may be killed. */
+function endRound(events: number, left: number): void {
+  setWord(CONTROL.times, betweenRounds(left));
+  Atomics.store(arena.i32, (data.worker + WORKER.next) / 4, events);
+  setWord(CONTROL.times, left);
 }
 
 function readMail(): void {

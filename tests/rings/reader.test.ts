@@ -175,7 +175,7 @@ describe.skipIf(!existsSync(built("rings/index.js")))("a waiting reader", () => 
       const arena = new Arena({ cpus: 1, maximumBytes: 1 << 22 });
       const worker = arena.worker(0);
       const table = new WebAssembly.Table({ element: "anyfunc", initial: 0 });
-      const library = instantiateLibrary({ arena, worker, table, host: { now() {}, contended() {}, task_struct: () => 0, read_foreign: () => 0 } });
+      const library = instantiateLibrary({ arena, worker, table, host: { now() {}, contended() {}, task_struct: () => 0, read_foreign: () => 0, watch_read() {} } });
       const spec = ${JSON.stringify(mapSpec({ type: "ringbuf", keySize: 0, valueSize: 0, maxEntries: 4096 }), (_, value) => (typeof value === "bigint" ? undefined : value))};
       const reader = openReader(createMap({ arena, library, worker }, { ...spec, extra: 0n }));
       (async () => { for await (const record of reader); console.log("ended"); })();
