@@ -209,8 +209,12 @@ describe("what cannot be traced", () => {
 
   it.skipIf(!canTrace)("nothing is, without the rights", () => {
     // given up when all is imported, which others may not be allowed to read
-    const script = `await import("${LIVE}/open.js"); process.setgroups([]); process.setgid(65534); process.setuid(65534);`;
-    const { stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script + OPEN], { encoding: "utf8" });
+    const script = `
+      import { openSource } from "${LIVE}/open.js";
+      process.setgroups([]); process.setgid(65534); process.setuid(65534);
+      ${told("openSource({ pid: 1 })")}
+    `;
+    const { stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
     expect(stderr).toMatch(/TRACING_UNAVAILABLE EACCES the kernel's tracing files are for root only/);
   });
 
@@ -245,11 +249,13 @@ describe("what cannot be traced", () => {
   });
 });
 
+const told = (call: string): string =>
+  `try { ${call}; } catch (error) { console.error(error.code, error.errno, error.message); }`;
 const LIVE = new URL("../../dist/runtime/sources/live", import.meta.url).href;
 /** Opens a source, in a process of its own. */
 const OPEN = `
   import { openLive } from "${LIVE}/index.js";
-  try { await openLive({ pid: 1 }); } catch (error) { console.error(error.code, error.errno, error.message); }
+  ${told("await openLive({ pid: 1 })")}
 `;
 
 const has = (command: string): boolean => spawnSync(command, ["--version"]).status === 0;
