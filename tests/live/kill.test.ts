@@ -67,9 +67,15 @@ describe.skipIf(!canProbe)("bpfjit trace", () => {
   });
   /** process ids that the test must not leave behind, should it fail */
   const started = new Set<number>();
-  afterAll(() => {
-    for (const child of [victim, beside, probing]) child.kill("SIGKILL");
+  afterAll(async () => {
+    for (const child of [victim, beside, probing]) {
+      child.kill("SIGKILL");
+      if (isRunning(child)) await once(child, "exit");
+    }
     for (const pid of started) if (processState(pid)?.isDead === false) process.kill(pid, "SIGKILL");
+    // probes in libc that the killed ones leave slow everybody down
+    await bpfjit(["trace", OBJECTS[0]!, "--", "true"]);
+    expect(owners().filter(isAbandoned)).toEqual([]);
   });
 
   it(
