@@ -46,7 +46,7 @@ function expectLines(program: ProgramProfile, wanted: Readonly<Record<number, nu
   for (const [line, share] of Object.entries(wanted)) expectNear(atLine(program, Number(line)), share, program.samples);
 }
 
-describe("shares", { retry: 3 }, () => {
+describe("shares", { retry: 8 }, () => {
   it("of two loops that do the same, 90 times and 10 times", async () => {
     const profile = await profileOf(twoLines("loops", 900, 100));
     expectLines(profile.programs[0]!, { 10: 0.9, 20: 0.1 });
