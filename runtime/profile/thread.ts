@@ -40,8 +40,11 @@ function delayMs(): number {
 }
 
 function sample(worker: number, ms: number): void {
+  // What is read of a cache line first is as it was at a random moment. The worker takes the line back then, so that what is
+  // read next is what it wrote just after: places that it leaves soon would be seen too rarely.
+  const place = word(worker + WORKER.place);
   if (word(worker + WORKER.cpu) === 0) return;
-  const places = readPlaces(worker);
+  const places = [place, ...readCallers(worker)];
   const key = places.join(" ");
   let count = counts.get(key);
   if (count === undefined) {
@@ -52,17 +55,17 @@ function sample(worker: number, ms: number): void {
   count.ms += ms;
 }
 
-function readPlaces(worker: number): number[] {
-  let places: number[] = [];
+/** Innermost first. Makes no sense beside the place where a function was called or left meanwhile: the profile sees that. */
+function readCallers(worker: number): number[] {
+  let callers: number[] = [];
   for (let reading = 0; reading < MOST_READINGS; reading++) {
     const depth = word(worker + WORKER.depth);
-    const place = word(worker + WORKER.place);
-    places = [place];
-    for (let call = depth - 1; call >= 0 && places.length <= MOST_FRAMES; call--)
-      places.push(word(worker + WORKER.frames + 4 * (call % PROFILE_FRAMES)));
-    if (word(worker + WORKER.place) === place && word(worker + WORKER.depth) === depth) break;
+    callers = [];
+    for (let call = depth - 1; call >= 0 && callers.length < MOST_FRAMES; call--)
+      callers.push(word(worker + WORKER.frames + 4 * (call % PROFILE_FRAMES)));
+    if (word(worker + WORKER.depth) === depth) break;
   }
-  return places;
+  return callers;
 }
 
 function toStack({ places, samples, ms }: Count): SampledStack {
