@@ -1,6 +1,7 @@
 /** The only file that knows binaryen: loads it when first needed (0.3–0.8 s, 100 MB), makes modules, optimises, encodes. */
 import type binaryen from "binaryen";
 import { BugError } from "../../base/errors.ts";
+import type { LoweredFunction } from "./lower.ts";
 
 export type Module = binaryen.Module;
 /** An expression of binaryen's tree. Each may be used once. */
@@ -84,8 +85,13 @@ const KEPT_CALLS = [
  * which a call each would make twice as slow. Beyond it programs grow and nothing gets faster.
  */
 const INLINE_NODES = 60;
-/** What is worth doing to a function that is too large for the pipeline: linear, whatever its shape. */
-const LIGHT_PASSES = [
+/**
+ * Instructions of a large function. Binaryen makes one expression of values that are used once: chains of three times as many
+ * exhaust the stack of Node's main thread.
+ */
+const LARGE_FUNCTION_INSNS = 800;
+/** What is worth doing to a large function: linear, whatever its shape, and as fast in the end as far as was measured. */
+const LARGE_PASSES = [
   "dce",
   "remove-unused-names",
   "optimize-instructions",
@@ -94,8 +100,12 @@ const LIGHT_PASSES = [
   "vacuum",
 ];
 
-/** Optimises in place. Level 0 only drops what nothing uses. Functions named in `large` get the linear passes only. */
-export async function optimizeModule(wasm: Wasm, level: OptimizeLevel, large: readonly string[] = []): Promise<void> {
+/** Optimises in place, `functions` and what they use. Level 0 only drops what nothing uses. */
+export async function optimizeModule(
+  wasm: Wasm,
+  level: OptimizeLevel,
+  functions: readonly LoweredFunction[],
+): Promise<void> {
   const b = await loaded!;
   const { m } = wasm;
   m.runPasses(["remove-unused-module-elements"]);
@@ -112,13 +122,14 @@ export async function optimizeModule(wasm: Wasm, level: OptimizeLevel, large: re
   b.setPassArgument("no-inline", null);
   b.clearPassesToSkip();
   for (const pass of SKIPPED_PASSES) b.addPassToSkip(pass);
-  if (large.length === 0) {
+  const large = new Set(functions.filter(({ insns }) => insns > LARGE_FUNCTION_INSNS).map(({ name }) => name));
+  if (large.size === 0) {
     m.optimize();
     return;
   }
   m.runPasses(["inlining", "remove-unused-module-elements"]);
   for (const name of functionsWithBody(b, m)) {
-    if (large.includes(name)) m.runPassesOnFunction(name, LIGHT_PASSES);
+    if (large.has(name)) m.runPassesOnFunction(name, LARGE_PASSES);
     else m.optimizeFunction(name);
   }
 }

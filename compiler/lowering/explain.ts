@@ -30,8 +30,8 @@ export async function explainLowering(
   }));
   const optimize = options.optimize ?? 0;
   const wasm = await openModule(optimize === 0 ? null : libraryBytes());
-  lowerProgram(new Unit(wasm), program, { inlineIntoBatch: false });
-  await optimizeModule(wasm, optimize);
+  const functions = lowerProgram(new Unit(wasm), program, { inlineIntoBatch: false });
+  await optimizeModule(wasm, optimize, functions);
   const texts: string[] = [];
   for (const { name } of graphs) texts.push(await functionText(wasm, name));
   wasm.m.dispose();

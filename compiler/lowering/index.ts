@@ -5,7 +5,7 @@ import { libraryBytes } from "../../wasm/index.ts";
 import { describeProgram } from "./describe.ts";
 import { encodeModule, type OptimizeLevel, openModule, optimizeModule, validateModule } from "./emit.ts";
 import { kernelLayouts } from "./kernel-facts.ts";
-import { checkProgram, type LowerableProgram, type LoweredFunction, lowerProgram } from "./lower.ts";
+import { checkProgram, type LowerableProgram, lowerProgram } from "./lower.ts";
 import { PlaceTable } from "./places.ts";
 import { checkFunctionSizes } from "./size.ts";
 import { Unit } from "./unit.ts";
@@ -24,7 +24,7 @@ export interface LoweringInput {
 }
 
 export interface LoweringOptions {
-  /** default: 2. Functions of more than 8,000 instructions get the cheap passes only. */
+  /** default: 2 */
   readonly optimize?: OptimizeLevel;
   /** "imported": library functions stay imports, and what carries them is the caller's matter. Default: the module has its own. */
   readonly library?: "merged" | "imported";
@@ -37,13 +37,6 @@ export interface LoweringOptions {
 }
 
 /**
- * Instructions of a function beyond which binaryen's full pipeline may take more than a few seconds: it is quadratic in
- * chains of values that are used once.
- */
-const LARGE_FUNCTION_INSNS = 8_000;
-const isLarge = ({ insns }: LoweredFunction): boolean => insns > LARGE_FUNCTION_INSNS;
-
-/**
  * Throws UnsupportedError for what cannot be run (helpers, kfuncs, map types that bpfjit lacks), VerifierError where an
  * unchecked program is not well-formed.
  */
@@ -53,15 +46,9 @@ export async function lowerObject(input: LoweringInput, options: LoweringOptions
   const wasm = await openModule(options.library === "imported" ? null : libraryBytes());
   const places = options.profile === true ? new PlaceTable() : null;
   const unit = new Unit(wasm, places);
-  const large = input.programs
-    .flatMap((program) => lowerProgram(unit, program, { inlineIntoBatch: optimize > 0 }))
-    .filter(isLarge);
+  const functions = input.programs.flatMap((program) => lowerProgram(unit, program, { inlineIntoBatch: optimize > 0 }));
   if (options.validate === true) validateModule(wasm);
-  await optimizeModule(
-    wasm,
-    optimize,
-    large.map(({ name }) => name),
-  );
+  await optimizeModule(wasm, optimize, functions);
   const bytes = await encodeModule(wasm, options.names === true);
   checkFunctionSizes(bytes, input.name);
   const kernel = kernelLayouts(input.programs);

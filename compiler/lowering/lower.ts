@@ -79,6 +79,7 @@ function requireRunnable({ name, section, type, attachType }: Program): void {
 export interface LoweredFunction {
   /** its name in the module */
   readonly name: string;
+  /** with those of the subprograms it calls, at each call: they may be put in its place */
   readonly insns: number;
 }
 
@@ -95,6 +96,7 @@ export function lowerProgram(unit: Unit, program: LowerableProgram, options: Low
   const facts = factsOf(program);
   const guards = isUnchecked(program) ? new RunTimeGuards(unit, program) : null;
   const ranges = functionRanges(program);
+  const sizes = inlinedSizes(program, ranges);
   const lower = (
     index: number,
     name: string,
@@ -110,7 +112,7 @@ export function lowerProgram(unit: Unit, program: LowerableProgram, options: Low
       guards,
       name,
     });
-    return { name, insns: range.end - range.first };
+    return { name, insns: sizes[index]! };
   };
   const main = mainName(program.name);
   const functions = ranges.map((range, index) =>
@@ -123,6 +125,27 @@ export function lowerProgram(unit: Unit, program: LowerableProgram, options: Low
   const callee = isInlined ? lower(0, `copy:${program.name}`).name : main;
   addBatch(unit, { program: program.name, callee, reachesOut: reachesOut(program, facts) });
   return functions;
+}
+
+/** Depth of calls that a verified program has at most; one that is not may call itself, which is never put in its place. */
+const CALL_DEPTH = 8;
+
+/** Instructions of each function, with those of what it calls instead of the calls. */
+function inlinedSizes({ insns }: Program, ranges: readonly FunctionRange[]): number[] {
+  const indexes = new Map(ranges.map(({ first }, index) => [first, index]));
+  const calls = ranges.map(({ first, end }) => {
+    const called: number[] = [];
+    for (let index = first; index < end; index++) {
+      const { opcode, src, imm } = insns[index]!;
+      if (opcode === (CLASS.JMP | JMP.CALL) && src === PSEUDO_CALL.SUBPROG) called.push(indexes.get(index + 1 + imm)!);
+    }
+    return called;
+  });
+  const own = ranges.map(({ first, end }) => end - first);
+  let sizes = own;
+  for (let depth = 1; depth < CALL_DEPTH; depth++)
+    sizes = own.map((size, index) => calls[index]!.reduce((sum, callee) => sum + sizes[callee]!, size));
+  return sizes;
 }
 
 const callsMain = (program: Program): boolean =>

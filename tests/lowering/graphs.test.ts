@@ -54,7 +54,7 @@ describe.each([0, 2] as const)("random graphs at level %i", (level) => {
 });
 
 describe("shapes", () => {
-  const sizes = (process.env.SHAPE_INSNS ?? "2000").split(",").map(Number);
+  const sizes = (process.env.SHAPE_INSNS ?? "780,2000").split(",").map(Number);
   const levels = (process.env.SHAPE_LEVELS ?? "0,2").split(",").map(Number) as OptimizeLevel[];
   for (const size of sizes)
     for (const level of levels)

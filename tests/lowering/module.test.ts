@@ -214,6 +214,29 @@ function randomInsn(random: Random): string {
   return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+// a small program whose calls, each put in place, make one expression of thousands of operations
+test.each([1, 2, 3] as const)("results that go from call to call, at level %i", async (optimize) => {
+  const calls = 900;
+  const program = verified(`
+    ; prog: raw name=deep mem=8
+    r0 = *(u64 *)(r1 + 0)
+    ${"r1 = r0\ncall mix\n".repeat(calls)}
+    exit
+  mix:
+    r0 = r1
+    r0 *= 0x10001
+    r0 ^= 77
+    r0 *= 3
+    r0 ^= 5
+    r0 *= 7
+    exit`);
+  const machine = new Machine();
+  const exports = machine.instantiate((await lowerObject(object(program), { optimize })).wasm);
+  let wanted = 0n;
+  for (let call = 0; call < calls; call++) wanted = BigInt.asUintN(64, ((((wanted * 0x10001n) ^ 77n) * 3n) ^ 5n) * 7n);
+  expect(BigInt.asUintN(64, machine.run(exports, "deep"))).toBe(wanted);
+});
+
 test("an explanation shows blocks, edges and the program's own functions", async () => {
   const program = verified(`
     ; prog: raw name=sum mem=8

@@ -6,6 +6,12 @@ const START = ["r0 = 1", "*(u64 *)(r10 - 8) = 0", "r6 = *(u64 *)(r10 - 8)"];
 /** Programs of about `insns` instructions, as text, by shape. */
 export const SHAPES: Readonly<Record<string, (insns: number) => string[]>> = {
   "a straight line": (insns) => [...START, ...repeat(insns, (i) => [`r0 += ${i % 7}`]), "exit"],
+  "a chain of values": (insns) => [...START, ...repeat(insns / 2, (i) => ["r0 *= 0x10001", `r0 ^= ${i}`]), "exit"],
+  "a chain of what takes several operations each": (insns) => [
+    ...START,
+    ...repeat(insns / 5, () => ["w0 s%= 77777", "r0 = bswap32 r0", "r0 s/= -3", "w0 = (s16)w0", "w0 s>>= 1"]),
+    "exit",
+  ],
   "checks that all leave to one exit": (insns) => [
     ...START,
     ...repeat(insns / 2, () => ["r0 += 1", "if r6 == -1 goto out"]),
