@@ -18,19 +18,52 @@ const THREADS = readdirSync(join(ROOT, "dist"), { recursive: true, encoding: "ut
   .filter((file) => basename(file) === "thread.js")
   .map((file) => file.slice(0, -".js".length).replaceAll("\\", "/"));
 
-await using bundle = await rolldown({
+const INPUTS = [...ENTRIES, ...CHILDREN, ...THREADS];
+const SHARED_OPTIONS = {
   cwd: ROOT,
-  input: Object.fromEntries([...ENTRIES, ...CHILDREN, ...THREADS].map((entry) => [entry, `./dist/${entry}.js`])),
   platform: "node",
   external: /^[^./]/,
   // Modules do nothing but define: one whose exports nobody takes is left out, its tables with it.
   treeshake: { moduleSideEffects: false },
+} as const;
+
+/** The modules that importing an entry loads, those aside that it imports when they are needed. */
+async function modulesOf(entry: string): Promise<ReadonlySet<string>> {
+  await using alone = await rolldown({ ...SHARED_OPTIONS, input: `./dist/${entry}.js` });
+  const { output } = await alone.generate();
+  const chunks = new Map(output.flatMap((file) => (file.type === "chunk" ? [[file.fileName, file] as const] : [])));
+  const found = new Set<string>();
+  const open = output.filter((file) => file.type === "chunk" && file.isEntry).map(({ fileName }) => fileName);
+  for (const fileName of open) {
+    const chunk = chunks.get(fileName)!;
+    for (const id of chunk.moduleIds) found.add(id);
+    for (const imported of chunk.imports) if (chunks.has(imported) && !open.includes(imported)) open.push(imported);
+  }
+  return found;
+}
+
+/**
+ * Each file that is imported takes Node a ms: what a worker's thread needs is one chunk, what the runtime needs beyond is another.
+ */
+const [ofThreads, ofRuntime] = await Promise.all(["runtime/workers/thread", "api/runtime"].map(modulesOf));
+const entries = new Set(INPUTS.map((entry) => join(ROOT, "dist", `${entry}.js`)));
+const chunkOf = (id: string): string | null => {
+  if (entries.has(id)) return null;
+  // what rolldown itself puts in
+  if (id.startsWith("\0")) return "core";
+  return ofThreads!.has(id) ? "core" : ofRuntime!.has(id) ? "runtime" : null;
+};
+
+await using bundle = await rolldown({
+  ...SHARED_OPTIONS,
+  input: Object.fromEntries(INPUTS.map((entry) => [entry, `./dist/${entry}.js`])),
 });
 await bundle.write({
   dir: "lib",
   cleanDir: true,
   entryFileNames: "[name].js",
   chunkFileNames: "chunks/[name].js",
+  codeSplitting: { groups: [{ debugName: "shared", name: chunkOf }] },
   sourcemap: true,
   // Lines stay lines: an error that nobody catches shows the one it comes from.
   comments: false,
