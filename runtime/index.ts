@@ -15,7 +15,7 @@ export type {
   ProfileStack,
   ProgramProfile,
 } from "./profile/profile.ts";
-export { type ProfileOptions, Profiler } from "./profile/profiler.ts";
+export type { ProfileOptions, Profiler } from "./profile/profiler.ts";
 export { LinkedProgram } from "./program.ts";
 export type { PumpProgress, PumpSummary } from "./pump.ts";
 export * from "./rings/index.ts";

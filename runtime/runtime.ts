@@ -8,7 +8,7 @@ import { type LinkOptions, linkObject } from "./linker.ts";
 import { type BpfMap, createMap, type ProgArrayMap } from "./maps/index.ts";
 import type { LinkedObject } from "./object.ts";
 import { ProfiledCode } from "./profile/code.ts";
-import { type ProfileOptions, Profiler } from "./profile/profiler.ts";
+import type { ProfileOptions, Profiler } from "./profile/profiler.ts";
 import type { ProgramHome } from "./program.ts";
 import { type PumpOptions, type PumpSummary, pump } from "./pump.ts";
 import type { EventSource } from "./source.ts";
@@ -188,6 +188,7 @@ export class Runtime {
    * One at a time. docs/profiling.md
    */
   async startProfile(options: ProfileOptions = {}): Promise<Profiler> {
+    const { Profiler } = await import("./profile/profiler.ts");
     this.#requireOpen();
     const profiler = new Profiler(this.#world, this.#home.profiled, options);
     await profiler.begin();

@@ -27,6 +27,7 @@ import { type Emission, emitEvents, RAW_BYTES, type RawEmission } from "./emit.t
 import { type FormatFallback, malformed, type PerfHeader, perfForm, readFileHeader, truncated } from "./header.ts";
 import { IdTable } from "./ids.ts";
 import { Losses } from "./losses.ts";
+import type { PerfDataOptions } from "./options.ts";
 import { readPipeHeader } from "./pipe.ts";
 import { type EventPlan, listEvents, planEvents } from "./plan.ts";
 import { HEAD_BYTES, PIPE_HEADER_BYTES, RECORD } from "./records.ts";
@@ -34,16 +35,7 @@ import { Epoch, explainSample, takeSamples } from "./samples.ts";
 
 const BATCH_EVENTS = 4096;
 
-export interface PerfDataOptions {
-  /**
-   * Knows the formats of events by id, for a file that was cut off before its own; tracefsFormats() does for recordings of
-   * the kernel that runs. The recording still ends in CAPTURE_TRUNCATED, whose message says that they were used.
-   */
-  readonly formats?: FormatFallback;
-}
-
-/** Reads the recording's header. The input is closed with the source, or at once where this throws. */
-export async function openPerfData(input: CaptureInput, options: PerfDataOptions = {}): Promise<EventSource> {
+export async function openSource(input: CaptureInput, options: PerfDataOptions): Promise<EventSource> {
   try {
     const { header, rest } = await readHeader(input, options.formats ?? null);
     if (header.attrs.length >= TASK_MARK) throw malformed(`the recording describes ${header.attrs.length} events`, 0);
