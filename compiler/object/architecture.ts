@@ -5,10 +5,15 @@ import type { Btf } from "./btf/btf.ts";
 /** A member that only that machine's has. */
 const SIGNS: Readonly<Record<Architecture, string>> = { x86_64: "orig_ax", arm64: "orig_x0" };
 
-/** What has no struct pt_regs, or that of another machine, counts as x86-64. */
+/**
+ * What has no struct pt_regs, or that of another machine, counts as x86-64. Looking the struct up takes an index of all types'
+ * names, 30 ms for a kernel's: only names that are there at all are worth it.
+ */
 export function architectureOf(btf: Btf): Architecture {
-  const names = new Set(membersOf(btf));
   const known = Object.keys(REGISTER_FILES) as Architecture[];
+  const others = known.filter((architecture) => architecture !== DEFAULT_ARCHITECTURE);
+  if (!others.some((architecture) => btf.strings.has(SIGNS[architecture]))) return DEFAULT_ARCHITECTURE;
+  const names = new Set(membersOf(btf));
   return known.find((architecture) => names.has(SIGNS[architecture])) ?? DEFAULT_ARCHITECTURE;
 }
 

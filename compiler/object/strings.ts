@@ -39,6 +39,12 @@ export class StringTable {
     return offset < this.firstOffset && this.base !== null ? this.base.tableOf(offset) : this;
   }
 
+  /** Whether a string here or before is `text`, or ends with it. One look over the bytes: nothing is decoded or kept. */
+  has(text: string): boolean {
+    const { buffer, byteOffset, length } = this.bytes;
+    return Buffer.from(buffer, byteOffset, length).includes(`${text}\0`) || this.base?.has(text) === true;
+  }
+
   /** Throws where the offset is outside or the string has no end. */
   at(offset: number): string {
     if (offset < this.firstOffset && this.base !== null) return this.base.at(offset);
