@@ -1,6 +1,7 @@
 /** Files and standard input of the command; what cannot be read or written is a UsageError. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fromHex, UsageError } from "../base/index.ts";
+import { errnoOf } from "../spec/errno.ts";
 
 export function readInputFile(path: string): Uint8Array {
   try {
@@ -14,7 +15,10 @@ export function writeOutputFile(path: string, bytes: Uint8Array): void {
   try {
     writeFileSync(path, bytes);
   } catch (cause) {
-    throw new UsageError("OUTPUT_UNWRITABLE", `cannot write ${path}: ${reasonOf(cause)}`, { cause });
+    throw new UsageError("OUTPUT_UNWRITABLE", `cannot write ${path}: ${reasonOf(cause)}`, {
+      cause,
+      errno: errnoOf(cause),
+    });
   }
 }
 

@@ -41,3 +41,9 @@ const NAMES = new Map<number, ErrnoName>(Object.entries(ERRNO).map(([name, numbe
 export function errnoName(number: number): ErrnoName | null {
   return NAMES.get(Math.abs(number)) ?? null;
 }
+
+/** The name of what a system call failed with, as Node's errors have it; undefined where it is none of the table. */
+export function errnoOf(cause: unknown): ErrnoName | undefined {
+  const { code } = (cause ?? {}) as { readonly code?: unknown };
+  return typeof code === "string" && Object.hasOwn(ERRNO, code) ? (code as ErrnoName) : undefined;
+}

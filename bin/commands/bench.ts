@@ -1,5 +1,4 @@
 /** `bpfjit bench`: workloads on engines side by side, tables of what else costs time or memory, a chart. */
-import { writeFileSync } from "node:fs";
 import { UsageError } from "../../base/index.ts";
 import { chartPage, chartSvg } from "../../bench/chart/index.ts";
 import { availableBaselines, runBench, workloadNames } from "../../bench/harness.ts";
@@ -9,7 +8,7 @@ import { geometricMean } from "../../bench/statistics.ts";
 import { TABLES } from "../../bench/tables/index.ts";
 import { cellText, type Table, type TableRow } from "../../bench/tables/table.ts";
 import { err } from "../colors.ts";
-import { parseCount } from "../input.ts";
+import { parseCount, writeOutputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
 import { note, printJson, printLine } from "../output.ts";
 
@@ -81,12 +80,7 @@ async function benchWorkloads(workloads: readonly string[], options: BenchOption
       if (found.length > 1) printLine(`geometric mean of the ratios to ${name}: ${geometricMean(found).toFixed(2)}`);
   if (options.chart === undefined) return;
   const text = options.chart.endsWith(".svg") ? chartSvg(all) : chartPage(all, machineText());
-  try {
-    writeFileSync(options.chart, text);
-  } catch (cause) {
-    const why = (cause as NodeJS.ErrnoException).code ?? String(cause);
-    throw new UsageError("OUTPUT_UNWRITABLE", `cannot write ${options.chart}: ${why}`, { cause });
-  }
+  writeOutputFile(options.chart, new TextEncoder().encode(text));
 }
 
 /** Rows as they come where they are JSON, else when their widths are known. */

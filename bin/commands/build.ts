@@ -1,10 +1,8 @@
 /** `bpfjit build OBJ -o FILE.wasm`: verifies and compiles ahead of time; what is written runs without the compiler. */
-import { writeFileSync } from "node:fs";
 import { compile } from "../../api/index.ts";
-import { UsageError } from "../../base/index.ts";
 import { type CacheArguments, cacheOf } from "../cache.ts";
 import { type EditArguments, editOf } from "../edits.ts";
-import { parseCount, readInputFile } from "../input.ts";
+import { parseCount, readInputFile, writeOutputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
 import { note, printJson } from "../output.ts";
 import { readTarget, type TargetArguments } from "../target.ts";
@@ -27,12 +25,7 @@ export async function build(path: string, options: BuildOptions): Promise<void> 
     ...editOf(options),
     ...readTarget(options),
   });
-  try {
-    writeFileSync(options.output, wasm);
-  } catch (cause) {
-    const why = (cause as NodeJS.ErrnoException).code ?? String(cause);
-    throw new UsageError("OUTPUT_UNWRITABLE", `cannot write ${options.output}: ${why}`, { cause });
-  }
+  writeOutputFile(options.output, wasm);
   const programs = manifest.programs.map((program) => program.name);
   if (options.json) printJson({ type: "built", object: path, output: options.output, bytes: wasm.length, programs });
   else if (!options.quiet) note(`${options.output}: ${programs.join(", ")}, ${wasm.length} bytes`);

@@ -5,7 +5,7 @@
 import { closeSync, createWriteStream, fstatSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { UsageError } from "../../base/index.ts";
-import { ERRNO, type ErrnoName } from "../../spec/index.ts";
+import { errnoOf } from "../../spec/index.ts";
 
 export interface OutputTarget {
   /** for messages: the path, usually */
@@ -155,7 +155,6 @@ function attempt<T>(path: string, work: () => T): T {
 
 function unwritable(path: string, cause: unknown): UsageError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  const code = (cause as NodeJS.ErrnoException | null)?.code;
-  const errno = code !== undefined && Object.hasOwn(ERRNO, code) ? (code as ErrnoName) : undefined;
-  return new UsageError("OUTPUT_UNWRITABLE", `${path}: ${reason}`, { cause, errno, where: { file: path } });
+  const where = { file: path };
+  return new UsageError("OUTPUT_UNWRITABLE", `${path}: ${reason}`, { cause, errno: errnoOf(cause), where });
 }
