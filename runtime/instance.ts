@@ -30,7 +30,10 @@ export function importsOf(
     [IMPORT.map]: addresses((map) => map.address),
     [IMPORT.mapValue]: addresses((map) => map.valuesAddress),
     [IMPORT.helper]: boundHelpers(world),
-    [IMPORT.library]: { ...world.library },
+    // a module that carries the library itself does not ask for it
+    get [IMPORT.library]() {
+      return world.library;
+    },
     [IMPORT.host]: { ...world.libraryHost, [IMPORT.fault]: (code: number, insn: number) => world.fault(code, insn) },
   };
 }

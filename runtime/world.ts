@@ -68,7 +68,6 @@ export class World implements HelperHost {
   readonly arena: Arena;
   readonly worker: number;
   readonly table = new WebAssembly.Table({ element: "anyfunc", initial: 0 });
-  readonly library: Library;
   /** also for modules that carry the library's functions themselves */
   readonly libraryHost: LibraryHost;
   /** maps of a world with the same seed iterate in the same order */
@@ -93,6 +92,7 @@ export class World implements HelperHost {
   };
   readonly #trace: (line: string) => void;
   readonly #place: WorkerPlace | null;
+  #library: Library | null = null;
   /** name of the program in each slot of the table, null: the slot is free */
   readonly #names: (string | null)[] = [];
   /** calls into Wasm under way, one inside the other */
@@ -134,8 +134,13 @@ export class World implements HelperHost {
           ? unknownAddress(bytes)
           : this.#readForeign(joinU64(low, high), destination >>> 0, bytes, user === 0 ? "kernel" : "user"),
     };
+  }
+
+  /** What TypeScript calls; programs carry their own. Made when it is called first: compiling it takes a ms or two. */
+  get library(): Library {
     const { arena, worker, table, libraryHost: host } = this;
-    this.library = instantiateLibrary({ arena, worker, table, host, module: place?.library });
+    this.#library ??= instantiateLibrary({ arena, worker, table, host, module: this.#place?.library });
+    return this.#library;
   }
 
   get bytes(): Uint8Array {

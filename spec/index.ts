@@ -16,7 +16,6 @@ export * from "./kfuncs.ts";
 export * from "./library.ts";
 export * from "./limits.ts";
 export * from "./map-types.ts";
-export * as perf from "./perf.ts";
 export * from "./profile.ts";
 export * from "./program-types.ts";
 export * from "./raw-arguments.ts";

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bytesInput, openPerfData, openSink } from "../../runtime/index.ts";
 import { readFileHeader } from "../../runtime/sources/perf-data/header.ts";
 import { readPipeHeader } from "../../runtime/sources/perf-data/pipe.ts";
-import { perf } from "../../spec/index.ts";
+import * as perf from "../../spec/perf.ts";
 import { ask, expectRecorded, isInstalled, recordedText } from "./outside.ts";
 import { CPUS, ORIGINS, RECORDS, task, writeScene } from "./scene.ts";
 

@@ -9,7 +9,7 @@ import { load } from "../../api/index.ts";
 import { LoadedObject, type RunOptions } from "../../api/object.ts";
 import { bytesInput, createRuntime, fileInput, openPerfData, openSink } from "../../runtime/index.ts";
 import { readFileHeader } from "../../runtime/sources/perf-data/header.ts";
-import { perf } from "../../spec/index.ts";
+import * as perf from "../../spec/perf.ts";
 import { bpfjit } from "../command/command.ts";
 import { compile } from "../runtime/compile.ts";
 import { type FakeEvent, FakeSource } from "../runtime/fake-source.ts";

@@ -2,10 +2,15 @@
  * How a file describes its events: one for each map, a software event of BPF output, as `perf record -e bpf-output` has them.
  * Formats: struct perf_event_attr in include/uapi/linux/perf_event.h; tools/perf/Documentation/perf.data-file-format.txt.
  */
-import { perf } from "../../../spec/index.ts";
+import {
+  ATTR_FLAG_COMM,
+  ATTR_FLAG_SAMPLE_ID_ALL,
+  ATTR_TYPE_SOFTWARE,
+  READ_FORMAT,
+  SAMPLE,
+  SOFTWARE_BPF_OUTPUT,
+} from "../../../spec/perf.ts";
 import type { RecordOrigin } from "../sink.ts";
-
-const { SAMPLE } = perf;
 
 /** PERF_ATTR_SIZE_VER0: the fields behind are zero and may be left out. */
 export const ATTR_BYTES = 64;
@@ -28,14 +33,14 @@ export function outputEvents(origins: readonly RecordOrigin[]): OutputEvent[] {
 /** Writes the attr of any event: they do not differ. */
 export function writeAttr(view: DataView, offset: number): void {
   const set = (at: number, value: number): void => view.setUint32(offset + at, value, true);
-  set(0, perf.ATTR_TYPE_SOFTWARE);
+  set(0, ATTR_TYPE_SOFTWARE);
   set(4, ATTR_BYTES);
-  set(8, perf.SOFTWARE_BPF_OUTPUT);
+  set(8, SOFTWARE_BPF_OUTPUT);
   // every record is a sample
   set(16, 1);
   set(24, SAMPLE_TYPE);
-  set(32, perf.READ_FORMAT.ID);
-  set(40, perf.ATTR_FLAG_SAMPLE_ID_ALL | perf.ATTR_FLAG_COMM);
+  set(32, READ_FORMAT.ID);
+  set(40, ATTR_FLAG_SAMPLE_ID_ALL | ATTR_FLAG_COMM);
 }
 
 /** Text of a header section: length word, then the text and zeros up to a multiple of 64. */

@@ -2,11 +2,9 @@
  * The header of perf.data in its two forms. A file begins with where everything lies, ids and attrs, and ends with feature
  * sections, so its first bytes are written once more when all is known; a pipe begins with records that say the same.
  */
-import { perf } from "../../../spec/index.ts";
+import { FEATURE, FILE_HEADER_BYTES, HEAD_BYTES, MAGIC, PIPE_HEADER_BYTES, RECORD } from "../../../spec/perf.ts";
 import type { BlockWriter } from "../blocks.ts";
 import { ATTR_BYTES, type OutputEvent, textSection, writeAttr } from "./attr.ts";
-
-const { FEATURE, FILE_HEADER_BYTES, HEAD_BYTES, MAGIC, PIPE_HEADER_BYTES, RECORD } = perf;
 
 /** An attr is followed by where its ids lie: offset and size. */
 const ATTR_ENTRY_BYTES = ATTR_BYTES + 16;

@@ -9,7 +9,8 @@
  * Kernel: perf_output_sample(), perf_event__output_id_sample() in kernel/events/core.c.
  */
 import { BugError, UsageError } from "../../../base/index.ts";
-import { COMM_BYTES, perf } from "../../../spec/index.ts";
+import { COMM_BYTES } from "../../../spec/index.ts";
+import { HEAD_BYTES, MISC, RECORD, RECORD_BYTES_MAX } from "../../../spec/perf.ts";
 import { BlockWriter } from "../blocks.ts";
 import type { RecordPlace, RecordSink, RecordTask, SinkStart } from "../sink.ts";
 import type { OutputTarget } from "../target.ts";
@@ -25,8 +26,6 @@ import {
   padded,
   writePipeHeader,
 } from "./header.ts";
-
-const { HEAD_BYTES, MISC, RECORD, RECORD_BYTES_MAX } = perf;
 
 /** Head, five fields and the size word of RAW. */
 const SAMPLE_BYTES = HEAD_BYTES + 40 + 4;
