@@ -7,9 +7,8 @@ export const toHex = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
 /** Null where the text is not an even number of hexadecimal digits (white space between bytes is allowed). */
 export function fromHex(text: string): Uint8Array | null {
   const digits = text.replace(/\s+/g, "");
-  // ends at the first digit that is none
-  const bytes = Buffer.from(digits, "hex");
-  return bytes.length * 2 === digits.length ? new Uint8Array(bytes) : null;
+  if (digits.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(digits)) return null;
+  return new Uint8Array(Buffer.from(digits, "hex"));
 }
 
 /** Makes the error for a read at `offsetBytes` (of the whole window) of `lengthBytes` that does not fit. */
