@@ -5,9 +5,10 @@ import { type CacheArguments, cacheOf } from "../cache.ts";
 import { type EditArguments, editOf } from "../edits.ts";
 import { EXIT } from "../exit.ts";
 import { parseCount, readInputFile } from "../input.ts";
+import { startMeasuring } from "../measuring.ts";
 import { type CommonOptions, requireOption } from "../options.ts";
-import { describeError, note, printLine } from "../output.ts";
-import { profileOf, reportProfile, startProfile } from "../profile.ts";
+import { describeError, note } from "../output.ts";
+import { profileOf } from "../profile.ts";
 import type { ProfileArguments } from "../profile-options.ts";
 import { openProgress } from "../progress.ts";
 import {
@@ -19,9 +20,8 @@ import {
   printTrace,
   type ReportArguments,
 } from "../report.ts";
-import { isPiped, outputOpener } from "../sink.ts";
-import { enableStats, reportStats } from "../stats.ts";
-import { reportStrict, type StrictArguments, strictOf } from "../strict.ts";
+import { outputOpener } from "../sink.ts";
+import { type StrictArguments, strictOf } from "../strict.ts";
 import { readTargetFor, type TargetArguments } from "../target.ts";
 
 interface RunOptions
@@ -76,8 +76,7 @@ export async function run(path: string, options: RunOptions): Promise<void> {
     for (const name of options.map ?? []) object.map(name);
     let printed = 0;
     const output = openOutput?.() ?? null;
-    enableStats(object, options);
-    const profiler = await startProfile(object, path, options);
+    const measuring = await startMeasuring(object, path, options);
     const summary = await object.run(source, {
       types,
       signal: stop.signal,
@@ -96,13 +95,9 @@ export async function run(path: string, options: RunOptions): Promise<void> {
         progress.show({ events, records: output?.records ?? printed, done, total }),
     });
     progress.stop();
-    const profiled = await profiler?.stop();
+    const reportMeasured = await measuring.stop();
     printMaps(object, options, summary.records);
-    // what comes over the pipe is records only
-    const print = isPiped(options) ? note : printLine;
-    reportStats(object, options, print);
-    reportStrict(object, options);
-    if (profiled !== undefined) reportProfile(profiled, options, print);
+    reportMeasured();
     printSummary(summary, options);
     for (const hook of summary.missing) warnMissing(hook, options);
     for (const { name, links, manifest } of Object.values(object.programs))

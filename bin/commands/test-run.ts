@@ -13,13 +13,13 @@ import { toHex, UsageError } from "../../base/index.ts";
 import { type CacheArguments, cacheOf } from "../cache.ts";
 import { type EditArguments, editOf } from "../edits.ts";
 import { parseCount, readInputFile, writeOutputFile } from "../input.ts";
+import { startMeasuring } from "../measuring.ts";
 import { type CommonOptions, requireOption } from "../options.ts";
-import { note, printJson, printLine } from "../output.ts";
-import { profileOf, reportProfile, startProfile } from "../profile.ts";
+import { printJson, printLine } from "../output.ts";
+import { profileOf } from "../profile.ts";
 import type { ProfileArguments } from "../profile-options.ts";
 import { isPiped, outputOpener, type SinkArguments } from "../sink.ts";
-import { enableStats, reportStats } from "../stats.ts";
-import { reportStrict, type StrictArguments, strictOf } from "../strict.ts";
+import { type StrictArguments, strictOf } from "../strict.ts";
 import { readTargetFor, type TargetArguments } from "../target.ts";
 import { mapText, recordText } from "../text.ts";
 
@@ -59,18 +59,14 @@ export async function testRun(path: string, options: TestRunOptions): Promise<vo
     ...readTargetFor(bytes, options),
   });
   const output = openOutput?.() ?? null;
-  enableStats(object, options);
-  const profiler = await startProfile(object, path, options);
+  const measuring = await startMeasuring(object, path, options);
   const { records, result } = await withOutput(output, () => runOnce(object, name, options, repeat, output));
-  const profiled = await profiler?.stop();
+  const reportMeasured = await measuring.stop();
   writeOutput(options.dataOut, result.dataOut, "--data-out");
   writeOutput(options.ctxOut, result.ctxOut, "--ctx-out");
   if (options.json) printJson(toJson(object, name, result, records));
   else if (!isPiped(options)) printResult(object, name, result, output === null ? records : []);
-  const print = isPiped(options) ? note : printLine;
-  reportStats(object, options, print);
-  reportStrict(object, options);
-  if (profiled !== undefined) reportProfile(profiled, options, print);
+  reportMeasured();
 }
 
 /** Closes the output; where the work failed, its error is the one that counts. */

@@ -14,9 +14,10 @@ import { type EditArguments, editOf } from "../edits.ts";
 import { EXIT } from "../exit.ts";
 import { parseCount, parseSeconds, readInputFile } from "../input.ts";
 import { MapScreen } from "../map-screen.ts";
+import { startMeasuring } from "../measuring.ts";
 import type { CommonOptions } from "../options.ts";
-import { describeError, note, printLine } from "../output.ts";
-import { profileOf, reportProfile, startProfile } from "../profile.ts";
+import { describeError } from "../output.ts";
+import { profileOf } from "../profile.ts";
 import type { ProfileArguments } from "../profile-options.ts";
 import {
   parseRecordTypes,
@@ -28,8 +29,7 @@ import {
   type ReportArguments,
 } from "../report.ts";
 import { isPiped, outputOpener } from "../sink.ts";
-import { enableStats, reportStats } from "../stats.ts";
-import { reportStrict, type StrictArguments, strictOf } from "../strict.ts";
+import { type StrictArguments, strictOf } from "../strict.ts";
 import { readTargetFor, type TargetArguments } from "../target.ts";
 
 interface TraceOptions
@@ -103,8 +103,7 @@ export async function trace(path: string, command: readonly string[], options: T
   try {
     for (const name of options.map ?? []) object.map(name);
     const output = openOutput?.() ?? null;
-    enableStats(object, options);
-    const profiler = await startProfile(object, path, options);
+    const measuring = await startMeasuring(object, path, options);
     isRunning = true;
     const summary = await object.run(source, {
       types,
@@ -113,13 +112,9 @@ export async function trace(path: string, command: readonly string[], options: T
       onLost: (map, count) => printLoss(map, count, options),
     });
     screen.close();
-    const profiled = await profiler?.stop();
+    const reportMeasured = await measuring.stop();
     printMaps(object, options, summary.records);
-    // what comes over the pipe is records only
-    const print = isPiped(options) ? note : printLine;
-    reportStats(object, options, print);
-    reportStrict(object, options);
-    if (profiled !== undefined) reportProfile(profiled, options, print);
+    reportMeasured();
     reportEnd(source, summary, options);
     for (const { name, links, manifest } of Object.values(object.programs))
       if (links.length === 0 && !options.quiet) warnUnattached(name, manifest);
