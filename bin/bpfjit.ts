@@ -8,13 +8,12 @@ import { readAbout } from "./about.ts";
 import { withCache } from "./cache.ts";
 import { withEdits } from "./edits.ts";
 import { EXIT, exitCodeOf } from "./exit.ts";
+import { collect } from "./options.ts";
 import { endQuietlyOnBrokenPipe, printError } from "./output.ts";
 import { splitProfileOption, withProfile } from "./profile-options.ts";
 import { withSink } from "./sink-options.ts";
 import { withStrict } from "./strict.ts";
 import { withTarget } from "./target-options.ts";
-
-const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
 
 /** Of commands that run programs. */
 const withRun = (command: Command): Command => withStrict(withEdits(withProfile(withSink(command))));

@@ -6,12 +6,11 @@ import type { Command } from "commander";
 import type { OpenMap, OpenObject, Variables } from "../api/index.ts";
 import { MapError, UsageError } from "../base/index.ts";
 import { parseCount } from "./input.ts";
+import { collect } from "./options.ts";
 
 export interface EditArguments {
   readonly set?: readonly string[];
 }
-
-const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
 
 export const withEdits = (command: Command): Command =>
   command.option(

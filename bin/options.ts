@@ -15,3 +15,6 @@ export function requireOption(value: string | undefined, synopsis: string, hint?
   if (value !== undefined) return value;
   throw new UsageError("USAGE", `${synopsis} is missing`, { hint });
 }
+
+/** For commander: the values of an option that may be repeated. */
+export const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];

@@ -1,7 +1,6 @@
 /** The options of commands that write records to a file for other tools; sink.ts reads them. */
 import type { Command } from "commander";
-
-const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
+import { collect } from "./options.ts";
 
 export function withSink(command: Command): Command {
   return command

@@ -1,7 +1,6 @@
 /** The options that say which kernel programs are prepared for; target.ts reads them. */
 import type { Command } from "commander";
-
-const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value];
+import { collect } from "./options.ts";
 
 /** Declares the options that readTarget() reads. */
 export function withTarget(command: Command, btf = "--btf <file>"): Command {
