@@ -15,7 +15,7 @@ import type { Compilation } from "./compilation.ts";
 /** 64 hexadecimal digits. */
 export function compilationKey({ programs, maps, ...object }: Compilation): string {
   const hash = createHash("sha256");
-  feed(hash, { version: packageVersion(), abi: ABI_VERSION, library: libraryBytes(), ...object });
+  feed(hash, { version: packageVersion(), abi: ABI_VERSION, libraryBytes: libraryBytes(), ...object });
   feed(hash, maps);
   for (const program of programs) {
     feed(hash, decisiveOf(program, maps));

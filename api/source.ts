@@ -21,7 +21,7 @@ import { isStruct } from "../runtime/values/index.ts";
 import type { CompiledObject, MapSpec } from "../spec/index.ts";
 import { readCached, writeCached } from "./cache.ts";
 import { compilationKey } from "./cache-key.ts";
-import { type Compilation, requireAccepted, verifyAndLower } from "./compilation.ts";
+import { type Compilation, FIRST_TIER, LAST_TIER, requireAccepted, verifyAndLower } from "./compilation.ts";
 import type { ProgramInfo } from "./open-program.ts";
 import { type OptimizeJob, optimizeInBackground } from "./tiers/optimizer.ts";
 
@@ -100,18 +100,18 @@ export class ObjectFile implements ObjectSource {
 
   async compile(edits: Edits): Promise<CompiledObject> {
     const { optimize = "tiered", cache } = this.#compiler;
-    return compileCached(await this.#prepare(edits, optimize === "tiered" ? LAST_TIER : optimize), cache);
+    return compileCached(await this.#prepare(edits, optimize === "tiered" ? LAST_TIER.optimize : optimize), cache);
   }
 
   async compileToRun(edits: Edits): ReturnType<ObjectSource["compileToRun"]> {
     const { optimize = "tiered", cache } = this.#compiler;
     if (optimize !== "tiered" || this.#compiler.profile === true)
       return { compiled: await this.compile(edits), optimize: null };
-    const best = await this.#prepare(edits, LAST_TIER);
+    const best = await this.#prepare(edits, LAST_TIER.optimize);
     const kept = cache === undefined ? null : { cache, key: compilationKey(best) };
     const known = kept === null ? null : await readCached(kept.cache, kept.key);
     if (known !== null) return { compiled: known, optimize: null };
-    const first = await compileCached({ ...best, optimize: FIRST_TIER }, cache).catch(refusedForSize);
+    const first = await compileCached({ ...best, ...FIRST_TIER }, cache).catch(refusedForSize);
     if (first === null) return { compiled: await compileCached(best, cache), optimize: null };
     return {
       compiled: first,
@@ -150,10 +150,6 @@ export class ObjectFile implements ObjectSource {
     return { name: object.name, license, maps, types, programs, optimize, ...profile };
   }
 }
-
-/** What is compiled in milliseconds, and what runs fastest: docs/performance.md. */
-const FIRST_TIER: OptimizeLevel = 0;
-const LAST_TIER: OptimizeLevel = 2;
 
 const nameOf = (outcome: ProgramOutcome): string => (outcome.ok ? outcome.program.name : outcome.name);
 

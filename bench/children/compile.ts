@@ -1,5 +1,6 @@
 /** node compile.js INSTRUCTIONS: verifies and compiles a packet filter of about that length, and prints ms, bytes and memory as JSON. */
-import { lowerObject, type OptimizeLevel, type VerifiedProgram, verify } from "../../compiler/index.ts";
+import { FIRST_TIER, LAST_TIER } from "../../api/compilation.ts";
+import { type LoweringOptions, lowerObject, type VerifiedProgram, verify } from "../../compiler/index.ts";
 import { longFilter } from "../long-filter.ts";
 
 const size = Number(process.argv[2]);
@@ -11,9 +12,9 @@ async function measured<T>(work: () => T | Promise<T>): Promise<[T, number]> {
   return [result, performance.now() - started];
 }
 
-async function lowered(program: VerifiedProgram, optimize: OptimizeLevel): Promise<Uint8Array> {
+async function lowered(program: VerifiedProgram, options: LoweringOptions): Promise<Uint8Array> {
   const { name, license, maps } = program;
-  return (await lowerObject({ name, license, maps, types: {}, programs: [program] }, { optimize })).wasm;
+  return (await lowerObject({ name, license, maps, types: {}, programs: [program] }, options)).wasm;
 }
 
 function accepted(instructions: number): VerifiedProgram {
@@ -24,15 +25,15 @@ function accepted(instructions: number): VerifiedProgram {
 
 // binaryen is imported, and the compiler's own code warm, as in a service that loads a second object
 const small = accepted(10);
-await lowered(small, 0);
-await lowered(small, 2);
+await lowered(small, FIRST_TIER);
+await lowered(small, LAST_TIER);
 globalThis.gc?.();
 const before = megabytes();
 const [program, verifyMs] = await measured(() => accepted(size));
-const [first, firstMs] = await measured(() => lowered(program, 0));
+const [first, firstMs] = await measured(() => lowered(program, FIRST_TIER));
 const [, engineMs] = await measured(() => new WebAssembly.Module(first));
-const [best, bestMs] = await measured(() => lowered(program, 2));
-const [, againMs] = await measured(async () => new WebAssembly.Module(await lowered(accepted(size), 0)));
+const [best, bestMs] = await measured(() => lowered(program, LAST_TIER));
+const [, againMs] = await measured(async () => new WebAssembly.Module(await lowered(accepted(size), FIRST_TIER)));
 const answer = {
   instructions: program.insns.length,
   verifyMs,
