@@ -1,7 +1,8 @@
 /** What `run` and `trace` tell of a run: records and losses as they come, maps and a summary at the end. */
-import type { LoadedObject, MapRecord, RunSummary, TypedMap } from "../api/index.ts";
-import { toHex, UsageError } from "../base/index.ts";
-import { note, printJson, printLine } from "./output.ts";
+import type { LinkedProgram, LoadedObject, MapRecord, RunSummary, TypedMap } from "../api/index.ts";
+import { BpfError, toHex, UsageError } from "../base/index.ts";
+import { type HookKind, hookOfProgram } from "../spec/index.ts";
+import { describeError, note, printJson, printLine } from "./output.ts";
 import { isPiped, type SinkArguments } from "./sink.ts";
 import { mapText, recordText } from "./text.ts";
 
@@ -77,6 +78,29 @@ export function printSummary(
     const numbers = `${events.toLocaleString("en")} events in ${seconds.toFixed(3)} s (${rate}/s)`;
     note(`\n${numbers}, ${records} records, ${lost} lost${more.text ?? ""}`);
   }
+}
+
+/** Programs that are attached to nothing, a packet filter for instance, or a probe without its place: no event of `source` runs them. */
+export function warnUnattached(object: LoadedObject, source: keyof typeof FED, { quiet }: ReportArguments): void {
+  if (quiet) return;
+  for (const program of Object.values(object.programs)) {
+    if (program.links.length > 0) continue;
+    const message = `no event of ${source} runs program ${program.name} of type ${program.manifest.type}`;
+    note(describeError(new BpfError("CAPTURE_EVENT_MISSING", message, { hint: hintFor(program, source) })));
+  }
+}
+
+/** Kinds of hooks whose events it has. */
+const FED = {
+  "a capture": ["tracepoint", "raw_tracepoint"],
+  "a process": ["tracepoint", "raw_tracepoint", "uprobe", "uretprobe", "usdt"],
+} as const satisfies Record<string, readonly HookKind[]>;
+
+function hintFor({ manifest }: LinkedProgram, source: keyof typeof FED): string {
+  const kind = hookOfProgram(manifest)?.kind;
+  if (kind === "iter") return "read it: bpfjit iter";
+  if (!FED[source].some((fed) => fed === kind)) return "run it on one input: bpfjit test-run";
+  return `its section names no place; SEC("${manifest.section}/…") does, or attach it from a program: docs/hooks.md, docs/live.md`;
 }
 
 /** Maps of data that programs only read and maps of records say nothing at the end. */

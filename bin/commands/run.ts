@@ -19,6 +19,7 @@ import {
   printSummary,
   printTrace,
   type ReportArguments,
+  warnUnattached,
 } from "../report.ts";
 import { outputOpener } from "../sink.ts";
 import { type StrictArguments, strictOf } from "../strict.ts";
@@ -100,8 +101,7 @@ export async function run(path: string, options: RunOptions): Promise<void> {
     reportMeasured();
     printSummary(summary, options);
     for (const hook of summary.missing) warnMissing(hook, options);
-    for (const { name, links, manifest } of Object.values(object.programs))
-      if (links.length === 0) warnUnattached(name, manifest.type, options);
+    warnUnattached(object, "a capture", options);
     if (summary.truncated !== null) process.stderr.write(`${describeError(summary.truncated)}\n`);
     process.exitCode = summary.aborted ? EXIT.interrupted : summary.truncated !== null ? EXIT.usage : EXIT.done;
   } finally {
@@ -109,15 +109,6 @@ export async function run(path: string, options: RunOptions): Promise<void> {
     process.removeListener("SIGINT", onInterrupt);
     object.close();
   }
-}
-
-/** A program whose section names no tracepoint, a packet filter for instance: nothing in a capture runs it. */
-function warnUnattached(program: string, type: string, options: RunOptions): void {
-  if (options.quiet) return;
-  const error = new BpfError("CAPTURE_EVENT_MISSING", `no event of a capture runs program ${program} of type ${type}`, {
-    hint: type === "tracing" ? "read an iterator: bpfjit iter" : "run it on one input: bpfjit test-run",
-  });
-  process.stderr.write(`${describeError(error)}\n`);
 }
 
 function warnMissing(hook: { readonly kind: string; readonly name: string }, options: RunOptions): void {

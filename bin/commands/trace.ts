@@ -8,7 +8,7 @@ import {
   USER_MEMORY_MODES,
   type UserMemoryMode,
 } from "../../api/index.ts";
-import { BpfError, UsageError } from "../../base/index.ts";
+import { UsageError } from "../../base/index.ts";
 import { type CacheArguments, cacheOf } from "../cache.ts";
 import { type EditArguments, editOf } from "../edits.ts";
 import { EXIT } from "../exit.ts";
@@ -16,7 +16,6 @@ import { parseCount, parseSeconds, readInputFile } from "../input.ts";
 import { MapScreen } from "../map-screen.ts";
 import { startMeasuring } from "../measuring.ts";
 import type { CommonOptions } from "../options.ts";
-import { describeError } from "../output.ts";
 import { profileOf } from "../profile.ts";
 import type { ProfileArguments } from "../profile-options.ts";
 import {
@@ -27,6 +26,7 @@ import {
   printSummary,
   printTrace,
   type ReportArguments,
+  warnUnattached,
 } from "../report.ts";
 import { isPiped, outputOpener } from "../sink.ts";
 import { type StrictArguments, strictOf } from "../strict.ts";
@@ -116,8 +116,7 @@ export async function trace(path: string, command: readonly string[], options: T
     printMaps(object, options, summary.records);
     reportMeasured();
     reportEnd(source, summary, options);
-    for (const { name, links, manifest } of Object.values(object.programs))
-      if (links.length === 0 && !options.quiet) warnUnattached(name, manifest);
+    warnUnattached(object, "a process", options);
     process.exitCode = isInterrupted ? EXIT.interrupted : EXIT.done;
   } finally {
     screen.close();
@@ -148,14 +147,3 @@ function commandText({ status, hasBegun }: LiveSource): string {
   if (status === null) return "the command runs on";
   return status.signal === null ? `the command ended with ${status.exitCode}` : `${status.signal} ended the command`;
 }
-
-/** A program whose section names no event, a packet filter for instance, or a probe without its place. */
-function warnUnattached(program: string, { type, section }: { readonly type: string; readonly section: string }): void {
-  const error = new BpfError("CAPTURE_EVENT_MISSING", `no event of a process runs program ${program} of type ${type}`, {
-    hint: OF_PLACES.test(section)
-      ? `its section names no place; SEC("${section}/…") does, or attach it from a program: docs/live.md`
-      : "run it on one input: bpfjit test-run",
-  });
-  process.stderr.write(`${describeError(error)}\n`);
-}
-const OF_PLACES = /^(u(ret)?probe|usdt|tp|tracepoint|raw_tp|raw_tracepoint)\b/;
