@@ -8,10 +8,18 @@ import type { Expr } from "./emit.ts";
 import { tagged } from "./pointer.ts";
 import { subprogramName } from "./unit.ts";
 
-/** bpf_loop(iterations, callback, context, flags). Kernel: bpf_loop() in kernel/bpf/bpf_iter.c. */
+/**
+ * bpf_loop(iterations, callback, context, flags). Where all paths ask for no iterations the verifier never looked at a callback,
+ * and there may be no code of it. Kernel: bpf_loop() in kernel/bpf/bpf_iter.c.
+ */
 export function lowerLoop(body: Body, insnIndex: number): Expr[] {
   const { frame, wasm } = body;
   const { m } = wasm;
+  const hasFlags = m.i64.ne(frame.reg(4), m.i64.const(0n));
+  const refused = m.i64.const(BigInt(-ERRNO.EINVAL));
+  if (callbacksAt(body, insnIndex).length === 0) {
+    return [frame.setReg(0, m.select(hasFlags, refused, m.i64.const(0n)))];
+  }
   const label = `loop${insnIndex}`;
   const index = frame.temp(wasm.i64);
   const limit = frame.temp(wasm.i64);
@@ -31,8 +39,8 @@ export function lowerLoop(body: Body, insnIndex: number): Expr[] {
   const tooMany = m.i64.gt_u(limit.tee(m.i64.extend_u(frame.reg32(1))), m.i64.const(BigInt(LIMITS.loopIterations)));
   return [
     m.if(
-      m.i64.ne(frame.reg(4), m.i64.const(0n)),
-      frame.setReg(0, m.i64.const(BigInt(-ERRNO.EINVAL))),
+      hasFlags,
+      frame.setReg(0, refused),
       m.if(
         tooMany,
         frame.setReg(0, m.i64.const(BigInt(-ERRNO.E2BIG))),
@@ -86,7 +94,7 @@ export function lowerForEach(body: Body, insnIndex: number): Expr[] {
 export function callback(body: Body, insnIndex: number, values: readonly Expr[]): { before: Expr[]; value: Expr } {
   const { frame, program, wasm } = body;
   const { m, i64 } = wasm;
-  const callbacks = factsAt(body, insnIndex)?.callbacks ?? [];
+  const callbacks = callbacksAt(body, insnIndex);
   if (callbacks.length === 0) throw new BugError(`no callback is known at instruction ${insnIndex}`);
   const kept = [0, 1, 2, 3, 4].map((index) => {
     const temp = frame.temp(i64);
@@ -105,3 +113,5 @@ export function callback(body: Body, insnIndex: number, values: readonly Expr[])
   const returned = body.profile === null ? [] : [body.profile.returned(insnIndex)];
   return { before: [...kept.map((argument) => argument.set), result.set(value), ...returned], value: result.get() };
 }
+
+const callbacksAt = (body: Body, insnIndex: number): readonly number[] => factsAt(body, insnIndex)?.callbacks ?? [];
