@@ -3,10 +3,11 @@
  * line and then becomes the command, so that the command's first event is its own execve, with the number that is traced.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, constants, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { Writable } from "node:stream";
 import { AttachError } from "../../../base/index.ts";
+import { isExecutable } from "./executable.ts";
 
 export interface HeldChild {
   readonly pid: number;
@@ -92,12 +93,3 @@ export function findCommand(name: string): string {
 /** An empty entry is the working directory. */
 const searchPath = (): string[] =>
   (process.env.PATH ?? "/usr/bin:/bin").split(delimiter).map((directory) => (directory === "" ? "." : directory));
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
-}

@@ -2,9 +2,10 @@
  * The file that a probe's path means. One with a slash is that file, as the traced process sees it; a bare name is what the
  * process has mapped, else a library where the loader looks for libraries, else a program in PATH. libbpf: resolve_full_path().
  */
-import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { AttachError } from "../../../../base/index.ts";
+import { fileIdentity, isExecutable } from "../executable.ts";
 
 /** Where libraries are, besides what LD_LIBRARY_PATH and /etc/ld.so.conf name. */
 const LIBRARY_PATHS = [
@@ -64,17 +65,8 @@ export function mappedFiles(pid: number): MappedFile[] {
 /** A container's process means files of its own. Where they are the ones that we see too, the path stays as it is. */
 function seenBy(pid: number, path: string): string {
   const theirs = `/proc/${pid}/root${path}`;
-  const [own, other] = [path, theirs].map(identity);
+  const [own, other] = [path, theirs].map(fileIdentity);
   return other === null || other === undefined || own === other ? path : theirs;
-}
-
-function identity(path: string): string | null {
-  try {
-    const { dev, ino } = statSync(path);
-    return `${dev} ${ino}`;
-  } catch {
-    return null;
-  }
 }
 
 /** `libssl.so.3` means itself and what follows it, `ssl` and `libssl` the library: `libssl.so`, `libssl.so.3`, `libc-2.31.so`. */
@@ -118,15 +110,6 @@ function folderLines(path: string): string[] {
 function findProgram(name: string): string | null {
   const folders = [...(process.env.PATH ?? "").split(":").filter(Boolean), ...PROGRAM_PATHS];
   return folders.map((folder) => join(folder, name)).find(isExecutable) ?? null;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }
 
 export function isElf(path: string): boolean {

@@ -2,11 +2,11 @@
  * Places in the files of what is traced that fetch what a system call's arguments name, right before the call: by the rows of
  * spec/system-call-memory.ts, wherever code.ts finds the call.
  */
-import { statSync } from "node:fs";
 import { BpfError } from "../../../../base/index.ts";
 import { type MemoryArgument, SYSTEM_CALL_MEMORY, type SystemCallMemory } from "../../../../spec/index.ts";
 import type { WantedHook } from "../../../source.ts";
 import type { LiveTarget } from "../events.ts";
+import { fileIdentity } from "../executable.ts";
 import type { CapturedMemory } from "./captured.ts";
 import { type SystemCallSite, systemCallSites } from "./code.ts";
 import type { ProbeLine, ProbePlace } from "./definition.ts";
@@ -38,14 +38,12 @@ export function wantedCalls(wanted: readonly WantedHook[]): SystemCallMemory[] {
 export function codeFiles(target: LiveTarget): string[] {
   const own = "path" in target ? [target.path] : mappedFiles(target.pid).map(({ path }) => path);
   const libraries = LIBRARIES.flatMap((name) => findLibrary(name) ?? []);
-  const seen = new Set<string>();
-  return [...own, ...libraries].filter((path) => {
-    if (!isElf(path)) return false;
-    const { dev, ino } = statSync(path);
-    const isNew = !seen.has(`${dev} ${ino}`);
-    seen.add(`${dev} ${ino}`);
-    return isNew;
-  });
+  const found = new Map<string, string>();
+  for (const path of [...own, ...libraries]) {
+    const identity = fileIdentity(path);
+    if (identity !== null && !found.has(identity) && isElf(path)) found.set(identity, path);
+  }
+  return [...found.values()];
 }
 
 interface Fetches {
