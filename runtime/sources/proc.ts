@@ -83,9 +83,18 @@ function readNamespaces(folder: string): NonNullable<TaskInfo["namespaces"]> {
 function readCgroup(folder: string, root: string): Pick<TaskInfo, "cgroupPath" | "cgroupId"> {
   const cgroupPath = /^0::(\/.*)$/m.exec(read(join(folder, "cgroup")) ?? "")?.[1];
   if (cgroupPath === undefined) return {};
-  const mount = /^\S+ (\S+) cgroup2 /m.exec(read(join(root, "mounts")) ?? "")?.[1];
+  const mount = cgroupMount(root);
   const cgroupId = mount === undefined ? null : inodeOf(join(mount, cgroupPath));
   return cgroupId === null ? { cgroupPath } : { cgroupPath, cgroupId };
+}
+
+/** By `root`. Kept once it is found: a list of mounts is long where containers run, and this one stays where it is. */
+const CGROUP_MOUNTS = new Map<string, string>();
+
+function cgroupMount(root: string): string | undefined {
+  const mount = CGROUP_MOUNTS.get(root) ?? /^\S+ (\S+) cgroup2 /m.exec(read(join(root, "mounts")) ?? "")?.[1];
+  if (mount !== undefined) CGROUP_MOUNTS.set(root, mount);
+  return mount;
 }
 
 /** How long the machine slept since it was started, which CLOCK_MONOTONIC leaves out. */
