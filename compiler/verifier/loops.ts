@@ -5,6 +5,7 @@
  */
 import { BugError } from "../../base/errors.ts";
 import type { Env } from "./env.ts";
+import { kernelBug } from "./failure.ts";
 import { forceAllPrecise, propagatePrecision } from "./precision.ts";
 import { frameInsnIndex, type State } from "./state.ts";
 
@@ -57,7 +58,10 @@ export class SccVisits {
   addBackedge(state: State, equal: State): void {
     const key = this.#key(equal);
     const visit = key === null ? undefined : this.#visits.get(key);
-    if (key === null || !visit) throw new BugError("a state was pruned in a loop that was never entered");
+    // A callback's next round meets a step of an iterator that has no loop, say: the kernel gives up, and so do we.
+    if (key === null)
+      return kernelBug(this.#env, `add backedge: no SCC in verification path, insn_idx ${this.#env.insnIndex}`);
+    if (!visit) throw new BugError("a state was pruned in a loop that was never entered");
     this.#note("backedge", key);
     visit.backedges.unshift({ state, equal });
   }
