@@ -60,7 +60,7 @@ export class SccVisits {
     const visit = key === null ? undefined : this.#visits.get(key);
     // A callback's next round meets a step of an iterator that has no loop, say: the kernel gives up, and so do we.
     if (key === null)
-      return kernelBug(this.#env, `add backedge: no SCC in verification path, insn_idx ${this.#env.insnIndex}`);
+      kernelBug(this.#env, `add backedge: no SCC in verification path, insn_idx ${this.#env.insnIndex}`);
     if (!visit) throw new BugError("a state was pruned in a loop that was never entered");
     this.#note("backedge", key);
     visit.backedges.unshift({ state, equal });
