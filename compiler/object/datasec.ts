@@ -63,6 +63,24 @@ export function readDataSections(elf: Elf, btf: Btf): ReadonlyMap<string, DataSe
   return sections;
 }
 
+/**
+ * Whether each variable has room for its type, and begins behind the one before it. clang splits a static struct whose members
+ * are used one by one, and calls each part what the whole was: the kernel refuses BTF like that. Kernel: btf_datasec_check_meta(),
+ * btf_datasec_resolve().
+ */
+export function haveRoom(sections: ReadonlyMap<string, DataSection>, btf: Btf): boolean {
+  for (const { size, variables } of sections.values()) {
+    let end = 0;
+    for (const { type, offsetBytes, sizeBytes } of variables) {
+      if (offsetBytes < end || sizeBytes === 0) return false;
+      if (sizeBytes < (btf.sizeOf(type) ?? 0)) return false;
+      end = offsetBytes + sizeBytes;
+      if (end > size) return false;
+    }
+  }
+  return true;
+}
+
 function globalVariables(elf: Elf): ReadonlyMap<string, ElfSymbol> {
   const symbols = new Map<string, ElfSymbol>();
   for (const symbol of elf.symbols) {

@@ -14,7 +14,7 @@ import { type BtfExt, readBtfExt } from "./btf/ext.ts";
 import { isLoadable } from "./btf/fields.ts";
 import { applyCoreRelocations } from "./core/relocate.ts";
 import { ctxType } from "./ctx-type.ts";
-import { readDataSections } from "./datasec.ts";
+import { type DataSection, haveRoom, readDataSections } from "./datasec.ts";
 import { DebugInfo } from "./debug.ts";
 import { type Edits, editMap, guessType, type ProgramEdit, sizeAtRunTime } from "./edits.ts";
 import { isElf, parseElf } from "./elf.ts";
@@ -119,7 +119,7 @@ export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObj
     hasAllSymbols: isJudged,
     hasAllConfig: isJudged && options.kconfig === undefined,
   };
-  const dataSections = btf === null ? new Map() : readDataSections(layout.elf, btf);
+  const dataSections: ReadonlyMap<string, DataSection> = btf === null ? new Map() : readDataSections(layout.elf, btf);
   const sources: MapSources = { layout, btf, dataSections, objectName: name };
   const maps = readMaps(sources);
   fillSlots(layout, maps, functions.all);
@@ -134,7 +134,7 @@ export function readObject(bytes: Uint8Array, options: ReadOptions = {}): BpfObj
   maps.change((spec) => (Object.hasOwn(mapEdits, spec.name) ? editMap(spec, mapEdits[spec.name]!) : spec));
   const isKernelType = kernelTypes(target);
   // What the kernel refuses libbpf loads the object without.
-  const loaded = btf !== null && isLoadable(btf, isKernelType) ? btf : null;
+  const loaded = btf !== null && haveRoom(dataSections, btf) && isLoadable(btf, isKernelType) ? btf : null;
   maps.change((spec) => (loaded === null ? withoutTypes(spec) : withFields(spec, loaded, dataSections, isKernelType)));
   recordRelocations(layout, functions, {
     mapAt: (offset) => maps.mapAt(offset),

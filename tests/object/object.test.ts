@@ -35,6 +35,16 @@ describe("the object's name", () => {
   });
 });
 
+describe("a static struct in parts that claim to be the whole", () => {
+  const split = read("split");
+
+  it("leaves programs and maps without types, as the kernel refuses them", () => {
+    expect(programOf(split, "counts").btf).toBeNull();
+    const map = split.maps.find(({ section }) => section === ".bss");
+    expect(map?.btf).toBeNull();
+  });
+});
+
 describe("programs that do not load", () => {
   const refused = read("refused");
 
