@@ -5,6 +5,7 @@
 import { UnsupportedError, UsageError } from "../base/index.ts";
 import {
   type BpfObject,
+  type Btf,
   type Edits,
   findOwnTracepoint,
   findTracepoint,
@@ -70,15 +71,19 @@ export class ObjectFile implements ObjectSource {
 
   hasRawTracepoint(name: string): boolean | null {
     const { targetBtf = null, modules = [] } = this.#options;
-    if (targetBtf === null && modules.length === 0) return null;
-    if (targetBtf !== null && findTracepoint(targetBtf, name) !== null) return true;
-    return modules.some(({ btf }) => findOwnTracepoint(btf, name) !== null);
+    return targetBtf === null && modules.length === 0 ? null : this.#tracepointBtf(name) !== null;
   }
 
   rawTracepointArguments(name: string): readonly number[] | undefined {
+    const btf = this.#tracepointBtf(name);
+    return btf === null ? undefined : rawTracepointArguments(btf, name);
+  }
+
+  /** The kernel's, or that of the module that has the raw tracepoint; null: neither has it, as far as is known. */
+  #tracepointBtf(name: string): Btf | null {
     const { targetBtf = null, modules = [] } = this.#options;
-    const btfs = [targetBtf, ...modules.map(({ btf }) => btf)];
-    return btfs.map((btf) => (btf === null ? undefined : rawTracepointArguments(btf, name))).find(Boolean);
+    if (targetBtf !== null && findTracepoint(targetBtf, name) !== null) return targetBtf;
+    return modules.find(({ btf }) => findOwnTracepoint(btf, name) !== null)?.btf ?? null;
   }
 
   memberAt(struct: string, offsetBytes: number): string | null {
