@@ -132,6 +132,8 @@ export interface InsnFacts {
   readonly map: number | null;
   /** calls with a callback: insnIndex of every subprogram it can be */
   readonly callbacks: readonly number[];
+  /** bpf_loop(): the kernel writes the loop into the program, where it is not quite the helper's */
+  readonly isInlined: boolean;
   /** r1 … r5 at a call where constant on every path */
   readonly constants: readonly (bigint | null)[];
   /** conditional jumps: outcomes that some path takes */

@@ -8,9 +8,12 @@ import type { Expr } from "./emit.ts";
 import { tagged } from "./pointer.ts";
 import { subprogramName } from "./unit.ts";
 
+const E2BIG = BigInt(-ERRNO.E2BIG);
+
 /**
  * bpf_loop(iterations, callback, context, flags). Where all paths ask for no iterations the verifier never looked at a callback,
- * and there may be no code of it. Kernel: bpf_loop() in kernel/bpf/bpf_iter.c.
+ * and there may be no code of it. The loop that the kernel writes into programs looks at all 64 bits of `iterations`, and what
+ * it gives back where they are too many has 32 bits. Kernel: bpf_loop() in kernel/bpf/bpf_iter.c, inline_bpf_loop().
  */
 export function lowerLoop(body: Body, insnIndex: number): Expr[] {
   const { frame, wasm } = body;
@@ -36,18 +39,15 @@ export function lowerLoop(body: Body, insnIndex: number): Expr[] {
       ]),
     ),
   ]);
-  const tooMany = m.i64.gt_u(limit.tee(m.i64.extend_u(frame.reg32(1))), m.i64.const(BigInt(LIMITS.loopIterations)));
-  return [
-    m.if(
-      hasFlags,
-      frame.setReg(0, refused),
-      m.if(
-        tooMany,
-        frame.setReg(0, m.i64.const(BigInt(-ERRNO.E2BIG))),
-        m.block(null, [iterate, frame.setReg(0, index.get())]),
-      ),
-    ),
-  ];
+  const isInlined = factsAt(body, insnIndex)?.isInlined ?? false;
+  const given = isInlined ? frame.reg(1) : m.i64.extend_u(frame.reg32(1));
+  const error = isInlined ? BigInt.asUintN(32, E2BIG) : E2BIG;
+  const run = m.if(
+    m.i64.gt_u(limit.tee(given), m.i64.const(BigInt(LIMITS.loopIterations))),
+    frame.setReg(0, m.i64.const(error)),
+    m.block(null, [iterate, frame.setReg(0, index.get())]),
+  );
+  return [isInlined ? run : m.if(hasFlags, frame.setReg(0, refused), run)];
 }
 
 /**

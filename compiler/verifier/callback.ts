@@ -83,7 +83,7 @@ export function checkDrain(env: Env, call: CallArguments): void {
 
 /**
  * The kernel writes a loop into the program where flags are 0 and the callback the same on every path, for which the
- * flags must be precise. We do not, but prune alike. Kernel: update_loop_inline_state().
+ * flags must be precise. We prune alike, and the lowering gives what that loop gives. Kernel: update_loop_inline_state().
  */
 function noteInlining(env: Env, call: CallArguments): void {
   const known = env.inlinedLoops.get(env.insnIndex);

@@ -60,7 +60,7 @@ export class FactsBuilder {
 
   finish(env: Env): ProgramFacts {
     const constants = constantArguments(env);
-    const insns = env.insns.map((_, slot) => (this.seen[slot] ? this.#insnFacts(slot, constants) : null));
+    const insns = env.insns.map((_, slot) => (this.seen[slot] ? this.#insnFacts(slot, constants, env) : null));
     const stackBytes = env.program.functions.map((_, index) => {
       const known = env.subprograms.find((subprogram) => subprogram.functionIndex === index);
       return known?.stackBytes ?? 0;
@@ -68,7 +68,7 @@ export class FactsBuilder {
     return { insns, processedInsns: env.processedInsns, bufferBytes: { ...this.#buffers }, stackBytes };
   }
 
-  #insnFacts(slot: number, constants: ReadonlyMap<number, readonly (bigint | null)[]>): InsnFacts {
+  #insnFacts(slot: number, constants: ReadonlyMap<number, readonly (bigint | null)[]>, env: Env): InsnFacts {
     const pointer = this.#pointer[slot]!;
     return {
       pointer,
@@ -76,6 +76,7 @@ export class FactsBuilder {
       ctxOffset: known(this.#ctxOffset[slot]!),
       map: known(this.#map[slot]!),
       callbacks: [...(this.#callbacks.get(slot) ?? [])].sort((a, b) => a - b),
+      isInlined: (env.inlinedLoops.get(slot) ?? null) !== null,
       constants: constants.get(slot) ?? [],
       branch: BRANCH_NAMES[this.#outcome[slot]!]!,
     };
