@@ -5,7 +5,7 @@ import {
   type Link,
   type LoadedObject,
   load,
-  openObject,
+  type OpenObject,
   openPerfData,
   readTasks,
 } from "../../api/index.ts";
@@ -15,7 +15,7 @@ import { type EditArguments, editOf } from "../edits.ts";
 import { parseCount, readInputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
 import { note, printJson } from "../output.ts";
-import { type Preparation, readTargetFor, type TargetArguments } from "../target.ts";
+import { readTargetFor, type TargetArguments } from "../target.ts";
 
 interface IterOptions extends CommonOptions, TargetArguments, CacheArguments, EditArguments {
   readonly prog?: readonly string[];
@@ -29,41 +29,43 @@ const MOST_TASKS = 0x7fff_ffff;
 
 export async function iter(path: string, options: IterOptions): Promise<void> {
   const bytes = readInputFile(path);
-  const target = readTargetFor(bytes, options);
   const source = options.input === undefined ? null : await openPerfData(fileInput(options.input));
-  // with a capture the programs that fill the maps are needed too
-  const only = source === null ? (options.prog ?? (await iteratorsOf(bytes, path, target))) : undefined;
+  // with a capture the programs that fill the maps are needed too; what was compiled ahead of time is loaded as a whole
+  const isChosen = source !== null || options.prog !== undefined || isPrebuilt(bytes);
   await using object = await load(bytes, {
     name: path,
-    ...(only !== undefined && { programs: only }),
+    ...(source === null && options.prog !== undefined && { programs: options.prog }),
     ...(source !== null && { runtimeOptions: { cpus: source.cpus } }),
     ...cacheOf(options),
-    ...editOf(options),
-    ...target,
+    ...(isChosen ? editOf(options) : { edit: iteratorsOnly(path, options) }),
+    ...readTargetFor(bytes, options),
   });
-  const programs = options.prog ?? iteratorNames(object);
-  if (programs.length === 0) {
-    throw new UsageError("USAGE", `${path} has no iterators`, { hint: 'their sections are SEC("iter/…")' });
-  }
+  const all = Object.values(object.programs).map(({ name, manifest }) => ({ name, attachType: manifest.attachType }));
+  const programs = options.prog ?? iteratorsAmong(all, path);
   // refused before a capture is read
   const links = programs.map((program) => attach(object, program, options));
   if (source !== null) await object.run(source);
   for (const link of links) print(link, options);
 }
 
-/** Undefined for what was compiled ahead of time: it is loaded as a whole. */
-async function iteratorsOf(bytes: Uint8Array, name: string, target: Preparation): Promise<string[] | undefined> {
-  if (isPrebuilt(bytes)) return undefined;
-  const { programs } = await openObject(bytes, { name, ...target });
-  return Object.values(programs)
-    .filter(({ attachType }) => attachType === "trace_iter")
-    .map((program) => program.name);
+/** Makes the changes that are asked for, and leaves out what is no iterator. */
+function iteratorsOnly(path: string, options: IterOptions): (object: OpenObject) => void {
+  const { edit } = editOf(options);
+  return (object) => {
+    edit?.(object);
+    object.select(iteratorsAmong(Object.values(object.programs), path));
+  };
 }
 
-const iteratorNames = ({ programs }: LoadedObject): string[] =>
-  Object.values(programs)
-    .filter(({ manifest }) => manifest.attachType === "trace_iter")
-    .map(({ name }) => name);
+/** Their names. Throws UsageError where there are none. */
+function iteratorsAmong(
+  programs: readonly { readonly name: string; readonly attachType: string | null }[],
+  path: string,
+): string[] {
+  const names = programs.filter(({ attachType }) => attachType === "trace_iter").map(({ name }) => name);
+  if (names.length > 0) return names;
+  throw new UsageError("USAGE", `${path} has no iterators`, { hint: 'their sections are SEC("iter/…")' });
+}
 
 function attach(object: LoadedObject, name: string, { map, pid, tid }: IterOptions): Link {
   const program = object.program(name);
