@@ -26,8 +26,8 @@ export function libraryText(): string {
 
 /** Largest function, in binaryen's nodes, that is put into its callers: measured, beyond it nothing gets faster but updates. */
 const INLINE_NODES = 40;
-/** Seldom called, by one function that is put into programs without it. */
-const KEPT_CALL = "ring_reserve_any";
+/** Seldom called, each by one function that is put into programs without it. */
+const KEPT_CALLS = ["ring_reserve_any", "perf_output_any"];
 
 /** The module that ships. */
 export async function buildLibrary(): Promise<Uint8Array> {
@@ -59,8 +59,10 @@ async function inlineCalls(bytes: Uint8Array): Promise<Uint8Array> {
   binaryen.setShrinkLevel(0);
   binaryen.setAlwaysInlineMaxSize(INLINE_NODES);
   binaryen.setFlexibleInlineMaxSize(INLINE_NODES);
-  binaryen.setPassArgument("no-inline", KEPT_CALL);
-  module.runPasses(["no-inline"]);
+  for (const name of KEPT_CALLS) {
+    binaryen.setPassArgument("no-inline", name);
+    module.runPasses(["no-inline"]);
+  }
   binaryen.setPassArgument("no-inline", null);
   module.optimize();
   const built = module.emitBinary();

@@ -142,6 +142,9 @@ const CONSTANTS: Readonly<Record<string, Constant | Words>> = {
   RINGBUF_MAX_RECORD: 0xffff_ffff >>> 2,
   /** fields of 8 bytes */
   PERF_SAMPLE_FIELDS: Object.values(PERF_SAMPLE).reduce((bits, bit) => bits | bit, 0) & ~PERF_SAMPLE.RAW,
+  /** what a plain record has at most, beside its bytes, are a time and a CPU; and so many bytes */
+  PERF_SAMPLE_RARE: ~(PERF_SAMPLE.TIME | PERF_SAMPLE.CPU),
+  PERF_PLAIN_BYTES: 0xf000,
   PERF_LOST_BYTES,
   /** misc and size of a PERF_RECORD_LOST's header */
   PERF_LOST_SIZE_WORD: PERF_LOST_BYTES << 16,

@@ -8,8 +8,17 @@
 ;;
 ;; The raw size counts the padding, as in the kernel.
 
+;; What is short is here; the rest is a call, so that what it needs does not take registers.
 (func (export "perf_event_output")
   (param $ctx i32) (param $map i32) (param $flags i64) (param $data i32) (param $size i32) (result i32)
+  (if (i64.eq (local.get $flags) (i64.const {PERF_OUTPUT.CURRENT_CPU}))
+    (then
+      (if (call $perf_output_plain (local.get $map) (local.get $data) (local.get $size))
+        (then (return (i32.const 0))))))
+  (call $perf_output_any (local.get $map) (local.get $flags) (local.get $data) (local.get $size)))
+
+;; The same with any flags, buffer and fields.
+(func $perf_output_any (param $map i32) (param $flags i64) (param $data i32) (param $size i32) (result i32)
   (call $perf_guarded
     (local.get $map)
     (local.get $flags)
@@ -134,6 +143,78 @@
   (call $perf_advance (local.get $buffer) (local.get $length))
   (call $perf_end (local.get $buffer))
   (i32.const 0))
+
+;; A record in the CPU's own buffer: bytes, with their time and CPU if at all, where the buffer is less than half full and
+;; has nothing to report. 0: nothing was done, this is no such record.
+(func $perf_output_plain (param $map i32) (param $data i32) (param $size i32) (result i32)
+  (local $cpu i32) (local $buffer i32) (local $type i32) (local $length i32) (local $at i32) (local $head i64)
+  (local.set $cpu (call $current_cpu))
+  (if
+    (i32.or
+      (i32.or
+        (i32.eqz (local.get $cpu))
+        (i32.gt_u (local.get $size) (i32.const {PERF_PLAIN_BYTES})))
+      (i32.or
+        (i32.load offset={CPU.outputNesting} (local.get $cpu))
+        (i32.ge_u (i32.load offset={CPU.id} (local.get $cpu)) (i32.load offset={MAP.maxEntries} (local.get $map)))))
+    (then (return (i32.const 0))))
+  (local.set $buffer
+    (i32.load
+      (i32.add
+        (i32.load offset={PERF_ARRAY.slots} (local.get $map))
+        (i32.shl (i32.load offset={CPU.id} (local.get $cpu)) (i32.const 2)))))
+  (if (i32.eqz (local.get $buffer)) (then (return (i32.const 0))))
+  (local.set $type (i32.load offset={PERF_BUFFER.sampleType} (local.get $buffer)))
+  (local.set $length
+    (i32.add
+      (call $perf_raw_bytes (local.get $size))
+      (i32.add
+        (i32.shl (i32.popcnt (i32.and (local.get $type) (i32.const {PERF_SAMPLE_FIELDS}))) (i32.const 3))
+        (i32.const 8))))
+  (local.set $head (i64.load offset={PERF_BUFFER.head} (local.get $buffer)))
+  (if
+    (i32.or
+      (i32.or
+        (i32.ne (i32.load offset={PERF_BUFFER.cpu} (local.get $buffer)) (i32.load offset={CPU.id} (local.get $cpu)))
+        (i32.or
+          (i32.load offset={PERF_BUFFER.nest} (local.get $buffer))
+          (i32.load offset={PERF_BUFFER.mode} (local.get $buffer))))
+      (i32.or
+        (i32.or
+          (i32.ne (i32.and (local.get $type) (i32.const {PERF_SAMPLE_RARE})) (i32.const {PERF_SAMPLE.RAW}))
+          (i64.ne (i64.load offset={PERF_BUFFER.lostPending} (local.get $buffer)) (i64.const 0)))
+        ;; positions only grow, and the reader's is never ahead
+        (i32.gt_u
+          (i32.shl
+            (i32.add
+              (i32.sub (i32.wrap_i64 (local.get $head)) (i32.load offset={PERF_BUFFER.dataTail} (local.get $buffer)))
+              (local.get $length))
+            (i32.const 1))
+          (i32.load offset={PERF_BUFFER.dataSize} (local.get $buffer)))))
+    (then (return (i32.const 0))))
+  (local.set $at (call $perf_address (local.get $buffer) (local.get $head)))
+  (i32.store (local.get $at) (i32.const {PERF_RECORD.SAMPLE}))
+  (i32.store offset=4 (local.get $at)
+    (i32.or (i32.shl (local.get $length) (i32.const 16)) (i32.const {PERF_RECORD.MISC_KERNEL})))
+  ;; the padding, before the bytes come
+  (i64.store (i32.add (local.get $at) (i32.sub (local.get $length) (i32.const 8))) (i64.const 0))
+  (local.set $at (i32.add (local.get $at) (i32.const 8)))
+  (if (i32.and (local.get $type) (i32.const {PERF_SAMPLE.TIME}))
+    (then (local.set $at (call $perf_field (local.get $at) (call $event_time)))))
+  (if (i32.and (local.get $type) (i32.const {PERF_SAMPLE.CPU}))
+    (then
+      (local.set $at
+        (call $perf_field (local.get $at) (i64.load32_u offset={CPU.id} (local.get $cpu))))))
+  (i32.store (local.get $at) (i32.sub (call $perf_raw_bytes (local.get $size)) (i32.const 4)))
+  (call $copy (i32.add (local.get $at) (i32.const 4)) (local.get $data) (local.get $size))
+  (i64.store offset={PERF_BUFFER.head} (local.get $buffer)
+    (i64.add (local.get $head) (i64.extend_i32_u (local.get $length))))
+  (call $perf_end (local.get $buffer))
+  (i32.const 1))
+
+;; Of a record's bytes with their size before them, rounded up to 8.
+(func $perf_raw_bytes (param $size i32) (result i32)
+  (i32.and (i32.add (local.get $size) (i32.const 11)) (i32.const -8)))
 
 ;; A record longer than its header can say. The kernel keeps 16 bits of the length, takes that much room and writes on
 ;; behind it, over what is there; a length of 0 leaves nothing. Here it ends where its room ends, so that what a reader

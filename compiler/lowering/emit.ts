@@ -69,7 +69,7 @@ function takeExports(b: typeof binaryen, m: Module): Map<string, string> {
  */
 const SKIPPED_PASSES = ["simplify-locals", "merge-blocks", "duplicate-function-elimination"];
 /**
- * Functions of the library that stay calls: large ones, whose call costs little beside what they do, and two that are rarely
+ * Functions of the library that stay calls: large ones, whose call costs little beside what they do, and three that are rarely
  * needed. Put into every place that calls them they would make small programs several times as large.
  */
 const KEPT_CALLS = [
@@ -79,6 +79,7 @@ const KEPT_CALLS = [
   "percpu_hash_delete",
   "hash_find_again",
   "ring_reserve_any",
+  "perf_output_any",
 ];
 /**
  * Largest function, in binaryen's nodes, that is put into all its callers: the short way of reserving and submitting a record,
