@@ -3,17 +3,16 @@
  * only for what it refuses.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { kernelObjects, load } from "../../api/index.ts";
 import { AttachError, toHex, UnsupportedError } from "../../base/index.ts";
 import { parseAssembly } from "../../compiler/asm/index.ts";
 import { encodeInsns, readObject } from "../../compiler/front.ts";
 import { createRuntime, parseFormat } from "../../runtime/index.ts";
 import { ERRNO, errnoName, programType } from "../../spec/index.ts";
+import { compileC } from "../kernel/compile-c.ts";
 import { compile } from "../runtime/compile.ts";
 import { loadProbes, TARGET } from "./probes.ts";
 
@@ -160,9 +159,6 @@ describe("other hooks", () => {
 });
 
 const opener = compileOpener();
-afterAll(() => {
-  if (opener !== null) rmSync(opener.folder, { recursive: true, force: true });
-});
 
 describe.skipIf(opener === null)("the running kernel", () => {
   it("refuses to open raw tracepoints with the same errno", () => {
@@ -172,7 +168,7 @@ describe.skipIf(opener === null)("the running kernel", () => {
       const { type, insns } = programs.get(name)!;
       return `${programType(type).id} ${toHex(encodeInsns(insns))} ${tracepoint || "-"}\n`;
     });
-    const output = execFileSync(opener!.path, { input: `${lines.join("")}17 closed sched_switch\n`, encoding: "utf8" });
+    const output = execFileSync(opener!, { input: `${lines.join("")}17 closed sched_switch\n`, encoding: "utf8" });
     const answers = output
       .trim()
       .split("\n")
@@ -193,7 +189,7 @@ const RECORD = "/sys/kernel/tracing/events/sched/sched_process_exit/format";
 
 describe.skipIf(opener === null || !existsSync(RECORD))("links to perf events of the running kernel", () => {
   const ask = (lines: readonly string[]): string[] =>
-    execFileSync(opener!.path, { input: lines.map((line) => `${line}\n`).join(""), encoding: "utf8" })
+    execFileSync(opener!, { input: lines.map((line) => `${line}\n`).join(""), encoding: "utf8" })
       .trim()
       .split("\n");
   const line = (type: "tracepoint" | "perf_event", text: string, event: string): string =>
@@ -243,17 +239,11 @@ describe.skipIf(opener === null || !existsSync(RECORD))("links to perf events of
 });
 
 /** Null where there is no compiler, or bpf() is not allowed. */
-function compileOpener(): { readonly folder: string; readonly path: string } | null {
+function compileOpener(): string | null {
   if (!existsSync("/sys/kernel/btf/vmlinux") || process.getuid?.() !== 0) return null;
-  const folder = mkdtempSync(join(tmpdir(), "bpfjit-open-"));
-  const path = join(folder, "raw-open");
-  const compiler = ["cc", "gcc", "clang", "clang-19"].find(
-    (name) => spawnSync(name, ["-o", path, OPENER]).status === 0,
-  );
+  const path = compileC(OPENER);
+  if (path === null) return null;
   const exits = "b7000000000000009500000000000000";
-  const answer =
-    compiler === undefined ? null : spawnSync(path, { input: `17 ${exits} no_such_name\n`, encoding: "utf8" });
-  if (answer?.stdout.startsWith("2\n")) return { folder, path };
-  rmSync(folder, { recursive: true, force: true });
-  return null;
+  const { stdout } = spawnSync(path, { input: `17 ${exits} no_such_name\n`, encoding: "utf8" });
+  return stdout.startsWith("2\n") ? path : null;
 }

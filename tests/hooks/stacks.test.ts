@@ -1,14 +1,13 @@
 /** Stack traces: helpers, maps and errors as in the kernel, for the call chain that an event has. */
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type BpfMap, type EventStack, fileInput, type LoadedObject, load, openPerfData } from "../../api/index.ts";
 import { BpfError } from "../../base/index.ts";
 import { ERRNO } from "../../spec/index.ts";
+import { compileC } from "../kernel/compile-c.ts";
 import { RECORDING } from "../kernel/recording.ts";
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
@@ -55,12 +54,8 @@ function create(definition: string): string {
 }
 
 function askKernel(): string[] | null {
-  const reader = join(mkdtempSync(join(tmpdir(), "bpfjit-stacks-")), "stacks");
-  const made = ["cc", "gcc", "clang"].some(
-    (compiler) =>
-      spawnSync(compiler, ["-O1", "-fno-omit-frame-pointer", "-o", reader, path("stacks.c"), "-lbpf"]).status === 0,
-  );
-  if (!made) return null;
+  const reader = compileC(path("stacks.c"), "-fno-omit-frame-pointer", "-lbpf");
+  if (reader === null) return null;
   const { stdout } = spawnSync(reader, [OBJECT], { input: `${COMMANDS.join("\n")}\n`, encoding: "utf8" });
   const answers = stdout.trimEnd().split("\n");
   return answers.length === COMMANDS.length ? answers : null;

@@ -1,9 +1,7 @@
 /** The kernel's answers to scenarios, through kernel.c and libbpf. Null where one of them cannot be had. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { compileC } from "../kernel/compile-c.ts";
 import { CPUS, OBJECT } from "./commands.ts";
 
 const SOURCE = fileURLToPath(new URL("kernel.c", import.meta.url));
@@ -15,12 +13,9 @@ export function askKernel(commands: readonly string[]): string[] | null {
 }
 
 function compiled(): string | null {
-  const path = join(mkdtempSync(join(tmpdir(), "bpfjit-iter-")), "kernel");
-  const made = ["cc", "gcc", "clang"].some(
-    (compiler) => spawnSync(compiler, ["-O1", "-o", path, SOURCE, "-lbpf"]).status === 0,
-  );
+  const path = compileC(SOURCE, "-lbpf");
   // of per-CPU maps the values of all CPUs are compared
-  return made && existsSync(path) && run(path, ["cpus"])?.[0] === `ok ${CPUS}` ? path : null;
+  return path !== null && run(path, ["cpus"])?.[0] === `ok ${CPUS}` ? path : null;
 }
 
 function run(path: string, commands: readonly string[]): string[] | null {

@@ -1,10 +1,8 @@
 /** The kernel's answers to scenarios (tests/rings/scenario.ts). Null where bpf(), perf_event_open() or a C compiler cannot be had. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { assembleProgram, encodeInsns } from "../../../compiler/asm/index.ts";
+import { compileC } from "../../kernel/compile-c.ts";
 import {
   DATA_BYTES,
   PERF_PROGRAM,
@@ -33,11 +31,8 @@ let reader: string | null | undefined;
 
 function readerPath(): string | null {
   if (reader !== undefined) return reader;
-  const path = join(mkdtempSync(join(tmpdir(), "bpfjit-rings-")), "rings");
-  const compiler = ["cc", "gcc", "clang", "clang-19"].find(
-    (name) => spawnSync(name, ["-O1", "-o", path, SOURCE]).status === 0,
-  );
-  reader = compiler !== undefined && existsSync(path) && answersOf(path, SETUP) !== null ? path : null;
+  const path = compileC(SOURCE);
+  reader = path !== null && answersOf(path, SETUP) !== null ? path : null;
   return reader;
 }
 

@@ -1,13 +1,11 @@
 /** The running kernel as oracle: loads programs and gives its verdict. Null where bpf() or a C compiler cannot be had. */
-import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { execFileSync } from "node:child_process";
 import { toHex } from "../../../base/index.ts";
 import { encodeInsns } from "../../../compiler/asm/index.ts";
 import type { Program } from "../../../compiler/index.ts";
 import type { Btf } from "../../../compiler/object/btf/btf.ts";
 import { ATTACH_TYPES, errnoName, type MapSpec, mapTypeByName, programType } from "../../../spec/index.ts";
+import { compileC } from "../../kernel/compile-c.ts";
 
 export interface KernelVerdict {
   /** null: accepted */
@@ -22,13 +20,8 @@ let loader: string | null | undefined;
 /** Path of the loader, compiled on first use. */
 function loaderPath(source: string): string | null {
   if (loader !== undefined) return loader;
-  const folder = mkdtempSync(join(tmpdir(), "bpfjit-load-"));
-  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  const path = join(folder, "load");
-  const compiler = ["cc", "gcc", "clang", "clang-19"].find(
-    (name) => spawnSync(name, ["-O1", "-o", path, source]).status === 0,
-  );
-  loader = compiler && existsSync(path) && canLoad(path) ? path : null;
+  const path = compileC(source);
+  loader = path !== null && canLoad(path) ? path : null;
   return loader;
 }
 
