@@ -32,6 +32,7 @@ export function readManifest(wasm: Uint8Array): Manifest {
   try {
     manifest = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(content), decodeValue);
   } catch (cause) {
+    if (cause instanceof ObjectError) throw cause;
     throw new ObjectError("ARTIFACT_MALFORMED", "the manifest is not JSON", { cause });
   }
   checkManifest(manifest);
@@ -40,9 +41,12 @@ export function readManifest(wasm: Uint8Array): Manifest {
 
 const malformed = (message: string): ObjectError => new ObjectError("ARTIFACT_MALFORMED", message);
 
-/** Bytes as hexadecimal under `$hex`, bigint as decimal under `$big`. */
+/** Bytes as hexadecimal under `$hex`, zeros at the end as their number under `$zeros`, bigint as decimal under `$big`. */
 function encodeValue(_key: string, value: unknown): unknown {
-  if (value instanceof Uint8Array) return { $hex: toHex(value) };
+  if (value instanceof Uint8Array) {
+    const end = value.findLastIndex((byte) => byte !== 0) + 1;
+    return { $hex: toHex(value.subarray(0, end)), ...(end < value.length && { $zeros: value.length - end }) };
+  }
   if (typeof value === "bigint") return { $big: value.toString() };
   return value;
 }
@@ -52,12 +56,19 @@ function decodeValue(key: string, value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if ("$hex" in value && typeof value.$hex === "string") {
     const bytes = fromHex(value.$hex);
+    const zeros = "$zeros" in value ? value.$zeros : 0;
     if (bytes === null) throw malformed("the manifest has bytes that are not hexadecimal");
-    return bytes;
+    if (!isCount(zeros) || (zeros as number) > MOST_ZEROS) throw malformed("the manifest has too many zeros");
+    const whole = new Uint8Array(bytes.length + (zeros as number));
+    whole.set(bytes);
+    return whole;
   }
   if ("$big" in value && typeof value.$big === "string" && /^\d{1,20}$/.test(value.$big)) return BigInt(value.$big);
   return value;
 }
+
+/** More than any value of a map fits into the memory of programs. */
+const MOST_ZEROS = 2 ** 31;
 
 function findSection(wasm: Uint8Array): Uint8Array | null {
   const reader = new ByteReader(wasm, () => malformed("the module is cut short"));

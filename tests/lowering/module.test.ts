@@ -7,6 +7,7 @@ import { explainLowering, lowerObject, readManifest } from "../../compiler/lower
 import type { UncheckedProgram, VerifiedProgram } from "../../compiler/program.ts";
 import { verify } from "../../compiler/verifier/index.ts";
 import { MAP, MAP_PRIVATE } from "../../spec/index.ts";
+import { mapSpec } from "../maps/spec.ts";
 import { Random } from "../random/rng.ts";
 import { DATA, Fault, Machine } from "./machine.ts";
 
@@ -58,6 +59,22 @@ describe("manifest", () => {
       ({ name }) => name,
     );
     expect(names.sort()).toEqual(["batch:look", "main:look"]);
+  });
+
+  test("keeps values that end in zeros short", async () => {
+    const { wasm, manifest } = await lowerObject(object(verified(COUNTER)));
+    const initial = new Uint8Array(1 << 20);
+    initial[7] = 1;
+    const maps = [mapSpec({ type: "array", keySize: 4, valueSize: initial.length, maxEntries: 1, initial })];
+    const long = attachManifest(wasm, { ...manifest, maps });
+    expect(long.length - wasm.length).toBeLessThan(5000);
+    expect(readManifest(long).maps[0]!.initial).toEqual(initial);
+    const text = new TextDecoder("latin1").decode(long);
+    for (const zeros of ["-104856", "1.5e300", "9e9    ", '"22222"']) {
+      const damaged = long.slice();
+      damaged.set(new TextEncoder().encode(zeros), text.lastIndexOf("1048568"));
+      expect(() => readManifest(damaged)).toThrow("too many zeros");
+    }
   });
 
   test("of another version, of nothing, of damaged bytes: ARTIFACT_MALFORMED", async () => {
