@@ -76,6 +76,7 @@ export class Hook {
   #links: readonly Link[] = [];
   /** of the LINK records */
   #records = 0;
+  readonly #spec: ReturnType<typeof hookSpec>;
   /** how fire() lays a ctx out: as a test run of that program type does */
   readonly #firing: {
     readonly type: ProgramTypeName;
@@ -84,8 +85,9 @@ export class Hook {
   };
   /** for events of the length that was fired last; null: none yet, or it is in use */
   readonly #batches: Record<keyof typeof PORTIONS, HookBatch | null> = { one: null, many: null };
-  /** bytes of ctx that programs read at most */
+  /** bytes of ctx that programs read at most, and those that an event has at most */
   #least = 0;
+  #most: number;
   /** bytes of the first argument that programs change at most */
   #changed = 0;
 
@@ -101,7 +103,9 @@ export class Hook {
     this.kind = kind;
     this.name = name;
     this.address = world.arena.allocate(HOOK.bytes * world.arena.lanes);
-    const { context, programs } = hookSpec(kind);
+    this.#spec = hookSpec(kind);
+    this.#most = mostBytes({ spec: this.#spec, architecture: undefined });
+    const { context, programs } = this.#spec;
     const [type, attachType = null] = programs[0]!.split("/") as [ProgramTypeName, AttachTypeName?];
     this.#firing = { type, attachType, hasData: context === "packet" || context === "memory" };
   }
@@ -180,7 +184,7 @@ export class Hook {
    */
   fire(given: Payload, options: FireOptions = {}): void {
     const world = this.#world;
-    if (hookSpec(this.kind).context === "iterator") {
+    if (this.#spec.context === "iterator") {
       throw new UsageError("USAGE", "iterators are not fired: read their links");
     }
     const architecture = this.#architecture;
@@ -250,7 +254,7 @@ export class Hook {
     this.#batches[size] = null;
     if (batch?.fits(bytes, architecture) !== true) {
       batch?.free();
-      const kind = { spec: hookSpec(this.kind), architecture };
+      const kind = { spec: this.#spec, architecture };
       batch = new HookBatch(world, this.address, kind, bytes, PORTIONS[size]);
     }
     const { task: given, timeNs, memory } = options;
@@ -271,10 +275,9 @@ export class Hook {
 
   /** Whether an event of that length is laid out as fireBatch() does it. What is wrong with another one is told where it is made. */
   #isPlain(bytes: number): boolean {
-    const { context } = hookSpec(this.kind);
+    const { context } = this.#spec;
     const isWhole = context === "payload" || bytes % WORD_BYTES === 0;
-    const most = mostBytes({ spec: hookSpec(this.kind), architecture: this.#architecture });
-    return bytes > 0 && isWhole && bytes >= this.#least && bytes <= most;
+    return bytes > 0 && isWhole && bytes >= this.#least && bytes <= this.#most;
   }
 
   #within(memory: readonly MemoryAt[] | undefined, run: () => void): void {
@@ -322,7 +325,7 @@ export class Hook {
   requireFit({ manifest, closed }: Attachable): void {
     const where = { program: manifest.name };
     if (closed) throw new AttachError("ATTACH_FAILED", `program ${manifest.name} is closed`, { where, errno: "EBADF" });
-    if (!takesProgram(hookSpec(this.kind), manifest.type, manifest.attachType)) {
+    if (!takesProgram(this.#spec, manifest.type, manifest.attachType)) {
       throw new AttachError(
         "ATTACH_TYPE",
         `program ${manifest.name} of type ${manifest.type} does not fit ${this.kind} ${this.name}`,
@@ -386,6 +389,7 @@ export class Hook {
     this.#records = records;
     this.#links = links;
     this.#least = Math.max(0, ...links.map(({ program }) => program.manifest.ctxBytes ?? 0));
+    this.#most = mostBytes({ spec: this.#spec, architecture: this.#architecture });
     this.#changed = Math.max(0, ...links.map(({ program }) => bufferBytes(program.manifest)));
     for (let lane = 0; lane < lanes; lane++) {
       const hook = this.address + lane * HOOK.bytes;
