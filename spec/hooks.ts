@@ -40,7 +40,7 @@ export const HOOKS = [
     kind: "kprobe",
     context: "registers",
     programs: ["kprobe"],
-    sections: ["kprobe", "kprobe.multi", "kprobe.session", "ksyscall"],
+    sections: ["kprobe", "kprobe.multi", "ksyscall"],
     systemCalls: ["ksyscall"],
   },
   {
@@ -108,9 +108,12 @@ const BY_SECTION = new Map<string, NamedHook>(
 
 export const hookSpec = (kind: HookKind): NamedHook => BY_KIND.get(kind)!;
 
+/** Programs for the entry of a function and its return, with a cookie between the two: judged, not run. */
+const SESSIONS: readonly (string | null)[] = ["trace_kprobe_session", "trace_uprobe_session"];
+
 /** Whether a program of this type and attach type can be attached to hooks of the kind. */
 export const takesProgram = (spec: HookSpec, type: string, attachType: string | null): boolean =>
-  spec.programs.some((who) => who === type || who === `${type}/${attachType}`);
+  !SESSIONS.includes(attachType) && spec.programs.some((who) => who === type || who === `${type}/${attachType}`);
 
 /** What of a program says which hook it is for. */
 export interface HookSeeker {

@@ -1,6 +1,6 @@
 /** One program → its functions in the module. */
 import { UnsupportedError } from "../../base/errors.ts";
-import { HOOKS, programType } from "../../spec/index.ts";
+import { HOOKS, programType, takesProgram } from "../../spec/index.ts";
 import { CLASS, JMP, PSEUDO_CALL, PSEUDO_LD } from "../../spec/isa.ts";
 import { type Insn, isWideImmediate } from "../asm/instruction.ts";
 import { POINTER, type Program, type ProgramFacts, type UncheckedProgram, type VerifiedProgram } from "../program.ts";
@@ -60,12 +60,9 @@ function requireMemory({ name, section }: Program, insn: Insn, insnIndex: number
   });
 }
 
-/** bpfjit judges more types of programs than it runs, and of tracing programs some that no hook runs: iterators. */
+/** bpfjit judges more types of programs than it runs, and of some types not those of every attach type. */
 function requireRunnable({ name, section, type, attachType }: Program): void {
-  const isHooked = HOOKS.some((hook) => {
-    const programs: readonly string[] = hook.programs;
-    return programs.includes(type) || programs.includes(`${type}/${attachType}`);
-  });
+  const isHooked = HOOKS.some((hook) => takesProgram(hook, type, attachType));
   if (programType(type).runs && isHooked) return;
   const what = programType(type).runs ? `${type} and attach type ${attachType}` : type;
   throw new UnsupportedError(

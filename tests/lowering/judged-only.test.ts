@@ -24,6 +24,13 @@ describe("accepted, but not run", () => {
     expect(error).toMatchObject({ code: "UNSUPPORTED_PROGRAM_TYPE", feature: "program type cgroup_sysctl" });
   });
 
+  test.each(["kprobe", "uprobe"])("a program for the entry and the return of a function: %s", (probe) => {
+    const attach = `trace_${probe}_session`;
+    const error = refusal(`; prog: kprobe attach=${attach} license=GPL\nr0 = 0\nexit\n`);
+    expect(error).toMatchObject({ code: "UNSUPPORTED_PROGRAM_TYPE" });
+    expect(error.message).toContain(attach);
+  });
+
   test("a helper without an implementation", () => {
     const error = refusal("; prog: xdp license=GPL\ncall 188\nr0 = 2\nexit\n");
     expect(error).toMatchObject({ code: "UNSUPPORTED_HELPER", feature: "bpf_xdp_get_buff_len" });
