@@ -1,3 +1,4 @@
+/** What opening a recording may be told. */
 import type { FormatFallback } from "./header.ts";
 
 export interface PerfDataOptions {
