@@ -64,22 +64,51 @@ export function memoryElf(bytes: Uint8Array, name: string): ElfBytes {
   return { name, size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
 }
 
+/** Files that are asked more than once: each is opened and read when it is first asked for, and open until all are closed. */
+export class ElfFiles {
+  readonly #images = new Map<string, ElfImage>();
+  readonly #descriptors: number[] = [];
+
+  /** Throws AttachError: ATTACH_TARGET where it cannot be read. */
+  image(path: string): ElfImage {
+    const known = this.#images.get(path);
+    if (known !== undefined) return known;
+    const fd = openFile(path);
+    this.#descriptors.push(fd);
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) throw broken(path, "it is no regular file");
+    const image = readElf({
+      name: path,
+      size: stat.size,
+      read: (offset, bytes) => readAt(fd, path, offset, bytes),
+    });
+    this.#images.set(path, image);
+    return image;
+  }
+
+  close(): void {
+    for (const fd of this.#descriptors.splice(0)) closeSync(fd);
+    this.#images.clear();
+  }
+}
+
 /** Opens the file for as long as `use` takes. Throws AttachError: ATTACH_TARGET where it cannot be read. */
 export function withElfFile<Result>(path: string, use: (image: ElfImage) => Result): Result {
-  let fd: number;
+  const files = new ElfFiles();
+  try {
+    return use(files.image(path));
+  } finally {
+    files.close();
+  }
+}
+
+function openFile(path: string): number {
   try {
     // a pipe would wait for a writer
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     throw new AttachError("ATTACH_TARGET", `cannot read ${path}: ${code}`, { cause });
-  }
-  try {
-    const stat = fstatSync(fd);
-    if (!stat.isFile()) throw broken(path, "it is no regular file");
-    return use(readElf({ name: path, size: stat.size, read: (offset, bytes) => readAt(fd, path, offset, bytes) }));
-  } finally {
-    closeSync(fd);
   }
 }
 

@@ -10,7 +10,7 @@ import { ArenaMemory } from "../../memory.ts";
 import type { LiveEvent, LivePlace, LiveProbes } from "../events.ts";
 import type { Captured, CapturedMemory } from "./captured.ts";
 import { hasProbeEvents, ProbeGroup, type ProbeLine, type ProbePlace } from "./definition.ts";
-import { type ElfImage, withElfFile } from "./elf.ts";
+import { ElfFiles, type ElfImage } from "./elf.ts";
 import { FetchEvent, type FetchTarget, mayFetchTexts, textArguments, WORDS_MAX, wordArguments } from "./fetch.ts";
 import { resolveFile } from "./files.ts";
 import { findFunction, matchFunctions } from "./functions.ts";
@@ -56,7 +56,11 @@ export function openProbes(
     );
   }
   const plan = new Plan(place, captured);
-  for (const hook of wanted) plan.add(hook);
+  try {
+    for (const hook of wanted) plan.add(hook);
+  } finally {
+    plan.closeFiles();
+  }
   return plan.define();
 }
 
@@ -66,6 +70,7 @@ class Plan {
   readonly #events = new Map<string, EventPlan>();
   readonly #fetches = new Map<string, FetchPlan>();
   readonly #hasTexts = mayFetchTexts();
+  readonly #files = new ElfFiles();
   /** a number for every place of every hook */
   #keys = 0;
 
@@ -100,6 +105,11 @@ class Plan {
               },
       });
     }
+  }
+
+  /** No more places are looked for. */
+  closeFiles(): void {
+    this.#files.close();
   }
 
   /** Makes the events. Those that fetch come last: of the probes at one place, the kernel runs first what was enabled last. */
@@ -185,7 +195,7 @@ class Plan {
     const { offset, semaphore, pid } = target;
     const path = resolveFile(target.path, pid ?? this.#traced);
     const isReturn = kind === "uretprobe";
-    const offsets = withElfFile(path, (image) => functionOffsets(image, target.function));
+    const offsets = functionOffsets(this.#files.image(path), target.function);
     if (isReturn && target.function !== null && offset !== 0) {
       throw new AttachError("ATTACH_TARGET", `${name} is inside a function, where it has no return to probe`, {
         errno: "EINVAL",

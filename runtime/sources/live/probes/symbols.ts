@@ -26,12 +26,23 @@ const BIND_WEAK = 2;
 const VERSION_HIDDEN = 0x8000;
 const VERSION_NAME_BYTES = 20;
 
+type FunctionTable = "dynamic" | "static";
+
+/** Reading a table takes 10 ms for a C library, 100 ms for a large program, and a file is asked for many functions. */
+const READ = new WeakMap<ElfImage, Map<FunctionTable, readonly ElfFunction[]>>();
+
 /** The functions of a symbol table, in its order; none where the file has no such table. */
-export function functionsOf(image: ElfImage, table: "dynamic" | "static"): ElfFunction[] {
+export function functionsOf(image: ElfImage, table: FunctionTable): readonly ElfFunction[] {
+  const tables = READ.get(image) ?? new Map<FunctionTable, readonly ElfFunction[]>();
+  READ.set(image, tables);
+  const known = tables.get(table);
+  if (known !== undefined) return known;
   const type = table === "dynamic" ? SECTION.DYNSYM : SECTION.SYMTAB;
-  return image.sections.flatMap((section, index) =>
+  const functions = image.sections.flatMap((section, index) =>
     section.type === type ? readFunctions(image, section, versionsOf(image, index)) : [],
   );
+  tables.set(table, functions);
+  return functions;
 }
 
 /** Address of what the file defines under that name, data or code; null: nothing, or several things. */
