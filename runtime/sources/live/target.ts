@@ -1,7 +1,7 @@
 /** What is traced: a process that runs, or a command that is started for it. */
-import { readdirSync } from "node:fs";
 import { AttachError } from "../../../base/index.ts";
 import { readTask } from "../proc.ts";
+import { threadsOf } from "../processes.ts";
 import { findCommand, type HeldChild, startHeld } from "./child.ts";
 import type { LiveTarget } from "./events.ts";
 import type { Instance } from "./instance.ts";
@@ -86,13 +86,4 @@ export function followTarget(instance: Instance, { description }: Target, { task
   }
   if (followed.size > 0) return;
   throw new AttachError("TRACING_TARGET", `process ${description.pid} has ended`);
-}
-
-/** Of a process; none: there is no such process. */
-function threadsOf(pid: number): number[] {
-  try {
-    return readdirSync(`/proc/${pid}/task`).map(Number);
-  } catch {
-    return [];
-  }
 }
