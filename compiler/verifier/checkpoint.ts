@@ -31,6 +31,7 @@ export function isCovered(env: Env): boolean {
     forced || (env.processedJumps - env.jumpsAtCheckpoint >= 2 && env.processedInsns - env.insnsAtCheckpoint >= 8);
 
   const known = checkpointsAt(env, state);
+  for (const checkpoint of known) forgetDead(env, checkpoint, state);
   let kept = 0;
   let count = 0;
   for (let i = 0; i < known.length; i++) {
@@ -40,7 +41,6 @@ export function isCovered(env: Env): boolean {
       known[kept++] = checkpoint;
       continue;
     }
-    forgetDead(env, checkpoint);
     const found = compare(env, checkpoint.state, state);
     if (found === "covered" || found === "covered in loop") {
       checkpoint.hits++;
@@ -178,10 +178,14 @@ function addCheckpoint(env: Env, known: Checkpoint[]): void {
   known.unshift({ state: kept, hits: 0, misses: 0, cleaned: false });
 }
 
-/** Forgets what nothing reads any more, once all paths from the state are explored. Kernel: clean_live_states(). */
-function forgetDead(env: Env, checkpoint: Checkpoint): void {
+/**
+ * Forgets what nothing reads any more, once all paths from the state are explored and some path comes by. When that is counts:
+ * a loop may be under way the next time. Kernel: clean_live_states().
+ */
+function forgetDead(env: Env, checkpoint: Checkpoint, present: State): void {
   const { state } = checkpoint;
-  if (checkpoint.cleaned || state.branches > 0 || env.scc.isIncomplete(state)) return;
+  if (checkpoint.cleaned || state.branches > 0 || state.insnIndex !== env.insnIndex) return;
+  if (!sameCallSites(state, present) || env.scc.isIncomplete(state)) return;
   checkpoint.cleaned = true;
   for (let f = 0; f < state.frames.length; f++) {
     const frame = state.frames[f]!;
