@@ -37,11 +37,14 @@ export type Kernel = KernelStructs & RunningTasks;
 export function kernelObjects(runtime: Runtime, target: { readonly targetBtf: Btf }): Kernel {
   const { targetBtf } = target;
   const objects = new KernelObjects(runtime.world, typesOf(targetBtf));
+  /** the runtime has the target's; they are looked up for the first task only */
+  let hasLayouts = false;
   const taskFromProc = (tid?: number): KernelObject => {
     const { world } = runtime;
     const task = readTask(tid);
     if (task === null) throw new UsageError("USAGE", `there is no task ${tid}`, { errno: "ESRCH" });
-    world.kernel.use(kernelLayoutsOf(targetBtf));
+    if (!hasLayouts) world.kernel.use(kernelLayoutsOf(targetBtf));
+    hasLayouts = true;
     return objects.at("task_struct", world.kernel.tasks.described(task, readTask));
   };
   const tasks: RunningTasks = { taskFromProc, currentTask: () => taskFromProc() };
