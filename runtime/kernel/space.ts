@@ -141,20 +141,29 @@ export class KernelSpace implements Instances {
   setNumber(address: number, struct: string, path: string, value: number | bigint): void {
     const place = this.place(struct, path);
     if (place === null) return;
-    const { bytes } = this.memory;
-    const end = address + place.offsetBytes + Math.min(WORD_BYTES, place.bytes);
-    let rest = BigInt.asUintN(64, BigInt(value));
-    for (let at = address + place.offsetBytes; at < end; at++, rest >>= 8n) bytes[at] = Number(rest & 0xffn);
-    this.#watch?.give(address + place.offsetBytes, end - address - place.offsetBytes);
+    const { view } = this.memory;
+    const at = address + place.offsetBytes;
+    const width = Math.min(WORD_BYTES, place.bytes);
+    // nearly all are of these widths, and objects are filled at events
+    if (width === WORD_BYTES) view.setBigUint64(at, BigInt(value), true);
+    else if (width === 4) view.setUint32(at, Number(BigInt.asUintN(32, BigInt(value))), true);
+    else {
+      let rest = BigInt(value);
+      for (let index = 0; index < width; index++, rest >>= 8n) view.setUint8(at + index, Number(rest & 0xffn));
+    }
+    this.#watch?.give(at, width);
   }
   hasNumber(address: number, struct: string, path: string, value: bigint): boolean {
     const place = this.place(struct, path);
     if (place === null) return true;
-    const { bytes } = this.memory;
-    const end = address + place.offsetBytes + Math.min(WORD_BYTES, place.bytes);
+    const { view } = this.memory;
+    const at = address + place.offsetBytes;
+    const width = Math.min(WORD_BYTES, place.bytes);
+    if (width === WORD_BYTES) return view.getBigUint64(at, true) === BigInt.asUintN(64, value);
+    if (width === 4) return view.getUint32(at, true) === Number(BigInt.asUintN(32, value));
     let rest = value;
-    for (let at = address + place.offsetBytes; at < end; at++, rest >>= 8n) {
-      if (bytes[at] !== Number(rest & 0xffn)) return false;
+    for (let index = 0; index < width; index++, rest >>= 8n) {
+      if (view.getUint8(at + index) !== Number(rest & 0xffn)) return false;
     }
     return true;
   }
