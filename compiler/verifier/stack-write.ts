@@ -130,9 +130,11 @@ function writeVariable(env: Env, frame: Frame, min: number, end: number, registe
       reliesOnZero = true;
       continue;
     }
-    const staysZero = writesZero && kind === BYTE.ZERO;
+    // Zeros beside a spilled register go with it.
+    const left = scrubbed(slot);
+    const staysZero = writesZero && byteKind(left, byte) === BYTE.ZERO;
     if (staysZero) reliesOnZero = true;
-    const kinds = withByteKind(scrubbed(slot), byte, staysZero ? BYTE.ZERO : BYTE.MISC);
+    const kinds = withByteKind(left, byte, staysZero ? BYTE.ZERO : BYTE.MISC);
     frame.setSlot(index, { kinds, reg: NOT_INIT });
   }
   if (reliesOnZero && register >= 0) requestPrecision(env, register);
