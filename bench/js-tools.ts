@@ -20,38 +20,53 @@ export const TOOL_HANDLERS: Readonly<Record<string, (input: Input) => Handler>> 
   },
   runqlat: (input) => {
     const waits = new Uint32Array(27);
-    return pairs(input, pidOf(input), (_event, ns) => {
-      waits[slotOf(ns)]! += 1;
-    });
+    return pairs(
+      input,
+      pidOf(input),
+      (_event, ns) => {
+        waits[slotOf(ns)]! += 1;
+      },
+      "forgets",
+    );
   },
   biolatency: (input) => {
     const { words } = input;
     const disks = new Map<number, Uint32Array>();
     // sector and device are numbers below 2^32 and 16, so that one number holds both
     const request = (event: number): number => words[event + FIELD.pid]! * 8 * 16 + (words[event + FIELD.pid]! & 15);
-    return pairs(input, request, (event, ns) => {
-      const disk = words[event + FIELD.pid]! & 15;
-      let slots = disks.get(disk);
-      if (slots === undefined) {
-        slots = new Uint32Array(27);
-        disks.set(disk, slots);
-      }
-      slots[slotOf(ns)]! += 1;
-    });
+    return pairs(
+      input,
+      request,
+      (event, ns) => {
+        const disk = words[event + FIELD.pid]! & 15;
+        let slots = disks.get(disk);
+        if (slots === undefined) {
+          slots = new Uint32Array(27);
+          disks.set(disk, slots);
+        }
+        slots[slotOf(ns)]! += 1;
+      },
+      "forgets",
+    );
   },
   syscount: (input) => {
     const { words } = input;
     const calls = new Map<number, { count: number; ns: number }>();
-    return pairs(input, pidOf(input), (event, ns) => {
-      const number = words[event + FIELD.pid]! & 255;
-      const known = calls.get(number);
-      if (known === undefined) {
-        calls.set(number, { count: 1, ns });
-        return;
-      }
-      known.count += 1;
-      known.ns += ns;
-    });
+    return pairs(
+      input,
+      pidOf(input),
+      (event, ns) => {
+        const number = words[event + FIELD.pid]! & 255;
+        const known = calls.get(number);
+        if (known === undefined) {
+          calls.set(number, { count: 1, ns });
+          return;
+        }
+        known.count += 1;
+        known.ns += ns;
+      },
+      "keeps",
+    );
   },
   one_of_many: ({ words }) => {
     // sums go beyond 2^53 no sooner than the benchmark is over
@@ -71,11 +86,12 @@ const pidOf =
   (event: number): number =>
     words[event + FIELD.pid]!;
 
-/** Odd kinds begin what even ones end. */
+/** Odd kinds begin what even ones end; `after` that the time of the first is forgotten or kept, as the program does. */
 function pairs(
   { words }: Input,
   keyOf: (event: number) => number,
   onPair: (event: number, ns: number) => void,
+  after: "forgets" | "keeps",
 ): Handler {
   const begun = new Map<number, Start>();
   return (event) => {
@@ -90,7 +106,7 @@ function pairs(
     const start = begun.get(key);
     if (start === undefined) return;
     onPair(event, time - start.time);
-    begun.delete(key);
+    if (after === "forgets") begun.delete(key);
   };
 }
 

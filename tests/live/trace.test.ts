@@ -86,7 +86,7 @@ describe.skipIf(!canTrace)("a command", () => {
   it("has the waiting times of its threads drawn by runqlat", async () => {
     const script = "for i in 1 2 3 4 5; do sleep 0.01 & done; wait";
     const { code, stdout } = await bpfjit(["trace", "examples/runqlat.bpf.o", "--", "sh", "-c", script]);
-    expect(stdout).toMatch(/hists \(hash, 1 entry\)\n +value +count\n(?: +\d+ \.\. +\d+ +\d+ *█*\n)+/);
+    expect(stdout).toMatch(/hists \(hash, 1 entry\)\n +value +count\n(?: +\d+ \.\. +\d+ +\d+ *█*[▏▎▍▌▋▊▉]?\n)+/);
     expect(code).toBe(0);
   });
 
