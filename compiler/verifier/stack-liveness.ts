@@ -3,6 +3,8 @@
  * there are for a state without open paths. Kept per function and chain of calls that leads to it, so that what a callee
  * reads of its callers' frames counts at the call. Kernel (6.18): kernel/bpf/liveness.c.
  */
+import { CLASS, JMP, PSEUDO_CALL } from "../../spec/isa.ts";
+import type { Insn } from "../asm/instruction.ts";
 import type { Env } from "./env.ts";
 import { successors } from "./liveness.ts";
 import { type Frame, type State, slotIndexOf } from "./state.ts";
@@ -72,11 +74,12 @@ export class StackLiveness {
     this.#env = env;
   }
 
-  /** Before an instruction. */
+  /** Before an instruction. What could write is noted even if it does not this time: another visit may have. */
   begin(slot: number): void {
     this.#current = null;
     this.#slot = slot;
     this.#written.fill(0);
+    if (mayWrite(this.#env.insns[slot]!)) this.#instance();
   }
 
   /** The bytes [from, end) of `frame` may be read by the current instruction. */
@@ -104,14 +107,12 @@ export class StackLiveness {
     const first = instance.visited[at] === 0;
     instance.visited[at] = 1;
     for (let frame = 0; frame < 8; frame++) {
-      const words = [this.#written[2 * frame]!, this.#written[2 * frame + 1]!];
-      if (!instance.frames[frame] && words[0] === 0 && words[1] === 0) continue;
+      const low = this.#written[2 * frame]!;
+      const high = this.#written[2 * frame + 1]!;
+      if (!instance.frames[frame] && low === 0 && high === 0) continue;
       const { mustWrite } = instance.masks(frame);
-      for (let i = 0; i < 2; i++) {
-        const before = mustWrite[2 * at + i]!;
-        mustWrite[2 * at + i] = first ? words[i]! : before & words[i]!;
-        if (mustWrite[2 * at + i] !== before) instance.stale = true;
-      }
+      if (narrow(mustWrite, 2 * at, low, first)) instance.stale = true;
+      if (narrow(mustWrite, 2 * at + 1, high, first)) instance.stale = true;
     }
   }
 
@@ -210,4 +211,19 @@ export class StackLiveness {
     this.#instances.set(this.#key(state, frame), instance);
     return instance;
   }
+}
+
+/** Stores, and calls of what is no part of the program. */
+function mayWrite(insn: Insn): boolean {
+  const kind = insn.opcode & 7;
+  if (kind === CLASS.ST || kind === CLASS.STX) return true;
+  return insn.opcode === (CLASS.JMP | JMP.CALL) && insn.src !== PSEUDO_CALL.SUBPROG;
+}
+
+/** Whether the mask changes. */
+function narrow(masks: Int32Array, at: number, written: number, first: boolean): boolean {
+  const before = masks[at]!;
+  const after = first ? written : before & written;
+  masks[at] = after;
+  return after !== before;
 }
