@@ -125,9 +125,11 @@ export const isIdentical = (old: RegState, reg: RegState): boolean =>
     old.refId === reg.refId &&
     sameScalar(old.value, reg.value));
 
-/** Kernel: regs_exact(). */
-export const sameRegister = (env: Env, old: RegState, reg: RegState): boolean =>
-  isExact(old, reg, new IdMap(env.lastId));
+/** Compares registers of two states, in which ids must mean the same. Kernel: regs_exact(). */
+export function registerComparison(env: Env): (old: RegState, reg: RegState) => boolean {
+  const ids = new IdMap(env.lastId);
+  return (old, reg) => isExact(old, reg, ids);
+}
 
 function coversRegister(old: RegState, reg: RegState, ids: IdMap, strictness: Strictness): boolean {
   if (strictness === "exact") return isExact(old, reg, ids);
