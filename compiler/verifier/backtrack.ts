@@ -56,7 +56,7 @@ function followInsn(
       followLoad(demand, insn.dst, entry);
       return "done";
     case CLASS.STX:
-      if ((insn.opcode & 0xe0) === MODE.ATOMIC && (insn.imm === ATOMIC.LOAD_ACQ || insn.imm & ATOMIC.FETCH)) {
+      if (isLoad(insn, entry)) {
         followLoad(demand, loadedByAtomic(insn), entry);
         return "done";
       }
@@ -68,6 +68,16 @@ function followInsn(
     default:
       return followJump(env, demand, insn, index, subsequent, entry);
   }
+}
+
+/**
+ * Atomic operations that what they load is followed through: to Linux 6.18 what they fetch is still what the register held
+ * before, which asks for more than it must, but on the stack, where it would lose the way.
+ */
+function isLoad(insn: Insn, entry: HistoryEntry | null): boolean {
+  if ((insn.opcode & 0xe0) !== MODE.ATOMIC) return false;
+  if (insn.imm === ATOMIC.LOAD_ACQ) return true;
+  return (insn.imm & ATOMIC.FETCH) !== 0 && entry !== null && (entry.flags & HISTORY.STACK_ACCESS) !== 0;
 }
 
 /** The register that an atomic operation loads the old value into. */
