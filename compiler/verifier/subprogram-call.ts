@@ -62,7 +62,7 @@ function callGlobal(env: Env, index: number, parameters: readonly Parameter[]): 
       checkPassed(env, i, parameter);
     } catch (error) {
       if (!(error instanceof Rejection)) throw error;
-      refuseCall(env, index, parameter.kind === "memory" ? "EINVAL" : error.errno);
+      refuseCall(env, index, error.errno);
     }
   }
   if (env.log.traces) env.log.line(`Func#${index} ('${callee.name}') is global and assumed valid.`);
@@ -109,7 +109,12 @@ function checkPassed(env: Env, index: number, parameter: Parameter): void {
       checkDynptr(env, register, "any", "read");
       return;
     case "memory":
-      checkPassedMemory(env, register, reg, parameter);
+      requireOffset(env, register, reg);
+      try {
+        checkPassedMemory(env, register, reg, parameter);
+      } catch (error) {
+        throw error instanceof Rejection ? new Rejection("EINVAL", error.message) : error;
+      }
       return;
     case "trusted":
       if (!parameter.mayBeNull || reg.type !== REG.SCALAR || !isZero(reg.value)) {
