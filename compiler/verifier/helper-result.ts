@@ -98,8 +98,10 @@ function knownMapValue(call: CallArguments): RegState {
 }
 
 function mapValue(env: Env, call: CallArguments): RegState {
-  // A map that is sized at load has one element at least.
-  const neverNull = call.constantKey !== null && call.constantKey < BigInt(Math.max(1, call.map!.maxEntries));
+  const isLookup = call.helper.name === "bpf_map_lookup_elem";
+  // A map that is sized at load has one element at least. The value of another CPU may be null for the CPU's sake.
+  const isInside = call.constantKey !== null && call.constantKey < BigInt(Math.max(1, call.map!.maxEntries));
+  const neverNull = isLookup && isInside;
   const value = pointerReg(REG.MAP_VALUE | (neverNull ? 0 : FLAG.MAYBE_NULL));
   value.map = call.map;
   value.mapUid = call.mapUid;
@@ -107,7 +109,7 @@ function mapValue(env: Env, call: CallArguments): RegState {
   requireJudged(call.map!);
   // A socket that is looked up in a map must be released. Kernel: is_acquire_function().
   const isSocket = call.map!.type === "sockmap" || call.map!.type === "sockhash";
-  if (isSocket && call.helper.name === "bpf_map_lookup_elem") value.id = value.refId = acquireReference(env);
+  if (isSocket && isLookup) value.id = value.refId = acquireReference(env);
   return value;
 }
 
