@@ -7,6 +7,7 @@ import { reject } from "./failure.ts";
 import {
   baseType,
   edit,
+  FLAG,
   isPacketPointer,
   mayBeNull,
   REG,
@@ -35,6 +36,12 @@ export function adjustPointer(env: Env, insn: Insn, pointer: RegState, offset: R
     return;
   }
   requireMovable(env, insn, pointer, offset, operation);
+  // What cannot be trusted is read with care wherever it leads: any operation will do, and offsets are not kept. Linux 6.18
+  // takes a number that such a pointer is added to for the number that it was, bounds and all; what it is now nobody knows.
+  if (baseType(pointer.type) === REG.MEM && pointer.type & FLAG.UNTRUSTED) {
+    env.setRegister(insn.dst, pointerIsLeft ? pointer : UNKNOWN);
+    return;
+  }
   requireSaneOffset(env, offset, pointer.type);
   requireSaneOffset(env, pointer, pointer.type);
   const result = edit(pointer);
