@@ -3,6 +3,8 @@
  * kernel memory they may write. A structure that is no row here cannot be judged.
  * Source: net/ipv4/bpf_tcp_ca.c, net/bpf/bpf_dummy_struct_ops.c; asked of Linux 6.18.
  */
+import type { StructWrites } from "./struct-writes.ts";
+
 export interface StructOpsSpec {
   readonly name: string;
   /** function members that no program may fill */
@@ -16,15 +18,6 @@ export interface StructOpsSpec {
   readonly writes: StructWrites;
   /** helpers of no kind can be called */
   readonly noHelpers?: true;
-}
-
-/** What of one struct may be written to; of others, nothing. */
-export interface StructWrites {
-  readonly struct: string;
-  /** absent: all of it. `in`: the struct at its start that names the field; `part`: from any byte of it on */
-  readonly fields?: readonly { readonly in: string; readonly path: string; readonly part?: true }[];
-  /** what the kernel says of pointers to other structs */
-  readonly otherwise: string;
 }
 
 const STRUCT_OPS: readonly StructOpsSpec[] = [

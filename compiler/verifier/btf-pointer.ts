@@ -9,13 +9,13 @@ import { isInRcuSection, isRcuProtected, isTrusted, kernelStruct, type TypeRef }
 import { type Found, type StructPointer, shownName, walkStruct } from "./btf-walk.ts";
 import type { Env } from "./env.ts";
 import { reject, unsupported } from "./failure.ts";
-import { checkStructWrite } from "./hook-struct-ops.ts";
 import { isGpl } from "./license.ts";
 import type { Access } from "./memory.ts";
 import { checkObjectAccess } from "./objects.ts";
 import { FLAG, pointerReg, REG, type RegState, UNKNOWN } from "./register.ts";
 import { constantOf } from "./scalar.ts";
 import { maskText } from "./scalar-text.ts";
+import { checkStructWrite, writesOf } from "./struct-write.ts";
 
 /** `off` includes the register's fixed offset. Returns what is loaded. */
 export function checkBtfAccess(env: Env, access: Access, reg: RegState, off: number): RegState {
@@ -36,9 +36,9 @@ export function checkBtfAccess(env: Env, access: Access, reg: RegState, off: num
   if (reg.type & FLAG.PERCPU) reject(env, "EACCES", `${who} access percpu memory: off=${at}`);
   const isOwn = (reg.type & FLAG.ALLOC) !== 0;
   if (access.write && !isOwn) {
-    const { structOps } = env.hook ?? {};
-    if (!structOps || reg.type & FLAG.UNTRUSTED) return reject(env, "EACCES", "only read is supported");
-    checkStructWrite(env, structOps, { btf, type: reg.btfType }, at, access.size);
+    const writes = writesOf(env);
+    if (writes === null || reg.type & FLAG.UNTRUSTED) return reject(env, "EACCES", "only read is supported");
+    checkStructWrite(env, writes, { btf, type: reg.btfType }, at, access.size);
     return UNKNOWN;
   }
   if (isOwn) checkObjectAccess(env, reg, at, access.size);
