@@ -30,8 +30,12 @@ export function hasHelper({ hook, program }: Env, helper: string): boolean {
   }
 }
 
+const TRACED: ReadonlySet<string> = new Set(["bpf_d_path", "bpf_sk_storage_get", "bpf_sk_storage_delete"]);
+
 /** Whether the helper works at this hook. */
-export function worksAt({ hook, attachType }: Env, helper: string): boolean {
+export function worksAt({ hook, attachType, program }: Env, helper: string): boolean {
+  // System calls have the helpers of tracing programs, without the hooks that these work at.
+  if (program.type === "syscall") return !TRACED.has(helper);
   if (hook === null) return true;
   switch (helper) {
     case "bpf_d_path":
