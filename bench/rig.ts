@@ -14,8 +14,8 @@ const HOOK = "bench/event";
 /** Of `time` in struct event. */
 const TIME_OFFSET = 16;
 
-/** Batches of two workers that do not fill half of a ring of 4 MiB with records of 64 bytes. */
-const UNDRAINED_BATCHES = 3;
+/** Batches that do not fill half of a ring of 4 MiB with records of 64 bytes. */
+const UNDRAINED_BATCHES = 1;
 
 export class EventRig {
   readonly runtime: Runtime;
@@ -23,20 +23,22 @@ export class EventRig {
   /** address of the first EVENT, and of the first payload */
   readonly events: number;
   readonly contexts: number;
+  readonly #count: number;
 
-  /** `cpus`: virtual CPUs that the events take turns on. */
+  /** `cpus`: virtual CPUs that the events take turns on, each with as many as one alone has. */
   constructor(runtime: Runtime, payload: Uint8Array, cpus = 1) {
     this.runtime = runtime;
     this.hook = runtime.hooks.get("tracepoint", HOOK);
     const { arena, idleTask } = runtime.world;
     this.contexts = arena.allocate(payload.length, 64);
-    this.events = arena.allocate(EVENT_COUNT * EVENT.bytes, 64);
+    this.#count = cpus * EVENT_COUNT;
+    this.events = arena.allocate(this.#count * EVENT.bytes, 64);
     arena.bytes.set(payload, this.contexts);
     const blocks = Array.from({ length: cpus }, (_, cpu) => arena.cpu(cpu));
     const { view } = arena;
-    for (let i = 0; i < EVENT_COUNT; i++) {
+    for (let i = 0; i < this.#count; i++) {
       const at = this.events + i * EVENT.bytes;
-      view.setUint32(at + EVENT.ctx, this.contexts + i * EVENT_BYTES, true);
+      view.setUint32(at + EVENT.ctx, this.contexts + Math.floor(i / cpus) * EVENT_BYTES, true);
       view.setUint32(at + EVENT.cpu, blocks[i % cpus]!, true);
       view.setBigUint64(at + EVENT.time, 1_000_000_000n + BigInt(i), true);
       view.setUint32(at + EVENT.task, idleTask, true);
@@ -53,22 +55,22 @@ export class EventRig {
     const times: number[] = [];
     for (let batch = 0; batch < batches; batch++) {
       let elapsedNs = 0n;
-      for (let done = 0; done < EVENT_COUNT; ) {
+      for (let done = 0; done < this.#count; ) {
         const started = process.hrtime.bigint();
-        const ran = this.runtime.hooks.fireBatch(this.events + done * EVENT.bytes, EVENT_COUNT - done);
+        const ran = this.runtime.hooks.fireBatch(this.events + done * EVENT.bytes, this.#count - done);
         elapsedNs += process.hrtime.bigint() - started;
         if (drain() === 0 && ran === 0) throw new BugError("the batch driver stands still");
         done += ran;
       }
-      times.push(Number(elapsedNs) / EVENT_COUNT);
+      times.push(Number(elapsedNs) / this.#count);
     }
     return median(times);
   }
 
   /** Runs all events once; what they write stays in its buffer. */
   fill(): void {
-    for (let done = 0; done < EVENT_COUNT; )
-      done += this.runtime.hooks.fireBatch(this.events + done * EVENT.bytes, EVENT_COUNT - done);
+    for (let done = 0; done < this.#count; )
+      done += this.runtime.hooks.fireBatch(this.events + done * EVENT.bytes, this.#count - done);
   }
 
   /** Runs the first event as of now: its payload's time is that of the monotonic clock. */
@@ -97,10 +99,10 @@ export class EventRig {
     };
     const most = drain === null ? batches : UNDRAINED_BATCHES;
     for (let done = 0; done < batches; done += most) {
-      await crew.run(this.events, EVENT_COUNT, { times: Math.min(most, batches - done), relieve });
+      await crew.run(this.events, this.#count, { times: Math.min(most, batches - done), relieve });
       drain?.();
     }
     const slowest = crew.takeElapsed().reduce((longest, elapsed) => (elapsed > longest ? elapsed : longest));
-    return Number(slowest) / (batches * EVENT_COUNT);
+    return Number(slowest) / (batches * this.#count);
   }
 }

@@ -22,8 +22,8 @@ const LIMITS = {
     "reads it are two processes, on two CPUs where there are two, and we are one",
   js: "`js`: JavaScript by hand leaves out what a map or a ring promises: [below](#against-javascript-by-hand)",
   workers:
-    "Two workers that write records: one alone writes one every 5 to 7 ns, more than 10 GB/s, which two CPUs do not double, and what the " +
-    "reader's CPU has read must be fetched back: 1.6 times as fast without a reader, 1.35 with one (records of 16 bytes)",
+    "Two workers: [two processes that share nothing](#two-workers) are what the machine's two CPUs give at most. Beyond that, records: one " +
+    "worker writes one every 5 to 7 ns, more than 10 GB/s, which two CPUs do not double, and what the reader's CPU has read must be fetched back",
   load:
     "Loading: the first long program of a process meets a verifier that V8 has not compiled yet, and V8's threads are still busy with " +
     "the compiler's own code; the same program once more takes the time in the column `again` [below](#tiers)",

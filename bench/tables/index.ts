@@ -3,6 +3,7 @@ import { compile } from "./compile.ts";
 import { latency } from "./latency.ts";
 import { maps } from "./maps.ts";
 import { memory } from "./memory.ts";
+import { processes } from "./processes.ts";
 import { profile } from "./profile.ts";
 import { programs } from "./programs.ts";
 import { readers } from "./readers.ts";
@@ -17,6 +18,7 @@ export const TABLES: readonly Table[] = [
   readers,
   latency,
   programs,
+  processes,
   startup,
   memory,
   profile,

@@ -98,6 +98,7 @@ describe("tables", () => {
     readers: ["ns", "perSecond"],
     latency: ["p50", "p99", "p999"],
     programs: ["programs", "nsPerEvent", "nsPerProgram"],
+    processes: ["alone", "together", "times"],
     startup: ["ms"],
     memory: ["megabytes"],
     profile: ["without", "marked", "sampled", "more", "places"],
