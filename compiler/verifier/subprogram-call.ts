@@ -35,13 +35,13 @@ export function checkSubprogramCall(env: Env, insn: Insn): void {
   }
 }
 
-/** A prototype that no call fits is a fault of the call. */
-function parametersForCall(env: Env, index: number): readonly Parameter[] | null {
+/** A prototype that no call fits is a fault of the call, and has an errno. */
+function parametersForCall(env: Env, index: number): readonly Parameter[] | ErrnoName | null {
   try {
     return parametersOf(env, env.subprograms[index]!);
   } catch (error) {
     if (!(error instanceof Rejection)) throw error;
-    return refuseCall(env, index, error.errno);
+    return error.errno;
   }
 }
 
@@ -50,13 +50,14 @@ function refuseCall(env: Env, index: number, errno: ErrnoName): never {
 }
 
 /** A global function is verified on its own: here only its arguments matter, and its result may be anything. */
-function callGlobal(env: Env, index: number, parameters: readonly Parameter[]): void {
+function callGlobal(env: Env, index: number, parameters: readonly Parameter[] | ErrnoName): void {
   const callee = env.subprograms[index]!;
   if (env.state.locks > 0) {
     const advice = "use static function instead";
     reject(env, "EINVAL", "global function calls are not allowed while holding a lock,", advice);
   }
   if (callee.mightSleep) refuseGlobalInSection(env);
+  if (typeof parameters === "string") refuseCall(env, index, parameters);
   for (const [i, parameter] of parameters.entries()) {
     try {
       checkPassed(env, i, parameter);
