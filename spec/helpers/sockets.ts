@@ -38,7 +38,7 @@ export const SOCKET_HELPERS = [
       "sk_reuseport",
     ],
     null,
-    { variants: [{ audience: BTF_TRACING, args: [{ is: "btfIdSockCommon", maybeNull: true }] }] },
+    { variants: [{ audience: [...BTF_TRACING, "sk_reuseport"], args: [{ is: "btfIdSockCommon", maybeNull: true }] }] },
   ),
   row(47, "bpf_get_socket_uid", [CTX], "int", [...TC, "socket_filter", "cgroup_skb", "sk_skb"], null),
   row(
