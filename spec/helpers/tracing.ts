@@ -112,7 +112,16 @@ export const TRACING_HELPERS = [
   row(158, "bpf_get_current_task_btf", [], "btfIdTrusted", "all", "wasm", { gplOnly: true, retType: "task_struct" }),
   row(159, "bpf_bprm_opts_set", [btf("linux_binprm"), ANY64], "int", ["lsm"], null),
   row(161, "bpf_ima_inode_hash", [btf("inode"), MEM_OUT, SIZE], "int", ["lsm"], null, { sleepable: true }),
-  row(173, "bpf_get_func_ip", [CTX], "u64", TRACING, "wasm", { gplOnly: true }),
+  row(173, "bpf_get_func_ip", [CTX], "u64", TRACING, "wasm", {
+    gplOnly: true,
+    // At many functions at once the kernel has it apart.
+    gplExcept: [
+      "kprobe/trace_kprobe_multi",
+      "kprobe/trace_kprobe_session",
+      "kprobe/trace_uprobe_multi",
+      "kprobe/trace_uprobe_session",
+    ],
+  }),
   row(
     174,
     "bpf_get_attach_cookie",
