@@ -20,14 +20,15 @@ import {
 } from "./row.ts";
 
 /**
- * Hooks whose program sees and sets what the system call returns. The kernel goes by attach type here, so programs that
- * leave it 0 (cgroup_inet_ingress) are none of them. Kernel: cgroup_current_func_proto().
+ * Types whose program sees and sets what the system call returns, at most hooks: the verifier knows at which not
+ * (audience.ts). Kernel: cgroup_current_func_proto().
  */
 const HOOKS_WITH_RESULT: HelperAudience = [
   ...SOCK_ADDR_SENDING,
   "cgroup_sock",
-  "cgroup_device/cgroup_device",
-  "cgroup_sysctl/cgroup_sysctl",
+  "cgroup_device",
+  "cgroup_sysctl",
+  "sock_ops",
   "cgroup_sockopt",
   "lsm/lsm_cgroup",
 ];
