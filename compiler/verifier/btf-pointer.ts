@@ -6,7 +6,7 @@
 import { safeField } from "../../spec/kernel-types.ts";
 import { MAP_STRUCT, type MapSpec } from "../../spec/map-types.ts";
 import { isInRcuSection, isRcuProtected, isTrusted, kernelStruct, type TypeRef } from "./btf-match.ts";
-import { type Found, type StructPointer, shownName, walkStruct } from "./btf-walk.ts";
+import { type Found, type StructPointer, walkStruct } from "./btf-walk.ts";
 import type { Env } from "./env.ts";
 import { reject, unsupported } from "./failure.ts";
 import { isGpl } from "./license.ts";
@@ -20,7 +20,7 @@ import { checkStructWrite, writesOf } from "./struct-write.ts";
 /** `off` includes the register's fixed offset. Returns what is loaded. */
 export function checkBtfAccess(env: Env, access: Access, reg: RegState, off: number): RegState {
   const btf = reg.btf!;
-  const name = shownName(btf.nameOf(reg.btfType));
+  const name = btf.nameOf(reg.btfType);
   const isKernels = btf !== env.program.btf;
   if (isKernels && !isGpl(env.program)) {
     reject(env, "EINVAL", `Cannot access kernel 'struct ${name}' from non-GPL compatible program`);

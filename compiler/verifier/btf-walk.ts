@@ -51,7 +51,7 @@ interface WalkOptions {
 type Struct = BtfType & { readonly kind: "struct" | "union" };
 
 /** As the kernel's messages name types without a name. */
-export const shownName = (name: string): string => (name === "" ? "(anon)" : name);
+const shownName = (name: string): string => (name === "" ? "(anon)" : name);
 
 /** Looks at bytes [off, off + size) of type `id`; `off` is not negative. Rejects where they are no such access. */
 export function walkStruct(
