@@ -10,6 +10,7 @@ import { reject } from "./failure.ts";
 
 /** The kernel's own struct behind a context's. */
 const PROJECTIONS: Readonly<Record<string, string>> = { __sk_buff: "sk_buff", xdp_md: "xdp_buff" };
+/** What a probe's context is called: a typedef, but a struct of that name will do. */
 const KPROBE_TYPEDEF = "bpf_user_pt_regs_t";
 
 /** Types of programs whose contexts have no struct with a name. */
@@ -31,6 +32,7 @@ export function isContext(env: Env, btf: Btf, pointed: number): boolean {
   if (type === "kprobe" && typedefOf(btf, pointed) === KPROBE_TYPEDEF) return true;
   const target = btf.resolve(pointed);
   if (!isStruct(target) || NAMELESS.has(type)) return false;
+  if (type === "kprobe" && target.name === KPROBE_TYPEDEF) return true;
   return target.name === env.ctx.name || target.name === PROJECTIONS[env.ctx.name];
 }
 
