@@ -32,8 +32,8 @@ const MEMBER = /^(\w+)(?:(?:\s+(\w+))?\s*(\*)\s*|\s+)(\w+)(?:\s*\[(\d{1,6})\])?(
 const STRUCT = /^(\w+)(\s+packed)?\s*\{(.*)\}\s*$/;
 /** `[RESULT] NAME(PARAMETERS) TAGS` */
 const FUNCTION = /^(?:(\w+)\s*(\*)?\s+)?(\w+)\(([^)]*)\)\s*(.*)$/;
-/** `TYPE [*] NAME TAGS` */
-const PARAMETER = /^(\w+)(?:\s*(\*)\s*|\s+)(\w+)((?:\s+\w+)*)$/;
+/** `TYPE [*|**] NAME TAGS` */
+const PARAMETER = /^(\w+)(?:\s*(\*{1,2})\s*|\s+)(\w+)((?:\s+\w+)*)$/;
 const GLOBAL_PARAMETERS = 5;
 
 interface DeclaredFunction {
@@ -45,6 +45,8 @@ interface DeclaredFunction {
 interface DeclaredParameter {
   readonly type: string;
   readonly isPointer: boolean;
+  /** points to such pointers */
+  readonly isDouble: boolean;
   readonly name: string;
   readonly tags: readonly string[];
 }
@@ -109,7 +111,14 @@ export class TextTypes {
       .map((part): DeclaredParameter => {
         const found = PARAMETER.exec(part);
         if (found === null) throw syntaxError(source, `cannot read parameter ${JSON.stringify(part)}`);
-        return { type: found[1]!, isPointer: found[2] !== undefined, name: found[3]!, tags: wordsOf(found[4]!) };
+        const [, written, stars, shown, words] = found;
+        return {
+          type: written!,
+          isPointer: stars !== undefined,
+          isDouble: stars === "**",
+          name: shown!,
+          tags: wordsOf(words!),
+        };
       });
     const returns = type === undefined ? null : { type, isPointer: star !== undefined };
     this.#functions.set(name!, { source, returns, parameters, tags: wordsOf(tags!) });
@@ -142,10 +151,10 @@ export class TextTypes {
     const { source, returns, parameters, tags } = declared;
     const typeOf = (type: string, isPointer: boolean): number =>
       type === "void" && !isPointer ? 0 : this.#memberType(source, type, undefined, isPointer, null).id;
-    const written = parameters.map(({ name: shown, type, isPointer }) => ({
-      name: shown,
-      type: typeOf(type, isPointer),
-    }));
+    const written = parameters.map(({ name: shown, type, isPointer, isDouble }) => {
+      const single = typeOf(type, isPointer);
+      return { name: shown, type: isDouble ? this.#writer.pointer(single) : single };
+    });
     const result = returns === null ? this.intId : typeOf(returns.type, returns.isPointer);
     const id = this.#writer.func(name, this.#writer.prototype(result, written), linkage);
     for (const tag of tags) this.#writer.declTag(tag, id, -1);

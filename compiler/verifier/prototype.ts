@@ -2,7 +2,7 @@
  * Parameters of global functions, from BTF: what a caller must pass, and what the function is verified with.
  * Kernel: btf_prepare_func_args(), in kernel/bpf/btf.c.
  */
-import type { Btf } from "../object/btf/btf.ts";
+import { type Btf, isComposite } from "../object/btf/btf.ts";
 import { essentialName } from "../object/btf/names.ts";
 import type { BtfType } from "../object/btf/types.ts";
 import type { TypeRef } from "./btf-match.ts";
@@ -113,24 +113,34 @@ function readParameter(
 /** As the kernel's messages name kinds of types. */
 const kindName = ({ kind }: BtfType): string => (kind === "void" ? "UNKNOWN" : kind.toUpperCase());
 
+/** Kernel: btf_type_is_primitive() */
+function isPrimitive(type: BtfType): boolean {
+  if (type.kind === "enum" || type.kind === "enum64") return true;
+  if (type.kind !== "int" || type.offsetBits > 0 || type.bits !== 8 * type.size) return false;
+  return [1, 2, 4, 8, 16].includes(type.size);
+}
+
 /** Memory that is read with care: numbers of any length, or a struct of the kernel. */
 function readUntrusted(env: Env, btf: Btf, pointed: number, index: number): Parameter {
   const target = btf.resolve(pointed);
-  const isPrimitive = ["void", "int", "enum", "enum64", "float", "ptr"].includes(target.kind);
-  if (isPrimitive) return { kind: "untrusted", at: null };
-  return { kind: "untrusted", at: kernelTypeLike(env, btf, pointed, index) };
+  if (target.kind === "void" || isPrimitive(target)) return { kind: "untrusted", at: null };
+  const at = kernelTypeLike(env, btf, pointed, index);
+  if (isComposite(target)) return { kind: "untrusted", at };
+  const what = `${kindName(target)} '${target.name}'`;
+  return reject(env, "EINVAL", `arg#${index} has type ${what}, but only struct or primitive types are allowed`);
 }
 
 /** The kernel's type of the same name and kind. Kernel: btf_get_ptr_to_btf_id() */
 function kernelTypeLike(env: Env, btf: Btf, pointed: number, index: number): TypeRef {
   const kernel = env.program.targetBtf ?? unsupported("arguments with kernel types without a kernel's BTF");
   const target = btf.resolve(pointed);
+  const who = `arg#${index} reference type('${kindName(target)} ${target.name || "(anon)"}')`;
+  if (target.name === "") reject(env, "EINVAL", `${who} candidate matching error: -22`);
   const name = essentialName(target.name);
   const found = [...kernel.ownCandidates(name)].filter(
     (id) => kernel.kindOf(id) === target.kind && kernel.nameOf(id) === name,
   );
   if (found.length === 1) return { btf: kernel, type: found[0]! };
-  const who = `arg#${index} reference type('${kindName(target)} ${target.name}')`;
   if (found.length > 1) return reject(env, "ESRCH", `${who} is ambiguous`);
   return reject(env, "ENOENT", `${who} has no matches`);
 }
