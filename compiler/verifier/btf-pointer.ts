@@ -27,6 +27,7 @@ export function checkBtfAccess(env: Env, access: Access, reg: RegState, off: num
   }
   const constant = constantOf(reg.value);
   const who = `R${access.address} is ptr_${name}`;
+  if (off < 0) reject(env, "EACCES", `${who} invalid negative access: off=${off}`);
   if (constant === null) {
     reject(env, "EACCES", `${who} invalid variable offset: off=${off}, var_off=${maskText(reg.value)}`);
   }
