@@ -12,10 +12,14 @@ export function checkAttachType({ program, type, attachType }: Env): void {
   throw new Rejection("EINVAL", `a program of type ${type.name} ${what}`);
 }
 
+/** Where tracing programs may sleep, if what they attach to may. */
+const SLEEPING: ReadonlySet<string> = new Set(["trace_fentry", "trace_fexit", "modify_return", "trace_iter"]);
+
+/** Kernel: can_be_sleepable() */
 export function checkSleepable(env: Env): void {
   const { program, type } = env;
   if (type.sleepable === "only" && !program.sleepable) reject(env, "EINVAL", "Syscall programs can only be sleepable");
-  const isTracepoint = program.type === "tracing" && program.attachType === "trace_raw_tp";
-  if (!program.sleepable || (type.sleepable !== false && !isTracepoint)) return;
+  const maySleep = program.type === "tracing" ? SLEEPING.has(program.attachType ?? "") : type.sleepable !== false;
+  if (!program.sleepable || maySleep) return;
   reject(env, "EINVAL", "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable");
 }
