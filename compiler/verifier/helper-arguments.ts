@@ -94,14 +94,14 @@ function resolvedFor(env: Env, { map, helper }: CallArguments, arg: ArgSpec): Ar
 }
 
 function checkArgument(env: Env, call: CallArguments, declared: ArgSpec, register: number): void {
-  const arg = resolvedFor(env, call, declared);
-  if (arg.is === "anything" && arg.unchecked) return;
+  if (declared.is === "anything" && declared.unchecked) return;
   requireReadable(env, register);
-  if (arg.is === "anything") return;
+  if (declared.is === "anything") return;
   const reg = env.register(register);
   if (isPacketPointer(reg.type) && !takesPacket(env, call)) {
     reject(env, "EACCES", "helper access to the packet is not allowed");
   }
+  const arg = resolvedFor(env, call, declared);
   const isNull = reg.type === REG.SCALAR && isZero(reg.value);
   if (isNull && allowsNull(arg)) requestPrecision(env, register);
   else {
