@@ -14,7 +14,6 @@ import {
   type Manifest,
   type MapSpec,
   mapTypeByName,
-  type ProgramManifest,
 } from "../spec/index.ts";
 import { importsOf } from "./instance.ts";
 import { type BpfMap, createMap, IdleMap, ProgArrayMap, RingbufMap } from "./maps/index.ts";
@@ -217,12 +216,12 @@ function requireSame(map: BpfMap, spec: MapSpec): BpfMap {
   return map;
 }
 
-/** libbpf: bpf_object_init_prog_arrays(). Kernel: bpf_prog_map_compatible(). */
+/** libbpf: bpf_object_init_prog_arrays() */
 function fillProgArrays(manifest: Manifest, maps: readonly BpfMap[], programs: readonly LinkedProgram[]): void {
   manifest.maps.forEach((spec, index) => {
     const map = maps[index]!;
     if (!(map instanceof ProgArrayMap)) return;
-    const users = manifest.programs.filter((program) => program.maps.includes(index));
+    for (const program of manifest.programs) if (program.maps.includes(index)) map.claim(program);
     for (const { index: slot, program: name } of spec.programs) {
       const program = programs.find((candidate) => candidate.name === name);
       if (program === undefined) {
@@ -231,17 +230,10 @@ function fillProgArrays(manifest: Manifest, maps: readonly BpfMap[], programs: r
           `map ${spec.name}: slot ${slot} names program ${name}, which is not linked`,
         );
       }
-      const other = users.find((user) => !isCompatible(user, program.manifest));
-      if (other !== undefined) {
-        throw new MapError("MAP_OPERATION", `map ${spec.name}: ${name} and ${other.name} are of different types`);
-      }
       map.setProgram(slot, program);
     }
   });
 }
-
-const isCompatible = (one: ProgramManifest, other: ProgramManifest): boolean =>
-  one.type === other.type && one.attachType === other.attachType;
 
 /** A prog array that another object brought may still hold the program: as in the kernel it then lives on. */
 function retire(home: ProgramHome, program: LinkedProgram): void {

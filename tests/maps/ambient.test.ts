@@ -168,13 +168,19 @@ describe("prog arrays", () => {
       world,
       mapSpec({ type: "prog_array", keySize: 4, valueSize: 4, maxEntries: 3 }),
     ) as ProgArrayMap;
-    map.setProgram(1, { tableIndex: 41, id: 7 });
+    const manifest = { name: "one", type: "xdp", attachType: null } as const;
+    map.setProgram(1, { tableIndex: 41, id: 7, manifest });
     const target = (index: number) => world.library.prog_array_target(map.address, index);
     expect([0, 1, 2, 3, -1].map(target)).toEqual([0, 42, 0, 0, 0]);
     expect(map.lookup(u32(1))).toEqual(u32(7));
     expect(map.lookup(u32(0))).toBeNull();
     expect([...map.entries()]).toEqual([{ key: u32(1), value: u32(7) }]);
     expect(() => map.setProgram(3, null)).toThrow(expect.objectContaining({ errno: "E2BIG" }));
+    for (const other of [{ type: "sched_cls" }, { attachType: "xdp_devmap" }] as const)
+      expect(() => map.setProgram(0, { tableIndex: 42, id: 8, manifest: { ...manifest, ...other } })).toThrow(
+        expect.objectContaining({ errno: "EINVAL" }),
+      );
+    expect(target(0)).toBe(0);
     expect(map.delete(u32(1))).toBe(true);
     expect(map.delete(u32(1))).toBe(false);
     expect(target(1)).toBe(0);

@@ -160,6 +160,22 @@ describe("end to end", () => {
     expect(others.programs.two!.testRun({ ctxIn: payload(0) }).retval).toBe(22);
   });
 
+  it("refuses programs of another kind in a prog array, whoever brings them", async () => {
+    await using runtime = createRuntime();
+    const caller = await runtime.link(await compileWith({}, JUMP));
+    const jumps = caller.maps.jumps as ProgArrayMap;
+    const asXdp = async (text: string) => compileWith({}, text.replace(/; prog: .*/, "; prog: xdp name=other"));
+    const other = await runtime.link(await asXdp(TARGET("other", 1)));
+    expect(() => jumps.setProgram(0, other.programs.other!)).toThrow(expect.objectContaining({ errno: "EINVAL" }));
+    await expect(
+      runtime.link(await asXdp(JUMP.replace(/r\d = \*.*/, "r3 = 0")), { reuse: { jumps } }),
+    ).rejects.toMatchObject({
+      code: "MAP_OPERATION",
+      errno: "EINVAL",
+    });
+    expect(caller.programs.jump!.testRun({ ctxIn: payload(0) }).retval).toBe(5);
+  });
+
   it("calls helpers in TypeScript", async () => {
     await using runtime = createRuntime();
     const object = await runtime.link(await compileWith({}, PRINT));
