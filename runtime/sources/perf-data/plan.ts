@@ -23,7 +23,10 @@ export interface RawTracepointPlan {
   readonly format: TracepointFormat;
 }
 
-export interface EventPlan extends SampleLayout {
+export interface EventPlan {
+  /** Part of the plan, not spread into it: V8 gives each object made by a spread a hidden class of its own, and code is
+   * compiled for four of them at most. */
+  readonly layout: SampleLayout;
   /** samples of it are read */
   readonly isWanted: boolean;
   /** address of the tracepoint that its samples fire; 0: none */
@@ -64,7 +67,7 @@ export function planEvents(header: PerfHeader, wanted: readonly WantedHook[]): E
       throw new CaptureError("CAPTURE_UNSUPPORTED", message, { hint: "record with perf record -R" });
     }
     return {
-      ...sampleLayout(attr),
+      layout: sampleLayout(attr),
       isWanted,
       hook,
       rawTracepoint: rawHook === 0 ? null : { hook: rawHook, arguments: raw!, format: format! },
@@ -87,7 +90,12 @@ function formatOf(attr: PerfAttr, header: PerfHeader): TracepointFormat | null {
 /** Samples of several events must carry an id, all at the same place. perf sees to it by IDENTIFIER. */
 function requireDistinguishable(plans: readonly EventPlan[]): void {
   if (plans.length < 2) return;
-  if (plans.some((plan) => plan.id < 0 || plan.id !== plans[0]!.id || plan.trailer.id !== plans[0]!.trailer.id)) {
+  if (
+    plans.some(
+      (plan) =>
+        plan.layout.id < 0 || plan.layout.id !== plans[0]!.layout.id || plan.trailer.id !== plans[0]!.trailer.id,
+    )
+  ) {
     throw unsupported("samples of several events whose ids do not lie at one place");
   }
 }

@@ -52,13 +52,14 @@ export function takeSamples(reading: SampleReading, start: number, limit: number
     if (index < 0) break;
     const plan = plans[index]!;
     if (plan.isWanted) {
-      if (plan.minimum * 4 > size) break;
-      const raw = plan.raw >= 0 ? word + plan.raw : locateRaw(words, word, word + (size >>> 2), plan);
+      const { layout } = plan;
+      if (layout.minimum * 4 > size) break;
+      const raw = layout.raw >= 0 ? word + layout.raw : locateRaw(words, word, word + (size >>> 2), layout);
       if (raw < 0) break;
       const payload = words[raw]! >>> 0;
       if (payload < plan.payloadBytes || (raw + 1) * 4 + payload > at + size) break;
-      if (plan.cpu >= 0 && words[word + plan.cpu]! >>> 0 >= cpus) break;
-      queue.push(plan.time < 0 ? 0 : epoch.read(words, word + plan.time), at, index);
+      if (layout.cpu >= 0 && words[word + layout.cpu]! >>> 0 >= cpus) break;
+      queue.push(layout.time < 0 ? 0 : epoch.read(words, word + layout.time), at, index);
     }
     at += size;
   }
@@ -76,14 +77,15 @@ export function explainSample(reading: SampleReading, at: number, offsetBytes: n
   if (idWord >= 0 && (idWord + 2) * 4 > size) return bad(`a sample has ${size} bytes`);
   const plan = plans[idWord < 0 ? 0 : ids.find(words[word + idWord]!, words[word + idWord + 1]!)];
   if (plan === undefined) return bad("a sample has an id that belongs to no event");
-  if (plan.minimum * 4 > size) return bad(`a sample has ${size} bytes, less than its fields need`);
-  const cpu = plan.cpu < 0 ? 0 : words[word + plan.cpu]! >>> 0;
+  const { layout, payloadBytes } = plan;
+  if (layout.minimum * 4 > size) return bad(`a sample has ${size} bytes, less than its fields need`);
+  const cpu = layout.cpu < 0 ? 0 : words[word + layout.cpu]! >>> 0;
   if (cpu >= cpus) return bad(`a sample of CPU ${cpu}, but there were ${cpus}`);
-  const raw = locateRaw(words, word, word + (size >>> 2), plan);
+  const raw = locateRaw(words, word, word + (size >>> 2), layout);
   const payload = raw < 0 ? 0 : words[raw]! >>> 0;
   if (raw < 0 || (raw + 1) * 4 + payload > at + size) return bad("a sample ends inside its fields");
-  return bad(`a payload has ${payload} bytes, its format ${plan.payloadBytes}`);
+  return bad(`a payload has ${payload} bytes, its format ${payloadBytes}`);
 }
 
 /** Word of the id in a sample; -1: there is one event, or none has an id. */
-const idPlace = (plans: readonly EventPlan[]): number => (plans.length === 1 ? -1 : plans[0]!.id);
+const idPlace = (plans: readonly EventPlan[]): number => (plans.length === 1 ? -1 : plans[0]!.layout.id);

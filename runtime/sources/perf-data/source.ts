@@ -135,13 +135,13 @@ class PerfDataSource implements EventSource {
     const epoch = new Epoch();
     this.#world = world;
     this.#memory = memory;
-    this.#timeless = plans.every((plan) => plan.time < 0);
+    this.#timeless = plans.every(({ layout }) => layout.time < 0);
     this.#chunks = new ArenaChunks(memory, this.#input, dataStart, end);
     this.#reading = { memory, plans, ids: this.#ids, queue, epoch, cpus, tasks, losses: this.#losses };
     const cpuBlocks = Array.from({ length: cpus }, (_, cpu) => world.cpuBlock(cpu));
     const batch = memory.allocate(BATCH_EVENTS * EVENT.bytes, EVENT.bytes);
     const raw = this.#rawEmission(plans, tasks);
-    this.#emission = { memory, plans, tasks, queue, cpuBlocks, batch, batchEvents: BATCH_EVENTS, raw };
+    this.#emission = { memory, plans, tasks, queue, cpuBlocks, batch, batchEvents: BATCH_EVENTS, count: 0, raw };
     this.#problem = this.#header.truncated;
     world.signal.addEventListener("abort", this.#onAbort);
   }
@@ -172,9 +172,9 @@ class PerfDataSource implements EventSource {
     for (;;) {
       if (this.#world.signal.aborted) return null;
       if (this.#merging) {
-        const { next, count } = emitEvents(this.#emission, this.#emitted);
-        this.#emitted = next;
-        if (count > 0) return { address: this.#emission.batch, count };
+        this.#emitted = emitEvents(this.#emission, this.#emitted);
+        const { batch, count } = this.#emission;
+        if (count > 0) return { address: batch, count };
         this.#queue.finish();
         this.#merging = false;
         this.#chunks.recycle(this.#queue.firstRecords());
