@@ -18,21 +18,29 @@ import type { Table, TableRow } from "./table.ts";
 interface Way {
   readonly way: string;
   readonly job: "counter" | "record";
-  readonly run: (path: string) => Promise<Replay>;
+  readonly run: (path: string) => Promise<Timed>;
 }
 
-/** A million events, 150 MB: so long that what V8 takes to compile the program and the reader, some 40 ms, is little of it. */
+interface Timed extends Replay {
+  /** seconds that the first replay of a process takes; perf has none that is another */
+  readonly first: number | null;
+}
+
+/** A million events, 150 MB. */
 const COPIES = 1500;
 
 export const tracepoints: Table = {
   name: "tracepoints",
-  summary: "sched_switch out of a perf.data file, decoded, through a program, its record read: one core.",
+  summary:
+    "sched_switch out of a perf.data file, decoded, through a program, its record read: one core. The first replay of a process has " +
+    "V8 compile reader and program beside it.",
   columns: [
     { key: "job", title: "job" },
     { key: "way", title: "way" },
     { key: "events", title: "events" },
     { key: "ns", title: "ns an event", digits: 1 },
     { key: "perSecond", title: "events/s" },
+    { key: "first", title: "ns, first time", digits: 1 },
     { key: "wanted", title: "wanted" },
     { key: "speed", title: "times perf script", digits: 1 },
   ],
@@ -40,31 +48,35 @@ export const tracepoints: Table = {
     yield* inFolder(async function* (folder) {
       const path = join(folder, "switches.perf.data");
       writeFileSync(path, repeatCapture(readFileSync(CAPTURE), quick ? 3 : COPIES, "sched_switch"));
-      const found = new Map<Way, { ns: number[]; events: number }>();
+      const found = new Map<Way, Found>();
       const missing = await problemOfPerf();
       if (missing !== null) onSkip(`perf script: ${missing}`);
       const ways = missing === null ? WAYS : WAYS.filter(({ way }) => !way.startsWith("perf "));
       for (let sample = 0; sample < (quick ? 1 : 5); sample++)
         for (const way of ways) {
           onProgress(`tracepoints ${way.job} ${way.way}`);
-          const { seconds, events } = await way.run(path);
-          const known = found.get(way) ?? { ns: [], events };
+          const { seconds, events, first } = await way.run(path);
+          const known = found.get(way) ?? { ns: [], first: [], events };
           known.ns.push((seconds * 1e9) / events);
+          if (first !== null) known.first.push((first * 1e9) / events);
           found.set(way, known);
         }
       const counted = new Set([...found.values()].map(({ events }) => events));
       if (counted.size !== 1) throw new BugError(`the ways saw ${[...counted].join(" and ")} events`);
-      for (const [way, { ns, events }] of found) yield rowOf(way, median(ns), events, found);
+      for (const [way, measured] of found) yield rowOf(way, measured, found);
     });
   },
 };
 
-function rowOf(
-  { way, job }: Way,
-  ns: number,
-  events: number,
-  found: ReadonlyMap<Way, { readonly ns: readonly number[] }>,
-): TableRow {
+/** What the samples of a way took. */
+interface Found {
+  readonly ns: number[];
+  readonly first: number[];
+  readonly events: number;
+}
+
+function rowOf({ way, job }: Way, { events, first, ...times }: Found, found: ReadonlyMap<Way, Found>): TableRow {
+  const ns = median(times.ns);
   const perf = [...found].find(([other]) => other.job === job && other.way.startsWith("perf "));
   const isOurs = !way.startsWith("perf ");
   return {
@@ -73,6 +85,7 @@ function rowOf(
     events,
     ns,
     perSecond: 1e9 / ns,
+    first: first.length === 0 ? null : median(first),
     wanted: isOurs ? WANTED[job] : null,
     speed: perf === undefined ? null : median(perf[1].ns) / ns,
   };
@@ -94,7 +107,7 @@ const WAYS: readonly Way[] = [
 ];
 
 /** In a process of its own, as perf script is, and as a user has it: what V8 learns of one job does not slow down another. */
-const ours = (name: keyof typeof REPLAYS, path: string): Promise<Replay> => askChild<Replay>("replay", [name, path]);
+const ours = (name: keyof typeof REPLAYS, path: string): Promise<Timed> => askChild<Timed>("replay", [name, path]);
 
 /** What a script does to have the same fields as the record. */
 function keepRecord(): (line: string) => void {
@@ -114,7 +127,7 @@ function keepRecord(): (line: string) => void {
   };
 }
 
-async function script(path: string, fields: string, onLine: (line: string) => void) {
+async function script(path: string, fields: string, onLine: (line: string) => void): Promise<Timed> {
   const started = performance.now();
   const perf = spawn("perf", ["script", "-i", path, "-F", fields], { stdio: ["ignore", "pipe", "ignore"] });
   let events = 0;
@@ -123,7 +136,7 @@ async function script(path: string, fields: string, onLine: (line: string) => vo
     onLine(line);
     events += 1;
   }
-  return { events, seconds: (performance.now() - started) / 1000 };
+  return { events, first: null, seconds: (performance.now() - started) / 1000 };
 }
 
 /** Null: it is there. */
