@@ -44,7 +44,8 @@ const malformed = (message: string): ObjectError => new ObjectError("ARTIFACT_MA
 /** Bytes as hexadecimal under `$hex`, zeros at the end as their number under `$zeros`, bigint as decimal under `$big`. */
 function encodeValue(_key: string, value: unknown): unknown {
   if (value instanceof Uint8Array) {
-    const end = value.findLastIndex((byte) => byte !== 0) + 1;
+    let end = value.length;
+    while (end > 0 && value[end - 1] === 0) end--;
     return { $hex: toHex(value.subarray(0, end)), ...(end < value.length && { $zeros: value.length - end }) };
   }
   if (typeof value === "bigint") return { $big: value.toString() };
