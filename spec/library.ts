@@ -173,6 +173,9 @@ export const LIBRARY = {
 
 export type LibraryName = keyof typeof LIBRARY;
 
+/** Functions inside the library, no exports, for what is rare: each has one caller, which is put into programs without it. */
+export const RARE_CALLS = ["ring_reserve_any", "perf_output_any"] as const;
+
 /** Which library function carries a helper on a map of that storage; absent: the verifier refuses the combination. */
 export const MAP_OPERATIONS: Readonly<Record<MapStorage, Partial<Readonly<Record<MapHelperName, LibraryName>>>>> = {
   array: {

@@ -6,6 +6,7 @@
  */
 import { readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { RARE_CALLS } from "../spec/library.ts";
 import { expandConstants } from "./constants.ts";
 
 /** Sources and output lie in wasm/, also when this runs from dist/wasm/. */
@@ -26,8 +27,6 @@ export function libraryText(): string {
 
 /** Largest function, in binaryen's nodes, that is put into its callers: measured, beyond it nothing gets faster but updates. */
 const INLINE_NODES = 40;
-/** Seldom called, each by one function that is put into programs without it. */
-const KEPT_CALLS = ["ring_reserve_any", "perf_output_any"];
 
 /** The module that ships. */
 export async function buildLibrary(): Promise<Uint8Array> {
@@ -59,7 +58,7 @@ async function inlineCalls(bytes: Uint8Array): Promise<Uint8Array> {
   binaryen.setShrinkLevel(0);
   binaryen.setAlwaysInlineMaxSize(INLINE_NODES);
   binaryen.setFlexibleInlineMaxSize(INLINE_NODES);
-  for (const name of KEPT_CALLS) {
+  for (const name of RARE_CALLS) {
     binaryen.setPassArgument("no-inline", name);
     module.runPasses(["no-inline"]);
   }

@@ -1,6 +1,7 @@
 /** The only file that knows binaryen: loads it when first needed (0.3–0.8 s, 100 MB), makes modules, optimises, encodes. */
 import type binaryen from "binaryen";
 import { BugError } from "../../base/errors.ts";
+import { RARE_CALLS } from "../../spec/library.ts";
 import type { LoweredFunction } from "./lower.ts";
 
 export type Module = binaryen.Module;
@@ -69,7 +70,7 @@ function takeExports(b: typeof binaryen, m: Module): Map<string, string> {
  */
 const SKIPPED_PASSES = ["simplify-locals", "merge-blocks", "duplicate-function-elimination"];
 /**
- * Functions of the library that stay calls: large ones, whose call costs little beside what they do, and three that are rarely
+ * Functions of the library that stay calls: large ones, whose call costs little beside what they do, and what is rarely
  * needed. Put into every place that calls them they would make small programs several times as large.
  */
 const KEPT_CALLS = [
@@ -78,8 +79,7 @@ const KEPT_CALLS = [
   "hash_delete",
   "percpu_hash_delete",
   "hash_find_again",
-  "ring_reserve_any",
-  "perf_output_any",
+  ...RARE_CALLS,
 ];
 /**
  * Largest function, in binaryen's nodes, that is put into all its callers: the short way of reserving and submitting a record,

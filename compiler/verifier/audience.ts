@@ -1,8 +1,8 @@
 /** Which programs a row of the helper table speaks of. Kernel: get_func_proto() of each program type, `allowed` of single helpers. */
-import type { HelperAudience } from "../../spec/helpers.ts";
+import type { HelperAudience, HelperSpec } from "../../spec/helpers.ts";
 import { iteratorByName } from "../../spec/iterators.ts";
 import { lsmHook } from "../../spec/lsm-hooks.ts";
-import { ATTACH_TYPES, type AttachTypeName } from "../../spec/sections.ts";
+import { ATTACH_TYPES } from "../../spec/sections.ts";
 import { hasSafePath } from "../../spec/traced-functions.ts";
 import type { Env } from "./env.ts";
 
@@ -12,28 +12,10 @@ export function isAudience(env: Env, audience: HelperAudience): boolean {
   return audience.some((who) => who === type || who === `${type}/${env.attachType}`);
 }
 
-/** Hooks at which no system call returns what a program could set: by attach type, whatever type the program has. */
-const WITHOUT_RESULT: ReadonlySet<AttachTypeName> = new Set([
-  "cgroup_inet_ingress",
-  "cgroup_inet_egress",
-  "cgroup_sock_ops",
-  "cgroup_udp4_recvmsg",
-  "cgroup_udp6_recvmsg",
-  "cgroup_unix_recvmsg",
-  "cgroup_inet4_getpeername",
-  "cgroup_inet6_getpeername",
-  "cgroup_unix_getpeername",
-  "cgroup_inet4_getsockname",
-  "cgroup_inet6_getsockname",
-  "cgroup_unix_getsockname",
-]);
-const RESULT_HELPERS: ReadonlySet<string> = new Set(["bpf_get_retval", "bpf_set_retval"]);
-
 /** Whether the target, and the hook, give the helper to programs. */
-export function hasHelper({ hook, program, attachType }: Env, helper: string): boolean {
+export function hasHelper({ hook, program, attachType }: Env, { name: helper, notAttachedAs }: HelperSpec): boolean {
   if (program.withheldHelpers?.includes(helper)) return false;
-  // No attach type is number 0.
-  if (RESULT_HELPERS.has(helper) && WITHOUT_RESULT.has(attachType ?? ATTACH_TYPES[0])) return false;
+  if (notAttachedAs?.includes(attachType ?? ATTACH_TYPES[0])) return false;
   if (hook === null) return true;
   if (hook.structOps?.noHelpers) return false;
   if (helper !== "bpf_setsockopt" && helper !== "bpf_getsockopt") return true;

@@ -64,7 +64,7 @@ function requireHelper(env: Env, id: number): NamedHelper {
   if (id === 0) reject(env, "EINVAL", "program of this type cannot use helper bpf_unspec#0");
   const helper = helperById(id);
   if (!helper) reject(env, "EINVAL", `invalid func unknown#${id}`);
-  if (!isAudience(env, helper.audience) || !hasHelper(env, helper.name)) {
+  if (!isAudience(env, helper.audience) || !hasHelper(env, helper)) {
     reject(env, "EINVAL", `program of this type cannot use helper ${helper.name}#${id}`);
   }
   const isFree = !helper.gplOnly || (helper.gplExcept && isAudience(env, helper.gplExcept));

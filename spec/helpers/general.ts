@@ -1,4 +1,5 @@
 /** Helpers for everybody: time, tasks, numbers, text, loops; and those of types that have a handful of their own. A column a question: see row.ts. */
+import type { AttachTypeName } from "../sections.ts";
 import type { HelperAudience } from "./row.ts";
 import {
   ANY32,
@@ -19,10 +20,7 @@ import {
   UNCHECKED64,
 } from "./row.ts";
 
-/**
- * Types whose program sees and sets what the system call returns, at most hooks: the verifier knows at which not
- * (audience.ts). Kernel: cgroup_current_func_proto().
- */
+/** Types whose program sees and sets what the system call returns, at most hooks. Kernel: cgroup_current_func_proto(). */
 const HOOKS_WITH_RESULT: HelperAudience = [
   ...SOCK_ADDR_SENDING,
   "cgroup_sock",
@@ -31,6 +29,21 @@ const HOOKS_WITH_RESULT: HelperAudience = [
   "sock_ops",
   "cgroup_sockopt",
   "lsm/lsm_cgroup",
+];
+/** Hooks at which no system call returns what a program could set. */
+const WITHOUT_RESULT: readonly AttachTypeName[] = [
+  "cgroup_inet_ingress",
+  "cgroup_inet_egress",
+  "cgroup_sock_ops",
+  "cgroup_udp4_recvmsg",
+  "cgroup_udp6_recvmsg",
+  "cgroup_unix_recvmsg",
+  "cgroup_inet4_getpeername",
+  "cgroup_inet6_getpeername",
+  "cgroup_unix_getpeername",
+  "cgroup_inet4_getsockname",
+  "cgroup_inet6_getsockname",
+  "cgroup_unix_getsockname",
 ];
 
 export const GENERAL_HELPERS = [
@@ -125,7 +138,7 @@ export const GENERAL_HELPERS = [
   ),
   row(181, "bpf_loop", [ANY32, FUNC, STACK0, ANY64], "int", "all", "lowering"),
   row(182, "bpf_strncmp", [MEM_IN, SIZE, STR], "int", "all", "wasm"),
-  row(186, "bpf_get_retval", [], "int", HOOKS_WITH_RESULT, null),
-  row(187, "bpf_set_retval", [ANY64], "int", HOOKS_WITH_RESULT, null),
+  row(186, "bpf_get_retval", [], "int", HOOKS_WITH_RESULT, null, { notAttachedAs: WITHOUT_RESULT }),
+  row(187, "bpf_set_retval", [ANY64], "int", HOOKS_WITH_RESULT, null, { notAttachedAs: WITHOUT_RESULT }),
   row(208, "bpf_ktime_get_tai_ns", [], "int", "all", null),
 ];

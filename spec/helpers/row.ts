@@ -99,6 +99,8 @@ export interface HelperSpec {
   readonly since: string;
   /** programs that may call it without such a license all the same */
   readonly gplExcept?: HelperAudience;
+  /** expected attach types at which no program has it, whatever its type; no attach type is number 0, the first */
+  readonly notAttachedAs?: readonly AttachTypeName[];
   /** other arguments for some of the programs */
   readonly variants?: readonly { readonly audience: HelperAudience; readonly args: readonly ArgSpec[] }[];
   /** pointers into the packet may be passed for memory (the kernel's pkt_access) */
@@ -121,6 +123,7 @@ type Rest = Partial<
     HelperSpec,
     | "gplOnly"
     | "gplExcept"
+    | "notAttachedAs"
     | "retType"
     | "variants"
     | "packetAccess"
