@@ -7,6 +7,8 @@ import { BASELINES, type Baseline, type BenchRow } from "../../bench/row.ts";
 import { geometricMean } from "../../bench/statistics.ts";
 import { TABLES } from "../../bench/tables/index.ts";
 import { cellText, type Table, type TableRow } from "../../bench/tables/table.ts";
+import { TARGETS } from "../../bench/workloads.ts";
+import { printTargets } from "../bench-targets.ts";
 import { err } from "../colors.ts";
 import { parseCount, writeOutputFile } from "../input.ts";
 import type { CommonOptions } from "../options.ts";
@@ -38,10 +40,15 @@ export async function bench(workloads: readonly string[], options: BenchOptions)
     throw new UsageError("USAGE", "--chart draws workloads, not tables");
   if (!options.json)
     note(err.dim(`${machineText()}${tables.length > 0 ? "" : `, median of ${options.samples} samples`}`));
-  if (tables.length > 0)
-    for (const table of TABLES.filter(({ name }) => tables.includes("all") || tables.includes(name)))
-      await printTable(table, options);
+  if (tables.length > 0) await benchTables(tables, options);
   else await benchWorkloads(workloads, options);
+}
+
+async function benchTables(names: readonly string[], options: BenchOptions): Promise<void> {
+  const measured: Record<string, { readonly machine: string; readonly rows: readonly TableRow[] }> = {};
+  const wanted = TABLES.filter(({ name }) => names.includes("all") || names.includes(name));
+  for (const table of wanted) measured[table.name] = { machine: machineText(), rows: await printTable(table, options) };
+  if (!options.quick) printTargets({ workloads: null, tables: measured }, options.json === true);
 }
 
 async function benchWorkloads(workloads: readonly string[], options: BenchOptions): Promise<void> {
@@ -78,13 +85,17 @@ async function benchWorkloads(workloads: readonly string[], options: BenchOption
   if (!options.json)
     for (const [name, found] of ratios)
       if (found.length > 1) printLine(`geometric mean of the ratios to ${name}: ${geometricMean(found).toFixed(2)}`);
+  if (!options.quick) {
+    const measured = { machine: machineText(), samples, rows: all };
+    printTargets({ workloads: measured, tables: {} }, options.json === true);
+  }
   if (options.chart === undefined) return;
   const text = options.chart.endsWith(".svg") ? chartSvg(all) : chartPage(all, machineText());
   writeOutputFile(options.chart, new TextEncoder().encode(text));
 }
 
-/** Rows as they come where they are JSON, else when their widths are known. */
-async function printTable(table: Table, options: BenchOptions): Promise<void> {
+/** Rows as they come where they are JSON, else when their widths are known. Returns them. */
+async function printTable(table: Table, options: BenchOptions): Promise<TableRow[]> {
   const rows: TableRow[] = [];
   const measuring = table.measure({
     quick: options.quick === true,
@@ -95,7 +106,7 @@ async function printTable(table: Table, options: BenchOptions): Promise<void> {
     if (options.json) printJson({ table: table.name, ...row });
     rows.push(row);
   }
-  if (options.json) return;
+  if (options.json) return rows;
   const texts = [
     table.columns.map(({ title }) => title),
     ...rows.map((row) => table.columns.map((column) => cellText(column, row[column.key]))),
@@ -110,6 +121,7 @@ async function printTable(table: Table, options: BenchOptions): Promise<void> {
     );
     printLine(padded.join("  ").trimEnd());
   }
+  return rows;
 }
 
 function progress(text: string, options: BenchOptions): void {
@@ -138,7 +150,11 @@ function headLine({ workers, baselines, levels }: Columns): string {
     "events/s".padStart(15),
     ...levels.slice(1).map((level) => `level ${level}`.padStart(9)),
     ...(workers === 0 ? [] : [`${workers} workers`.padStart(12), "speed".padStart(7)]),
-    ...baselines.flatMap((name) => [`${name} ns`.padStart(17), "ratio".padStart(7)]),
+    ...baselines.flatMap((name) => [
+      `${name} ns`.padStart(17),
+      "ratio".padStart(7),
+      ...(name === "kernel-loop" ? ["wanted".padStart(7)] : []),
+    ]),
   ].join(" ");
 }
 
@@ -163,6 +179,7 @@ function tableLine(rows: readonly BenchRow[], { workers, baselines, levels }: Co
     const other = rows.find((row) => row.engine === baseline);
     cells.push((other?.nsPerEvent.toFixed(2) ?? "").padStart(17));
     cells.push((other === undefined ? "" : (own.nsPerEvent / other.nsPerEvent).toFixed(2)).padStart(7));
+    if (baseline === "kernel-loop") cells.push((TARGETS[own.workload]?.toFixed(2) ?? "").padStart(7));
   }
   return cells.join(" ").trimEnd();
 }

@@ -76,6 +76,14 @@ describe("workloads", () => {
     expect(text.stdout).not.toContain("kernel-loop");
   });
 
+  test("says what was wanted of what it measured", TIMEOUT, async () => {
+    const args = ["bench", "empty", "--samples", "1", "--baseline", "js"];
+    expect((await bpfjit(args)).stdout).toMatch(/\ntargets: [01] of 1 met/);
+    const rows = jsonLines((await bpfjit([...args, "--json"])).stdout);
+    expect(rows.at(-1)).toMatchObject({ target: "the worst of these to js (empty)", wanted: "≤ 1.00" });
+    expect((await bpfjit([...args, "--quick"])).stdout).not.toContain("targets");
+  });
+
   test.each([
     [["bench", "nonsense"], "there is no workload nonsense"],
     [["bench", "--baseline", "nonsense"], "there is no baseline nonsense"],
