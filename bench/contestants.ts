@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { BugError } from "../base/index.ts";
 import { type OptimizeLevel, type Program, readObject } from "../compiler/index.ts";
 import { workloadObject } from "./assets.ts";
-import { BpfjitEngine } from "./engine.ts";
+import { BpfjitEngine, type EngineOptions } from "./engine.ts";
 import { EVENT_COUNT, generateEvents } from "./events.ts";
 import { HostHelpersEngine } from "./host-helpers.ts";
 import { JsEngine } from "./js.ts";
@@ -15,6 +15,7 @@ export interface Contestant {
   readonly engine: EngineName;
   readonly workers: number;
   readonly optimize: OptimizeLevel | null;
+  readonly bufferBytes: number | null;
   /** ns an event */
   readonly sample: () => number | Promise<number>;
   /** until its code is as fast as it gets */
@@ -42,6 +43,11 @@ const OUTPUT_REPEAT = 2;
 const REPEAT = 16;
 /** Single runs a sample: some ms too. */
 const ONE_EVENT_REPEAT = 1_000_000;
+/**
+ * Workers sleep while their buffers are read, and wake with cold caches: in buffers so large they run for some ms before that. What
+ * they are compared with, one thread, has the same.
+ */
+const WORKERS_BUFFER_BYTES = 32 * 2 ** 20;
 /** Before the first sample: V8 compiles a hot module optimised after some ms. */
 const WARM_UP_BATCHES = 200;
 const QUICK = { batches: 2, warmUp: 2 } as const;
@@ -53,9 +59,12 @@ export async function contestants(workload: Workload, field: Field): Promise<Con
   try {
     const counts = countsFor(workload, field.quick === true);
     const input = { workload, payload, counts };
-    for (const optimize of field.levels) found.push(await ours(input, optimize, 0));
-    if (field.workers > 0 && workload.links === undefined)
-      found.push(await ours(input, field.levels[0]!, field.workers));
+    for (const optimize of field.levels) found.push(await ours(input, { optimize }));
+    if (field.workers > 0 && workload.links === undefined) {
+      const fixed = { optimize: field.levels[0]!, ...(hasBuffers(workload) && { bufferBytes: WORKERS_BUFFER_BYTES }) };
+      if (hasBuffers(workload)) found.push(await ours(input, fixed));
+      found.push(await ours(input, { ...fixed, workers: field.workers }));
+    }
     for (const baseline of field.baselines) {
       const other = await baselineOf(baseline, input, field.kernel);
       if (other !== null) found.push(other);
@@ -85,17 +94,20 @@ function countsFor({ links = 1 }: Workload, quick: boolean): Counts {
   return { batches: Math.max(3, Math.ceil(BATCHES / links)), warmUp: Math.ceil(WARM_UP_BATCHES / links) };
 }
 
+const hasBuffers = ({ output }: Workload): boolean => output === "records" || output === "perf";
+
 async function ours(
   { workload, payload, counts }: Input,
-  optimize: OptimizeLevel,
-  workers: number,
+  options: EngineOptions & { readonly optimize: OptimizeLevel },
 ): Promise<Contestant> {
-  const engine = await BpfjitEngine.start(workload, payload, { optimize, workers });
+  const { optimize, workers = 0, bufferBytes = null } = options;
+  const engine = await BpfjitEngine.start(workload, payload, options);
   const run = workers === 0 ? engine.run.bind(engine) : engine.runTogether.bind(engine);
   return {
     engine: "bpfjit",
     workers: Math.max(1, workers),
     optimize,
+    bufferBytes,
     sample: () => run(counts.batches),
     warmUp: () => run(counts.warmUp),
     close: () => engine.close(),
@@ -107,7 +119,7 @@ async function baselineOf(
   { workload, payload, counts }: Input,
   kernel: KernelEngine | null,
 ): Promise<Contestant | null> {
-  const fixed = { engine: baseline, workers: 1, optimize: null };
+  const fixed = { engine: baseline, workers: 1, optimize: null, bufferBytes: null };
   if (baseline === "kernel-loop" || baseline === "kernel-repeat") {
     if (workload.links !== undefined || (baseline === "kernel-loop" && workload.oneRun === true)) return null;
     const sample = await kernelSample(kernel!, baseline, workload, payload);

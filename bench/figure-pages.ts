@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { asset } from "./assets.ts";
 import { chartSvg } from "./chart/index.ts";
 import { meansOf, ratiosOf } from "./chart/ratios.ts";
-import type { Baseline, BenchRow, EngineName } from "./row.ts";
+import { type Baseline, type BenchRow, type EngineName, workersOf } from "./row.ts";
 import { geometricMean } from "./statistics.ts";
 import { TABLES } from "./tables/index.ts";
 import { cellText, type Table, type TableRow } from "./tables/table.ts";
@@ -190,12 +190,13 @@ function levels(rows: readonly BenchRow[]): string {
 
 /** The fastest samples: two threads on two CPUs are held up by all else that runs. */
 function together(rows: readonly BenchRow[]): string {
-  const lines = rows
-    .filter(({ workers }) => workers > 1)
-    .map((row) => {
-      const one = rowOf(rows, row.workload, "bpfjit")!;
-      return [row.workload, figure(one.fastest), figure(row.fastest), (one.fastest / row.fastest).toFixed(2)];
-    });
+  const names = [...new Set(rows.map(({ workload }) => workload))];
+  const lines = names.flatMap((workload) => {
+    const found = workersOf(rows, workload, 2);
+    if (found === null) return [];
+    const [one, two] = [found.one.fastest, found.several.fastest];
+    return [[workload, figure(one), figure(two), (one / two).toFixed(2)]];
+  });
   return markdown(["workload", "one thread", "two workers", "times as fast"], lines);
 }
 

@@ -14,8 +14,17 @@ const HOOK = "bench/event";
 /** Of `time` in struct event. */
 const TIME_OFFSET = 16;
 
-/** Batches that do not fill half of a ring of 4 MiB with records of 64 bytes. */
-const UNDRAINED_BATCHES = 1;
+/** What a batch of the workloads of one operation, or of a tool, writes at most: a record of 136 bytes an event. */
+const BATCH_BYTES = 136 * EVENT_COUNT;
+/** Of a ring, where nothing else is said. */
+const BUFFER_BYTES = 4 * 2 ** 20;
+
+interface RigOptions {
+  /** virtual CPUs that the events take turns on, each with as many as one alone has */
+  readonly cpus?: number;
+  /** bytes of each ring or perf buffer */
+  readonly bufferBytes?: number | undefined;
+}
 
 export class EventRig {
   readonly runtime: Runtime;
@@ -24,14 +33,16 @@ export class EventRig {
   readonly events: number;
   readonly contexts: number;
   readonly #count: number;
+  /** batches that fill no more than half of a buffer */
+  readonly #undrained: number;
 
-  /** `cpus`: virtual CPUs that the events take turns on, each with as many as one alone has. */
-  constructor(runtime: Runtime, payload: Uint8Array, cpus = 1) {
+  constructor(runtime: Runtime, payload: Uint8Array, { cpus = 1, bufferBytes = BUFFER_BYTES }: RigOptions = {}) {
     this.runtime = runtime;
     this.hook = runtime.hooks.get("tracepoint", HOOK);
     const { arena, idleTask } = runtime.world;
     this.contexts = arena.allocate(payload.length, 64);
     this.#count = cpus * EVENT_COUNT;
+    this.#undrained = Math.max(1, Math.floor(bufferBytes / 2 / BATCH_BYTES));
     this.events = arena.allocate(this.#count * EVENT.bytes, 64);
     arena.bytes.set(payload, this.contexts);
     const blocks = Array.from({ length: cpus }, (_, cpu) => arena.cpu(cpu));
@@ -100,7 +111,7 @@ export class EventRig {
     await crew.run(this.events, this.#count, { relieve });
     drain?.();
     crew.takeElapsed();
-    const most = drain === null ? batches : UNDRAINED_BATCHES;
+    const most = drain === null ? batches : this.#undrained;
     for (let done = 0; done < batches; done += most) {
       await crew.run(this.events, this.#count, { times: Math.min(most, batches - done), relieve });
       drain?.();

@@ -4,6 +4,7 @@
  */
 import { meansOf, ratiosOf, type WorkloadRatios } from "./chart/ratios.ts";
 import type { Figures } from "./figure-pages.ts";
+import { workersOf } from "./row.ts";
 import type { TableRow } from "./tables/table.ts";
 import { TARGETS } from "./workloads.ts";
 
@@ -135,14 +136,12 @@ const TOGETHER = 1.9;
 function workerAsks(figures: Figures): Ask[] {
   const rows = figures.workloads?.rows ?? [];
   return ["percpu-counter", "compute-percpu", "ring", "perf-output"].map((workload) => {
-    const own = rows.filter((row) => row.workload === workload && row.engine === "bpfjit" && row.optimize === 2);
-    const one = own.find(({ workers }) => workers === 1);
-    const two = own.find(({ workers }) => workers === 2);
+    const found = workersOf(rows, workload, 2);
     return {
       what: `\`${workload}\`, two workers to one thread`,
       wanted: TOGETHER,
       isRate: true,
-      measured: one === undefined || two === undefined ? undefined : one.fastest / two.fastest,
+      measured: found === null ? undefined : found.one.fastest / found.several.fastest,
       limit: "workers",
     };
   });

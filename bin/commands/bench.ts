@@ -3,7 +3,7 @@ import { UsageError } from "../../base/index.ts";
 import { chartPage, chartSvg } from "../../bench/chart/index.ts";
 import { availableBaselines, runBench, workloadNames } from "../../bench/harness.ts";
 import { machineText } from "../../bench/machine.ts";
-import { BASELINES, type Baseline, type BenchRow } from "../../bench/row.ts";
+import { BASELINES, type Baseline, type BenchRow, workersOf } from "../../bench/row.ts";
 import { geometricMean } from "../../bench/statistics.ts";
 import { TABLES } from "../../bench/tables/index.ts";
 import { cellText, type Table, type TableRow } from "../../bench/tables/table.ts";
@@ -171,9 +171,9 @@ function tableLine(rows: readonly BenchRow[], { workers, baselines, levels }: Co
     cells.push((other?.nsPerEvent.toFixed(2) ?? "").padStart(9));
   }
   if (workers > 0) {
-    const together = ours.find((row) => row.workers === workers && row.optimize === own.optimize);
-    cells.push((together?.nsPerEvent.toFixed(2) ?? "").padStart(12));
-    cells.push((together === undefined ? "" : (own.nsPerEvent / together.nsPerEvent).toFixed(2)).padStart(7));
+    const found = workersOf(rows, own.workload, workers);
+    cells.push((found?.several.nsPerEvent.toFixed(2) ?? "").padStart(12));
+    cells.push((found === null ? "" : (found.one.nsPerEvent / found.several.nsPerEvent).toFixed(2)).padStart(7));
   }
   for (const baseline of baselines) {
     const other = rows.find((row) => row.engine === baseline);

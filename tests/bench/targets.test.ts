@@ -10,6 +10,7 @@ const row = (workload: string, engine: EngineName, nsPerEvent: number): BenchRow
   nsPerEvent,
   eventsPerSecond: 1e9 / nsPerEvent,
   workers: 1,
+  bufferBytes: null,
   samples: 1,
   fastest: nsPerEvent,
   slowest: nsPerEvent,
