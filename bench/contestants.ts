@@ -38,6 +38,8 @@ export interface Field {
 const EVENTS_MAP = ".bss";
 /** Batches a sample of bpfjit, and runs a sample of the kernel: a few ms each. */
 const BATCHES = 24;
+/** Times as many where workers were woken: the system may put them on one CPU, and takes ten ms to find that the other is idle. */
+const TOGETHER = 8;
 /** Rings are drained behind a run, so that they must hold what it writes. */
 const OUTPUT_REPEAT = 2;
 const REPEAT = 16;
@@ -50,7 +52,7 @@ const ONE_EVENT_REPEAT = 1_000_000;
 const WORKERS_BUFFER_BYTES = 32 * 2 ** 20;
 /** Before the first sample: V8 compiles a hot module optimised after some ms. */
 const WARM_UP_BATCHES = 200;
-const QUICK = { batches: 2, warmUp: 2 } as const;
+const QUICK = { batches: 2, together: 2, warmUp: 2 } as const;
 
 /** bpfjit first, then the others in the order asked for, without those that cannot run this workload. Close them all. */
 export async function contestants(workload: Workload, field: Field): Promise<Contestant[]> {
@@ -77,8 +79,9 @@ export async function contestants(workload: Workload, field: Field): Promise<Con
 }
 
 interface Counts {
-  /** batches a sample, and before the first */
+  /** batches a sample, of one thread and of workers, and before the first */
   readonly batches: number;
+  readonly together: number;
   readonly warmUp: number;
 }
 
@@ -91,7 +94,8 @@ interface Input {
 /** Samples take as long where an event is many runs. */
 function countsFor({ links = 1 }: Workload, quick: boolean): Counts {
   if (quick) return QUICK;
-  return { batches: Math.max(3, Math.ceil(BATCHES / links)), warmUp: Math.ceil(WARM_UP_BATCHES / links) };
+  const batches = Math.max(3, Math.ceil(BATCHES / links));
+  return { batches, together: TOGETHER * batches, warmUp: Math.ceil(WARM_UP_BATCHES / links) };
 }
 
 const hasBuffers = ({ output }: Workload): boolean => output === "records" || output === "perf";
@@ -108,7 +112,7 @@ async function ours(
     workers: Math.max(1, workers),
     optimize,
     bufferBytes,
-    sample: () => run(counts.batches),
+    sample: () => run(workers === 0 ? counts.batches : counts.together),
     warmUp: () => run(counts.warmUp),
     close: () => engine.close(),
   };

@@ -9,6 +9,7 @@ import { contestants, kernelProgram } from "./contestants.ts";
 import { KernelEngine, startKernel } from "./kernel.ts";
 import { PACKETS, PacketEngine, type PacketWorkload, packetBytes } from "./packets.ts";
 import { type Baseline, type BenchRow, benchRow } from "./row.ts";
+import { settle } from "./settle.ts";
 import { THROUGHPUT, ThroughputEngine } from "./throughput.ts";
 import { WORKLOADS, type Workload } from "./workloads.ts";
 
@@ -74,6 +75,7 @@ export async function runBench(options: BenchOptions): Promise<void> {
       const engine = new ThroughputEngine(asset(`examples/${workload.object}.bpf.o`), CAPTURE);
       const samples: number[] = [];
       await engine.run();
+      if (!options.quick) await settle();
       for (let sample = 0; sample < options.samples; sample++) samples.push((await engine.run()).nsPerEvent);
       options.onRows([benchRow(workload.name, "bpfjit", samples)]);
     }
@@ -91,6 +93,7 @@ export async function runWorkload(
   const field = await contestants(workload, { ...options, kernel });
   try {
     for (const each of field) await each.warmUp();
+    if (!options.quick) await settle();
     const samples = field.map((): number[] => []);
     for (let sample = 0; sample < options.samples; sample++)
       for (const [index, each] of field.entries()) samples[index]!.push(await each.sample());
@@ -108,6 +111,7 @@ async function runPackets(
   const engine = await PacketEngine.start(workloadObject("packets"), workload);
   try {
     engine.run(options.quick ? 1 : PACKET_WARM_UP);
+    if (!options.quick) await settle();
     const loop = options.baselines.includes("kernel-loop") ? await loadPackets(kernel!, workload) : null;
     const [own, kernels]: [number[], number[]] = [[], []];
     for (let sample = 0; sample < options.samples; sample++) {

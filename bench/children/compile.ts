@@ -2,10 +2,10 @@
  * node compile.js INSTRUCTIONS [settled]: verifies and compiles a packet filter of about that length, and prints ms, bytes and
  * memory as JSON. `settled`: begins when V8's own threads are done with the compiler's code, which they optimise after its import.
  */
-import { setTimeout } from "node:timers/promises";
 import { FIRST_TIER, LAST_TIER } from "../../api/compilation.ts";
 import { type LoweringOptions, lowerObject, type VerifiedProgram, verify } from "../../compiler/index.ts";
 import { longFilter } from "../long-filter.ts";
+import { settle } from "../settle.ts";
 
 const size = Number(process.argv[2]);
 const settles = process.argv[3] === "settled";
@@ -26,16 +26,6 @@ function accepted(instructions: number): VerifiedProgram {
   const result = verify(longFilter(instructions));
   if (result.verdict !== "accepted") throw result.error;
   return result.program;
-}
-
-/** Until the process does nothing for a fifth of a second. */
-async function settle(): Promise<void> {
-  for (let busy = true; busy; ) {
-    const before = process.cpuUsage();
-    await setTimeout(200);
-    const { user, system } = process.cpuUsage(before);
-    busy = user + system > 10_000;
-  }
 }
 
 // binaryen is imported, and the compiler's own code warm, as in a service that loads a second object
