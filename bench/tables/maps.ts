@@ -7,6 +7,7 @@ import { workloadObject } from "../assets.ts";
 import { EVENT_COUNT, generateEvents } from "../events.ts";
 import { KernelEngine } from "../kernel.ts";
 import { EventRig } from "../rig.ts";
+import { settle } from "../settle.ts";
 import { median } from "../statistics.ts";
 import type { MeasureOptions, Table, TableRow } from "./table.ts";
 
@@ -47,6 +48,7 @@ async function atSize(entries: number, { quick, onSkip }: MeasureOptions): Promi
   try {
     const found = new Map<string, number[]>();
     for (const name of OPERATIONS) for (let run = 0; run < (quick ? 1 : 20); run++) own.run(name);
+    if (!quick) await settle();
     for (let sample = 0; sample < samples; sample++)
       for (const name of OPERATIONS) {
         add(found, name, own.run(name));

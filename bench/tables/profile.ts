@@ -1,6 +1,7 @@
 /** What --profile costs: workloads compiled without it, compiled with it and not sampled, and sampled a thousand times a second. */
 import { BpfjitEngine } from "../engine.ts";
 import { generateEvents } from "../events.ts";
+import { settle } from "../settle.ts";
 import { median } from "../statistics.ts";
 import { WORKLOADS, type Workload } from "../workloads.ts";
 import type { MeasureOptions, Table, TableRow } from "./table.ts";
@@ -35,6 +36,7 @@ async function costOf(workload: Workload, { quick }: MeasureOptions): Promise<Ta
     const marked = await BpfjitEngine.start(workload, payload, { profile: true });
     try {
       for (const engine of [plain, marked]) engine.run(quick ? 2 : 200);
+      if (!quick) await settle();
       for (let sample = 0; sample < (quick ? 1 : 7); sample++) {
         times.without.push(plain.run(batches));
         times.marked.push(marked.run(batches));

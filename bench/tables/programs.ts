@@ -1,6 +1,7 @@
 /** What each further program on one hook costs: the same small program attached 1 … 64 times, every event runs them all. */
 import { BpfjitEngine } from "../engine.ts";
 import { generateEvents } from "../events.ts";
+import { settle } from "../settle.ts";
 import { median } from "../statistics.ts";
 import { WORKLOADS } from "../workloads.ts";
 import type { Table } from "./table.ts";
@@ -26,6 +27,7 @@ export const programs: Table = {
       }
       onProgress("programs");
       for (const { engine, links } of engines) engine.run(Math.ceil((quick ? 10 : 200) / links));
+      if (!quick) await settle();
       for (let sample = 0; sample < (quick ? 3 : 11); sample++)
         for (const { engine, links, samples } of engines) samples.push(engine.run(Math.max(3, Math.ceil(24 / links))));
     } finally {

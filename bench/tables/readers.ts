@@ -4,6 +4,7 @@ import { BugError } from "../../base/index.ts";
 import { workloadObject } from "../assets.ts";
 import { EVENT_COUNT, generateEvents } from "../events.ts";
 import { EventRig } from "../rig.ts";
+import { settle } from "../settle.ts";
 import { median } from "../statistics.ts";
 import type { Table } from "./table.ts";
 
@@ -104,6 +105,7 @@ export const readers: Table = {
       const { raw } = object.map(map);
       if (raw instanceof PerfEventArrayMap)
         raw.openBuffer(0, { pages: PERF_PAGES, sampleType: PERF_SAMPLE.RAW | PERF_SAMPLE.TIME | PERF_SAMPLE.CPU });
+      if (!quick) await settle();
       for (const way of WAYS) {
         const times: number[] = [];
         for (let round = 0; round < (quick ? 2 : 60); round++) times.push(await oneRound(object, rig, map, way));
