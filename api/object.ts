@@ -3,31 +3,25 @@
  * `bpfjit run` does, it does through this.
  */
 import { AttachError, UsageError } from "../base/index.ts";
-import type {
-  AttachOptions,
-  EventSource,
-  Link,
-  LinkedObject,
-  LinkedProgram,
-  PumpProgress,
-  PumpSummary,
-  RecordReader,
-  RecordSink,
-  Runtime,
-  TaskInfo,
+import {
+  type AttachOptions,
+  type EventSource,
+  type Link,
+  type LinkedObject,
+  type LinkedProgram,
+  type PumpProgress,
+  type PumpSummary,
+  RecordCopier,
+  type RecordReader,
+  type RecordSink,
+  type Runtime,
+  type TaskInfo,
 } from "../runtime/index.ts";
 import { type HookKind, hookOfProgram, type Manifest } from "../spec/index.ts";
 import { TypedMap } from "./map.ts";
 import { type OutputMap, RecordOutput } from "./output.ts";
 import { TypedReader } from "./reader.ts";
-import {
-  isRecordMap,
-  type MapRecord,
-  openRecordReader,
-  RecordCopier,
-  type RecordOptions,
-  RecordTyping,
-} from "./records.ts";
+import { isRecordMap, type MapRecord, openRecordReader, type RecordOptions, RecordTyping } from "./records.ts";
 import type { ObjectSource } from "./source.ts";
 import type { Tier, Tiering } from "./tiers/tiering.ts";
 import { attachUprobe, type UprobeOptions } from "./uprobe.ts";

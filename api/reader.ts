@@ -2,7 +2,7 @@
  * Reading one map's records typed by BTF: in place, where a record is its slot in the buffer and a view on it, or as copies.
  */
 import { UsageError } from "../base/index.ts";
-import { type RecordReader, type StructView, viewOf } from "../runtime/index.ts";
+import { RecordCopier, type RecordReader, type StructView, viewOf } from "../runtime/index.ts";
 import type { CType } from "../spec/index.ts";
 import type { MapRecord, RecordTyping } from "./records.ts";
 
@@ -96,6 +96,7 @@ class Place implements RecordInPlace {
   readonly #reader: RecordReader;
   readonly #typing: RecordTyping;
   readonly #views = new Map<CType, StructView>();
+  readonly #copier = new RecordCopier();
   /** -1: no callback is under way */
   #address = -1;
   #length = 0;
@@ -140,7 +141,9 @@ class Place implements RecordInPlace {
   }
 
   copy(): MapRecord {
-    return this.#typing.record(this.bytes.slice(), this.cpu, this.time);
+    this.#requireOpen();
+    const data = this.#copier.copy(this.#reader.map.world.arena.bytes, this.#address, this.#length);
+    return this.#typing.record(data, this.cpu, this.time);
   }
 
   #requireOpen(): void {

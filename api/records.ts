@@ -62,30 +62,6 @@ export function openRecordReader(map: BpfMap, cpus: number, options: RecordOptio
   return openReader(map, options);
 }
 
-/** Bytes of a chunk that records are copied to. */
-const CHUNK_BYTES = 65_536;
-
-/**
- * Copies records out of their buffer. Small ones share a chunk, as Node's own small Buffers do: a typed array with memory of
- * its own costs several times as much as the copy.
- */
-export class RecordCopier {
-  #chunk = new Uint8Array(0);
-  #used = 0;
-
-  copy(bytes: Uint8Array, address: number, length: number): Uint8Array {
-    if (length > CHUNK_BYTES / 8) return bytes.slice(address, address + length);
-    if (this.#used + length > this.#chunk.length) {
-      this.#chunk = new Uint8Array(CHUNK_BYTES);
-      this.#used = 0;
-    }
-    const start = this.#used;
-    this.#chunk.set(bytes.subarray(address, address + length), start);
-    this.#used = Math.ceil((start + length) / 8) * 8;
-    return this.#chunk.subarray(start, start + length);
-  }
-}
-
 /** Gives records of one map their fields. */
 export class RecordTyping {
   readonly #map: BpfMap;

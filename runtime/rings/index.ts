@@ -8,6 +8,7 @@ import { PerfReader, type PerfReaderOptions } from "./perf-reader.ts";
 import type { RecordReader } from "./reader.ts";
 import { RingbufReader } from "./ringbuf-reader.ts";
 
+export { RecordCopier } from "./copier.ts";
 export { PerfReader, type PerfReaderOptions } from "./perf-reader.ts";
 export { readSnapshot } from "./perf-snapshot.ts";
 export { RecordReader } from "./reader.ts";

@@ -4,6 +4,7 @@
  * fills it and nothing else.
  */
 import type { KeylessMap } from "../maps/keyless.ts";
+import { RecordCopier } from "./copier.ts";
 import { KeepAlive, WakeWord, type WakeWords } from "./wake.ts";
 
 /**
@@ -14,6 +15,7 @@ export type RecordCallback = (address: number, length: number, cpu: number | nul
 
 /** A record, copied. */
 export interface RingRecord {
+  /** in memory that records share */
   readonly data: Uint8Array;
   readonly cpu: number | null;
   /** ns */
@@ -43,6 +45,7 @@ export abstract class RecordReader {
   protected readonly options: ReaderOptions;
   readonly #word: WakeWord;
   readonly #alive = new KeepAlive();
+  readonly #copier = new RecordCopier();
   #closed = false;
   #ended = false;
   #draining = false;
@@ -207,7 +210,7 @@ export abstract class RecordReader {
   #copyInto(found: RingRecord[]): RecordCallback {
     const { arena } = this.map.world;
     return (address, length, cpu, time) => {
-      found.push({ data: arena.bytes.slice(address, address + length), cpu, time });
+      found.push({ data: this.#copier.copy(arena.bytes, address, length), cpu, time });
     };
   }
 
