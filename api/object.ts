@@ -254,7 +254,7 @@ export class LoadedObject {
     const map = this.map(mapName).raw;
     const typing = new RecordTyping(map, this.manifest.types, options.type);
     const reader = openRecordReader(map, this.runtime.cpus, options);
-    for await (const { data, cpu, time } of reader) yield typing.record(data, cpu, time);
+    yield* reader.recordsAs(typing.record);
   }
 
   /** A reader of a ring or perf buffer: records in place, in batches, or one by one. A map has one at a time. */

@@ -51,14 +51,13 @@ export class TypedReader {
   }
 
   /** Copies, one by one. Leaving the loop closes the reader. */
-  async *records(): AsyncGenerator<MapRecord, void, undefined> {
-    for await (const { data, cpu, time } of this.#reader.records()) yield this.#typing.record(data, cpu, time);
+  records(): AsyncGenerator<MapRecord, void, undefined> {
+    return this.#reader.recordsAs(this.#typing.record);
   }
 
   /** Copies, all that are there at once, `limit` at most. */
-  async *batches(limit?: number): AsyncGenerator<MapRecord[], void, undefined> {
-    for await (const batch of this.#reader.batches(limit))
-      yield batch.map(({ data, cpu, time }) => this.#typing.record(data, cpu, time));
+  batches(limit?: number): AsyncGenerator<MapRecord[], void, undefined> {
+    return this.#reader.batchesAs(this.#typing.record, limit);
   }
 
   [Symbol.asyncIterator](): AsyncGenerator<MapRecord, void, undefined> {

@@ -9,6 +9,7 @@ import {
   openReader,
   PerfEventArrayMap,
   type PerfReaderOptions,
+  type RecordMaker,
   type RecordReader,
   readValue,
   type Value,
@@ -97,10 +98,9 @@ export class RecordTyping {
     return type;
   }
 
-  /** `data` is the record's own copy. */
-  record(data: Uint8Array, cpu: number | null, time: bigint | null): MapRecord {
-    return new MapRecord(this.#map.name, cpu, time, data, this.typeOf(data.length));
-  }
+  /** `data` is the record's own copy. A function, to be handed on. */
+  readonly record: RecordMaker<MapRecord> = (data, cpu, time) =>
+    new MapRecord(this.#map.name, cpu, time, data, this.typeOf(data.length));
 
   /** Bytes of the record that a value of `size` bytes becomes: a perf buffer pads so that size word and data fill 8 bytes. */
   #recordBytes(size: number): number {

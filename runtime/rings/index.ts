@@ -11,7 +11,7 @@ import { RingbufReader } from "./ringbuf-reader.ts";
 export { RecordCopier } from "./copier.ts";
 export { PerfReader, type PerfReaderOptions } from "./perf-reader.ts";
 export { readSnapshot } from "./perf-snapshot.ts";
-export { RecordReader } from "./reader.ts";
+export { type RecordMaker, RecordReader } from "./reader.ts";
 export { RingbufReader } from "./ringbuf-reader.ts";
 export { type Sample, SampleWriter, type SampleWriterOptions } from "./sample-writer.ts";
 

@@ -22,6 +22,11 @@ export interface RingRecord {
   readonly time: bigint | null;
 }
 
+/** Makes of a record's copy what its reader is given. */
+export type RecordMaker<Made> = (data: Uint8Array, cpu: number | null, time: bigint | null) => Made;
+
+const ringRecord: RecordMaker<RingRecord> = (data, cpu, time) => ({ data, cpu, time });
+
 export interface ReaderOptions {
   /**
    * Hand out the records that are there in order of their time, across CPUs and workers. Perf buffers need PERF_SAMPLE.TIME;
@@ -95,11 +100,16 @@ export abstract class RecordReader {
    * All records from here on, copied one by one as they are asked for. Ends after end() and after close(); throws the
    * signal's reason. Leaving the loop closes the reader.
    */
-  async *records(): AsyncGenerator<RingRecord, void, undefined> {
-    const found: RingRecord[] = [];
-    const keep = this.#copyInto(found);
+  records(): AsyncGenerator<RingRecord, void, undefined> {
+    return this.recordsAs(ringRecord);
+  }
+
+  /** The same, made into something else: a generator around a generator would take as long again. */
+  async *recordsAs<Made>(make: RecordMaker<Made>): AsyncGenerator<Made, void, undefined> {
+    const found: Made[] = [];
+    const keep = this.#copyInto(found, make);
     try {
-      while ((await this.#next(keep, 1)) > 0) yield found.pop()!;
+      while (this.#drainNow(keep, 1) > 0 || (await this.#next(keep, 1)) > 0) yield found.pop()!;
     } finally {
       this.close();
     }
@@ -109,11 +119,16 @@ export abstract class RecordReader {
    * As records(), in batches: all that is there when one is asked for, `limit` at most, waiting for the first. For who does
    * something with many at once, or wants fewer turns of the event loop.
    */
-  async *batches(limit = BATCH_RECORDS): AsyncGenerator<RingRecord[], void, undefined> {
+  batches(limit?: number): AsyncGenerator<RingRecord[], void, undefined> {
+    return this.batchesAs(ringRecord, limit);
+  }
+
+  /** The same, made into something else. */
+  async *batchesAs<Made>(make: RecordMaker<Made>, limit = BATCH_RECORDS): AsyncGenerator<Made[], void, undefined> {
     try {
       while (true) {
-        const batch: RingRecord[] = [];
-        if ((await this.#next(this.#copyInto(batch), Math.max(1, limit))) === 0) return;
+        const batch: Made[] = [];
+        if ((await this.#next(this.#copyInto(batch, make), Math.max(1, limit))) === 0) return;
         yield batch;
       }
     } finally {
@@ -200,17 +215,21 @@ export abstract class RecordReader {
   /** Hands on up to `limit` records, waiting for the first. 0: no more will come. */
   async #next(callback: RecordCallback, limit: number): Promise<number> {
     while (true) {
-      this.options.signal?.throwIfAborted();
-      const count = this.drain(callback, limit);
+      const count = this.#drainNow(callback, limit);
       if (count > 0 || this.#gone || this.#ended) return count;
       await this.#wait();
     }
   }
 
-  #copyInto(found: RingRecord[]): RecordCallback {
+  #drainNow(callback: RecordCallback, limit: number): number {
+    this.options.signal?.throwIfAborted();
+    return this.drain(callback, limit);
+  }
+
+  #copyInto<Made>(found: Made[], make: RecordMaker<Made>): RecordCallback {
     const { arena } = this.map.world;
     return (address, length, cpu, time) => {
-      found.push({ data: this.#copier.copy(arena.bytes, address, length), cpu, time });
+      found.push(make(this.#copier.copy(arena.bytes, address, length), cpu, time));
     };
   }
 
