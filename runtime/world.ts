@@ -60,9 +60,11 @@ export interface WorkerPlace {
   readonly library: WebAssembly.Module;
   /** asks the main worker, whose thread hands out memory */
   readonly taskStruct: (task: number) => number;
-  /** LIBRARY_IMPORTS.contended */
-  readonly contended: (lock: number, owner: number) => void;
+  readonly contended: Contended;
 }
+
+/** LIBRARY_IMPORTS.contended */
+type Contended = (lock: number, owner: number, asked: number) => void;
 
 export class World implements HelperHost {
   readonly arena: Arena;
@@ -86,8 +88,8 @@ export class World implements HelperHost {
   readonly maps = new Set<BpfMap>();
   /** Returns when no other worker runs a program. */
   settle: () => void = () => {};
-  /** Called when another worker holds a lock for long; returns after a while. */
-  contended: (lock: number, owner: number) => void = () => {
+  /** Called when another worker has a lock whenever one looks; returns after a while. */
+  contended: Contended = () => {
     throw new BugError("a lock is held by another worker, and there is none");
   };
   readonly #trace: (line: string) => void;
@@ -115,8 +117,8 @@ export class World implements HelperHost {
     this.#trace = options.trace ?? (() => {});
     this.idleTask = place?.idleTask ?? this.makeTask(IDLE_TASK);
     this.libraryHost = {
-      contended: (lock, owner) => {
-        this.contended(lock, owner);
+      contended: (lock, owner, asked) => {
+        this.contended(lock, owner, asked);
         return undefined;
       },
       now: () => {

@@ -6,7 +6,7 @@
  *   64 KiB   runtime block   (RUNTIME)
  *   …        worker blocks, CPU blocks with their stacks, maps, rings, events: handed out by runtime/arena.ts
  */
-export const ABI_VERSION = 4;
+export const ABI_VERSION = 5;
 
 export const PAGE_BYTES = 4096;
 export const NULL_GUARD_BYTES = 65_536;

@@ -244,8 +244,11 @@ export const LIBRARY_IMPORTS = {
   watch_read: fn([I, I, I], null),
   /** (TASK) → address of its task_struct, 0 where nothing is known of the kernel's layout */
   task_struct: fn([I], I),
-  /** (address of a lock, its owner's id + 1): it has been held for long. Returns after a while, or when its owner turns out dead. */
-  contended: fn([I, I], null),
+  /**
+   * (address of a lock, its owner's id + 1, how often this wait has asked before): it was taken whenever one looked. Returns after a
+   * while, or when its owner turns out dead.
+   */
+  contended: fn([I, I, I], null),
 } as const satisfies Record<string, LibraryFunction>;
 
 /** liveClock: the event has no time of its own; fragments: behind its packet's context lies FRAGMENTS. */

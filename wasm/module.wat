@@ -10,7 +10,7 @@
 (import "host" "task_struct" (func $host_task_struct (param i32) (result i32)))
 (import "host" "read_foreign" (func $host_read_foreign (param i32 i32 i32 i32 i32) (result i32)))
 (import "host" "watch_read" (func $host_watch_read (param i32 i32 i32)))
-(import "host" "contended" (func $host_contended (param i32 i32)))
+(import "host" "contended" (func $host_contended (param i32 i32 i32)))
 
 ;; A program's main function: address of its ctx → return value. Its batch: (events, how many) → how many ran.
 (type $program (func (param i32) (result i64)))

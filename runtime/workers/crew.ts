@@ -114,7 +114,7 @@ export class Crew {
   #started: Promise<void> | null = null;
   #closed = false;
   /** what the main worker waited for last */
-  #held = { lock: 0, owner: 0, since: 0, last: 0 };
+  #held = { owner: 0, since: 0 };
   #foreign: ForeignMemory | null = null;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -137,7 +137,7 @@ export class Crew {
     });
     this.#queues = this.#members.map(() => ({ address: 0, capacity: 0 }));
     world.settle = () => this.settle();
-    world.contended = (lock, owner) => this.#contended(lock, owner);
+    world.contended = (lock, owner, asked) => this.#contended(lock, owner, asked);
   }
 
   get workers(): number {
@@ -325,22 +325,20 @@ export class Crew {
     this.#options.onLoss(loss);
   }
 
-  /** Takes a lock for the main worker, as $lock of wasm/lock.wat. */
+  /** Takes a lock for the main worker. */
   #acquire(lock: number): void {
     const { i32 } = this.#world.arena;
-    for (let owner = 1; owner !== 0; ) {
-      owner = Atomics.compareExchange(i32, lock / 4, 0, 1);
-      if (owner !== 0) this.#contended(lock, owner);
+    for (let asked = 0; ; asked++) {
+      const owner = Atomics.compareExchange(i32, lock / 4, 0, 1);
+      if (owner === 0) return;
+      this.#contended(lock, owner, asked);
     }
   }
 
   /** The main worker waits for a lock: its owner may be dead, which the event loop has no chance to tell. */
-  #contended(lock: number, owner: number): void {
+  #contended(lock: number, owner: number, asked: number): void {
     const now = performance.now();
-    const held = this.#held;
-    if (held.lock !== lock || held.owner !== owner || now - held.last > 1000)
-      this.#held = { lock, owner, since: now, last: now };
-    this.#held.last = now;
+    if (asked === 0 || this.#held.owner !== owner) this.#held = { owner, since: now };
     if (Atomics.wait(this.#world.arena.i32, lock / 4, owner, 0.2) !== "timed-out") return;
     this.#members.find(({ id }) => id === owner - 1)?.checkAlive();
     if (now - this.#held.since < LONGEST_HOLD_MS) return;
