@@ -22,7 +22,7 @@ export class MapRecord {
   readonly cpu: number | null;
   /** ns, null where the buffer does not say */
   readonly time: bigint | null;
-  /** a copy (in memory that records share); of a perf buffer with the padding that the kernel's records have too */
+  /** a copy (in memory that records may share); of a perf buffer with the padding that the kernel's records have too */
   readonly data: Uint8Array;
   readonly #type: CType | null;
   #fields: Value | undefined;

@@ -50,6 +50,8 @@ const ONE_EVENT_REPEAT = 1_000_000;
  * they are compared with, one thread, has the same.
  */
 const WORKERS_BUFFER_BYTES = 32 * 2 ** 20;
+/** One for each worker, and one for the calling thread, stay well below what the runtime's memory may grow to. */
+const BUFFERS_BYTES = 512 * 2 ** 20;
 /** Before the first sample: V8 compiles a hot module optimised after some ms. */
 const WARM_UP_BATCHES = 200;
 const QUICK = { batches: 2, together: 2, warmUp: 2 } as const;
@@ -63,7 +65,8 @@ export async function contestants(workload: Workload, field: Field): Promise<Con
     const input = { workload, payload, counts };
     for (const optimize of field.levels) found.push(await ours(input, { optimize }));
     if (field.workers > 0 && workload.links === undefined) {
-      const fixed = { optimize: field.levels[0]!, ...(hasBuffers(workload) && { bufferBytes: WORKERS_BUFFER_BYTES }) };
+      const bufferBytes = workersBufferBytes(field.workers);
+      const fixed = { optimize: field.levels[0]!, ...(hasBuffers(workload) && { bufferBytes }) };
       if (hasBuffers(workload)) found.push(await ours(input, fixed));
       found.push(await ours(input, { ...fixed, workers: field.workers }));
     }
@@ -96,6 +99,12 @@ function countsFor({ links = 1 }: Workload, quick: boolean): Counts {
   if (quick) return QUICK;
   const batches = Math.max(3, Math.ceil(BATCHES / links));
   return { batches, together: TOGETHER * batches, warmUp: Math.ceil(WARM_UP_BATCHES / links) };
+}
+
+function workersBufferBytes(workers: number): number {
+  let bytes = WORKERS_BUFFER_BYTES;
+  while (bytes * (workers + 1) > BUFFERS_BYTES) bytes /= 2;
+  return bytes;
 }
 
 const hasBuffers = ({ output }: Workload): boolean => output === "records" || output === "perf";

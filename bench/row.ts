@@ -52,7 +52,7 @@ export interface Together {
 /** Of a workload's rows: so many workers, and one thread with buffers as large; null where they were not measured. */
 export function workersOf(rows: readonly BenchRow[], workload: string, workers: number): Together | null {
   const own = rows.filter((row) => row.workload === workload && row.engine === "bpfjit");
-  const several = own.find((row) => row.workers === workers && row.optimize === own[0]!.optimize);
+  const several = own.findLast((row) => row.workers === workers && row.optimize === own[0]!.optimize);
   const one = own.find(
     (row) => row.workers === 1 && row.optimize === several?.optimize && row.bufferBytes === several.bufferBytes,
   );

@@ -86,11 +86,9 @@ function workloadAsks(figures: Figures): Ask[] {
   const compared = ratiosOf(figures.workloads?.rows ?? []);
   const kernels = compared.filter(({ ratios }) => ratios["kernel-loop"] !== undefined);
   const worst = worstBy(kernels, ({ ratios }) => ratios["kernel-loop"]!);
-  const isWhole = Object.keys(TARGETS).every((name) => kernels.some(({ workload }) => workload === name));
-  const js = worstBy(
-    compared.filter(({ ratios }) => ratios.js !== undefined),
-    ({ ratios }) => ratios.js!,
-  );
+  const isWhole = hasAll(kernels);
+  const scripted = compared.filter(({ ratios }) => ratios.js !== undefined);
+  const js = worstBy(scripted, ({ ratios }) => ratios.js!);
   return [
     ...kernels.flatMap(({ workload, ratios, target }): Ask[] =>
       target === null
@@ -115,13 +113,17 @@ function workloadAsks(figures: Figures): Ask[] {
       measured: worst?.ratios["kernel-loop"],
     },
     {
-      what: `the worst of ${isWhole ? "all" : "these"} to \`js\` (\`${js?.workload}\`)`,
+      what: `the worst of ${hasAll(scripted) ? "all" : "these"} to \`js\` (\`${js?.workload}\`)`,
       wanted: 1,
       measured: js?.ratios.js,
       limit: "js",
     },
   ];
 }
+
+/** All that something is wanted of. */
+const hasAll = (measured: readonly WorkloadRatios[]): boolean =>
+  Object.keys(TARGETS).every((name) => measured.some(({ workload }) => workload === name));
 
 function worstBy(all: readonly WorkloadRatios[], ratio: (each: WorkloadRatios) => number): WorkloadRatios | undefined {
   return all.reduce<WorkloadRatios | undefined>(
@@ -171,7 +173,7 @@ function tableAsks(figures: Figures): Ask[] {
       limit: "capture",
     },
     {
-      what: "the same, to `perf script`",
+      what: "capture to a counter, to `perf script`",
       ...speed,
       measured: value("tracepoints", "speed", of("counter")),
       limit: "capture",
@@ -184,7 +186,7 @@ function tableAsks(figures: Figures): Ask[] {
       limit: "capture",
     },
     {
-      what: "the same, to `perf script`",
+      what: "capture to a record read, to `perf script`",
       ...speed,
       measured: value("tracepoints", "speed", of("record")),
       limit: "capture",

@@ -23,4 +23,7 @@ export function printTargets(figures: Figures, json: boolean): void {
 
 /** The pages' text without its marks. */
 const plain = (text: string): string =>
-  text.replaceAll(/\[([^\]]+)\]\((#[^)]+)\)/g, "docs/performance.md$2").replaceAll("`", "");
+  text
+    .replaceAll(/\[below\]\((#[^)]+)\)/g, "docs/performance.md$1")
+    .replaceAll(/\[([^\]]+)\]\((#[^)]+)\)/g, "$1 (docs/performance.md$2)")
+    .replaceAll("`", "");

@@ -2,8 +2,8 @@
 import { REPLAYS } from "../replay.ts";
 import { median } from "../statistics.ts";
 
-/** After so many nothing is compiled any more: neither V8's code of reader and program, nor, behind it, the compiler's own. */
 const REPLAYED = 7;
+/** Of them, at the end: nothing is compiled any more then, neither V8's code of reader and program nor, before it, the compiler's own. */
 const WARM = 4;
 
 const [name, path] = process.argv.slice(2);

@@ -34,5 +34,5 @@ async function measured(workload: string, quick: boolean): Promise<number> {
   const command = asset("lib/bin/bpfjit.js");
   const amount = quick ? ["--quick"] : ["--samples", "101"];
   const { stdout } = await runNode([command, "bench", workload, "--quiet", "--json", ...amount]);
-  return (JSON.parse(stdout) as BenchRow).nsPerEvent;
+  return (JSON.parse(stdout.slice(0, stdout.indexOf("\n"))) as BenchRow).nsPerEvent;
 }

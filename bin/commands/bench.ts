@@ -1,4 +1,5 @@
 /** `bpfjit bench`: workloads on engines side by side, tables of what else costs time or memory, a chart. */
+import { LAST_TIER } from "../../api/compilation.ts";
 import { UsageError } from "../../base/index.ts";
 import { chartPage, chartSvg } from "../../bench/chart/index.ts";
 import { availableBaselines, runBench, workloadNames } from "../../bench/harness.ts";
@@ -85,7 +86,8 @@ async function benchWorkloads(workloads: readonly string[], options: BenchOption
   if (!options.json)
     for (const [name, found] of ratios)
       if (found.length > 1) printLine(`geometric mean of the ratios to ${name}: ${geometricMean(found).toFixed(2)}`);
-  if (!options.quick) {
+  // they are wanted of the code that programs end with
+  if (!options.quick && levels[0] === LAST_TIER.optimize) {
     const measured = { machine: machineText(), samples, rows: all };
     printTargets({ workloads: measured, tables: {} }, options.json === true);
   }

@@ -15,7 +15,7 @@ export type RecordCallback = (address: number, length: number, cpu: number | nul
 
 /** A record, copied. */
 export interface RingRecord {
-  /** in memory that records share */
+  /** in memory that records may share */
   readonly data: Uint8Array;
   readonly cpu: number | null;
   /** ns */

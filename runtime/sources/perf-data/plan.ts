@@ -24,8 +24,10 @@ export interface RawTracepointPlan {
 }
 
 export interface EventPlan {
-  /** Part of the plan, not spread into it: V8 gives each object made by a spread a hidden class of its own, and code is
-   * compiled for four of them at most. */
+  /**
+   * Part of the plan, not spread into it: V8 gives each object made by a spread a hidden class of its own, and code is compiled
+   * for four of them at most.
+   */
   readonly layout: SampleLayout;
   /** samples of it are read */
   readonly isWanted: boolean;
